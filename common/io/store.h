@@ -1,0 +1,148 @@
+/* The store seam: all that the flow asks of Redis, which is only a view (DESIGN.md 4). Behind it: store_redis
+ * (hiredis), store_memory (tests).
+ *
+ * A shard is a set of states by customer id, an index of wake-ups, and one meta. Every call on a shard is atomic for
+ * that shard and never half done. Any I/O error is WORLD_RECOVER: the connection is dropped, the outcome unknown. Spans
+ * that come out are in the arena passed; spans that go in are borrowed for the call. */
+#ifndef ORIORI_IO_STORE_H
+#define ORIORI_IO_STORE_H
+
+#include "common/base/arena.h"
+#include "common/base/span.h"
+#include "common/base/timestamp.h"
+#include "common/io/world.h"
+
+#include <stdint.h>
+
+#define STORE_POS_NONE INT64_C(-1)
+
+/* crm:{h}:meta. */
+struct store_meta {
+    struct span epoch;    /* who may write: a random token and the group generation; "" = nobody yet, or wiped */
+    struct span owner;    /* that worker's transactional id */
+    struct span identity; /* application id, S and cluster id in one text: must equal ours, or another shop's Redis */
+    int64_t pos;          /* next offset of crm.state[h] not yet in the view; STORE_POS_NONE = no view at all */
+    int64_t seq;          /* of the last whole transaction in the view; 0 with STORE_POS_NONE */
+    struct span last;     /* value of the last `__meta` record in the view, as it lies in crm.state; "" = none */
+};
+
+/* One shard's load. due: customers whose wake-up is < due_before, earliest (then bytewise) first, at most due_max. */
+struct store_load {
+    int32_t shard;
+    const struct span *ids;
+    size_t id_count;
+    int64_t due_before; /* UTC ms */
+    size_t due_max;
+    /* answers */
+    struct span *states; /* one per id; empty = not known */
+    struct span *due_ids;
+    struct span *due_states;
+    size_t due_count;
+    int64_t next_wake_at; /* earliest wake-up in the index that is not among due_ids; NEVER = none */
+    struct span epoch;    /* of the same instant as the states: the caller compares all three */
+    int64_t pos;
+    int64_t seq;
+};
+
+struct store_write {
+    struct span customer_id;
+    struct span state;
+    int64_t wake_at; /* NEVER = out of the index */
+};
+
+/* One shard's apply: all or nothing, only if the meta's epoch and pos are the ones named. */
+struct store_apply {
+    int32_t shard;
+    struct span epoch;
+    int64_t pos_expected;             /* STORE_POS_NONE: the first portion of a rebuild, or a birth */
+    int64_t pos;                      /* afterwards */
+    int64_t seq;                      /* afterwards */
+    struct span last;                 /* afterwards; empty = unchanged (a portion of a rebuild without a `__meta`) */
+    const struct store_write *writes; /* several of one customer: the last counts */
+    size_t write_count;
+    /* answer */
+    bool applied; /* false: epoch or pos differ, nothing was written */
+};
+
+struct store_calls {
+    /* Takes the shard: writes epoch, owner and, where there is none, identity; *ret_before is the meta as it was. When
+     * the identity there is another one nothing is written (the caller compares). */
+    enum world (*take)(void *context, int32_t shard, struct span epoch, struct span owner, struct span identity,
+                       struct arena *arena, struct store_meta *ret_before);
+    enum world (*meta)(void *context, int32_t shard, struct arena *arena, struct store_meta *ret_meta);
+    /* One round trip for all shards. Where an implementation must split a shard into chunks, each chunk's epoch, pos
+     * and seq are compared with the first's; a difference is WORLD_RECOVER. *ret_server_ms = the server's wall clock.
+     */
+    enum world (*load)(void *context, struct store_load *loads, size_t count, struct arena *arena,
+                       int64_t *ret_server_ms);
+    /* One round trip for all shards. A chunked implementation writes pos, seq and last with the last chunk only. */
+    enum world (*apply)(void *context, struct store_apply *applies, size_t count);
+    /* Forgets a shard's view whole (states, index, meta): only by `oriori shard rebuild`, never by the flow itself. */
+    enum world (*drop)(void *context, int32_t shard);
+    /* One customer, for people: empty = not known. */
+    enum world (*customer)(void *context, int32_t shard, struct span customer_id, struct arena *arena,
+                           struct span *ret_state);
+    /* May it be trusted? WORLD_STOP with error_text when its maxmemory-policy is not noeviction. */
+    enum world (*check)(void *context);
+    const char *(*error_text)(void *context); /* as in log.h */
+    void (*close)(void *context);
+};
+
+struct store {
+    const struct store_calls *calls;
+    void *context;
+};
+
+WORLD_MUST_USE static inline enum world store_take(struct store *store, int32_t shard, struct span epoch,
+                                                   struct span owner, struct span identity, struct arena *arena,
+                                                   struct store_meta *ret_before)
+{
+    return store->calls->take(store->context, shard, epoch, owner, identity, arena, ret_before);
+}
+
+WORLD_MUST_USE static inline enum world store_read_meta(struct store *store, int32_t shard, struct arena *arena,
+                                                        struct store_meta *ret_meta)
+{
+    return store->calls->meta(store->context, shard, arena, ret_meta);
+}
+
+WORLD_MUST_USE static inline enum world store_load(struct store *store, struct store_load *loads, size_t count,
+                                                   struct arena *arena, int64_t *ret_server_ms)
+{
+    return store->calls->load(store->context, loads, count, arena, ret_server_ms);
+}
+
+WORLD_MUST_USE static inline enum world store_apply(struct store *store, struct store_apply *applies, size_t count)
+{
+    return store->calls->apply(store->context, applies, count);
+}
+
+WORLD_MUST_USE static inline enum world store_drop(struct store *store, int32_t shard)
+{
+    return store->calls->drop(store->context, shard);
+}
+
+WORLD_MUST_USE static inline enum world store_customer(struct store *store, int32_t shard, struct span customer_id,
+                                                       struct arena *arena, struct span *ret_state)
+{
+    return store->calls->customer(store->context, shard, customer_id, arena, ret_state);
+}
+
+WORLD_MUST_USE static inline enum world store_check(struct store *store)
+{
+    return store->calls->check(store->context);
+}
+
+static inline const char *store_error_text(struct store *store)
+{
+    return store->calls->error_text(store->context);
+}
+
+static inline void store_close(struct store *store)
+{
+    if (store->context)
+        store->calls->close(store->context);
+    store->context = NULL;
+}
+
+#endif
