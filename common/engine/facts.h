@@ -1,0 +1,242 @@
+/* All facts of one customer, as the state keeps them: decoded from the blob into the batch's arena, changed by fold.c, read
+ * by figures.c, encoded again by state_codec.c. Nothing here is derived from the clock.
+ *
+ * A fact is one or more records with one identity (R9). Its stamp keeps what decides between records; its content is that
+ * of the record that counts. Order ids are kept as text, all other ids as XXH64 (RULINGS.md, head).
+ *
+ * Indexes (uint32_t) into the arrays are stable within a visit: facts_apply only appends; what is folded (R11) leaves the
+ * arrays in facts_compact, which the codec's caller runs just before encoding. Pointers into the arrays are not stable over
+ * facts_apply. All memory is the arena's; texts borrow from the blob or were copied to the arena. */
+#ifndef ORIORI_ENGINE_FACTS_H
+#define ORIORI_ENGINE_FACTS_H
+
+#include "common/base/arena.h"
+#include "common/engine/event.h"
+#include "common/playbook/playbook.h"
+
+#define FACT_NONE UINT32_MAX /* no such index */
+
+/* What decides between the records of a fact (R9). */
+struct stamp {
+    int64_t at;        /* the fact's time: the earliest occurred_at of its records; NEVER = the fact is not known */
+    int64_t record_at; /* occurred_at of the record whose content counts */
+    int64_t version;   /* its version */
+    uint64_t hash;     /* XXH64 of its event_id */
+    uint32_t source;   /* its source: index into facts.sources, 0 = "" */
+    bool backfill;     /* its mark (R7) */
+    bool folded;       /* R11: frozen; a record of it is too late */
+};
+
+struct order {
+    struct span id;
+    struct stamp placed;    /* PLACED or SUBSCRIPTION_RENEWED */
+    struct stamp cancelled;
+    bool renewal;           /* any record is SUBSCRIPTION_RENEWED (R9) */
+    bool all_trial;         /* has lines and all are trial (R18) */
+    bool premium;
+    bool related;
+    bool has_subscription;  /* names one; a renewal without a name is of the one without a name (R86) */
+    enum answer email_registered, line_registered, marketing_consent;
+    uint64_t subscription;  /* XXH64 of its id; that of "" for the one without a name */
+    int64_t total;          /* minor units: sum of quantity x unit_price */
+    struct span currency;   /* "" = the playbook's */
+    struct span sku;        /* of the first line; "" = no lines */
+    struct span campaign;
+    struct span referrer;   /* customer id, never the buyer's own; "" = none */
+    struct span time_zone;  /* of a PLACED record (R33) */
+    int64_t effect_after_ms, supply_ms, transit_ms, settle_purchases; /* R17; FIGURE_UNSTATED = the playbook's default */
+
+    /* derived from the refunds, kept right by fold and codec */
+    bool refunded_whole;    /* R14 */
+    int64_t refunded;       /* sum of the stated amounts, minor units */
+};
+
+struct refund { /* identity: event_id = stamp.hash */
+    struct stamp stamp;
+    uint32_t order;
+    int64_t amount; /* minor units; -1 = the whole order */
+};
+
+struct parcel {
+    uint32_t order;
+    uint64_t hash;          /* XXH64 of parcel_id */
+    struct stamp shipped, delivered, returned;
+    int64_t shipped_estimate, returned_estimate; /* estimated_at of the content; NEVER = none */
+};
+
+struct failure { /* one FAILED; identity: event_id = stamp.hash */
+    struct stamp stamp;
+    uint32_t parcel;
+    int64_t estimate;
+};
+
+struct subscription_change { /* identity: event_id = stamp.hash */
+    struct stamp stamp;
+    enum event_kind kind; /* STARTED, PAUSED, RESUMED, CANCELLED */
+    uint64_t subscription;
+};
+
+struct response {
+    struct stamp stamp;
+    uint64_t survey, response; /* XXH64 of survey_id, response_id */
+    enum purpose purpose;
+    int32_t satisfaction; /* 0 = absent */
+    int32_t nps;          /* -1 = absent */
+    enum answer effect_felt, consent_to_share;
+    uint32_t concerns;    /* bit set of enum concern */
+    struct span goal;
+};
+
+/* "All else" of R9: identity (source, event_id) whatever the kind, so that an edit may even change the kind. */
+struct note {
+    struct stamp stamp;
+    enum event_kind kind; /* OPENED ... COMPLAINED, REGISTERED ... SUPPORT_CONTACTED */
+    enum event_channel channel;
+    enum event_agent agent;
+    enum answer marketing_consent; /* REGISTERED */
+    struct span time_zone;         /* REGISTERED */
+    bool names_friend;             /* REFERRED */
+    uint64_t friend_hash;
+};
+
+/* A friend's credit that stands (R30). */
+struct friend_credit {
+    uint64_t friend_hash;
+    int64_t at;     /* the friend's earliest live order naming this customer */
+    bool backfill;  /* that order is */
+};
+
+/* What folded facts (R11) still say. Their orders that figures need (first, last, present cycle) stay in the arrays, marked
+ * folded; these totals are the rest's. */
+struct folded_money {
+    struct span currency;
+    int64_t minor;
+};
+struct folded_subscription {
+    uint64_t subscription;
+    int64_t renewals; /* live renewals since its last cancellation among the folded */
+};
+struct folded {
+    int64_t newest_at;            /* time of the newest folded fact; NEVER = nothing is folded */
+    int64_t purchases, trial, premium, related;
+    int64_t cycles;               /* cycles begun by the orders in the totals, less one; 0 = none */
+    int64_t responses, positive, negative;
+    int64_t referrals;            /* without a friend's name */
+    uint32_t answered;            /* bit set of enum purpose */
+    struct folded_money *money;
+    uint32_t money_count;
+    struct folded_subscription *subscriptions;
+    uint32_t subscription_count;
+    uint64_t *identities;         /* sorted: of every folded fact (an order's covers all that names it) */
+    uint32_t identity_count;
+};
+
+#define FACT_ARRAY(type, name) \
+    type *name;                \
+    uint32_t name##_count, name##_capacity
+
+struct facts {
+    bool known;            /* an event was applied (R13) */
+    int64_t erased_at;     /* NEVER = not erased; else everything below is empty (R31) */
+    int64_t first_seen_at; /* earliest occurred_at applied */
+    FACT_ARRAY(struct span, sources); /* [0] is "" */
+    FACT_ARRAY(struct order, orders); /* everything that anything names, known or not */
+    FACT_ARRAY(struct refund, refunds);
+    FACT_ARRAY(struct parcel, parcels);
+    FACT_ARRAY(struct failure, failures);
+    FACT_ARRAY(struct subscription_change, changes);
+    FACT_ARRAY(struct response, responses);
+    FACT_ARRAY(struct note, notes);
+    FACT_ARRAY(struct friend_credit, credits);
+    struct folded folded;
+};
+
+void facts_init(struct facts *facts, struct arena *arena); /* a customer of whom nothing is known */
+
+static inline bool stamp_known(const struct stamp *stamp)
+{
+    return stamp->at != NEVER;
+}
+
+/* R14: placed or renewed, neither cancelled nor wholly refunded, whatever the times. */
+static inline bool order_live(const struct order *order)
+{
+    return stamp_known(&order->placed) && !stamp_known(&order->cancelled) && !order->refunded_whole;
+}
+
+/* R14: known to be placed, but cancelled or wholly refunded. */
+static inline bool order_void(const struct order *order)
+{
+    return stamp_known(&order->placed) && !order_live(order);
+}
+
+uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NONE = nobody named it */
+uint32_t facts_find_response(const struct facts *facts, uint64_t survey, uint64_t response);
+bool response_positive(const struct playbook *playbook, const struct response *response); /* R26 */
+bool response_negative(const struct playbook *playbook, const struct response *response);
+size_t facts_counted(const struct facts *facts); /* the unfolded counted facts of R11 */
+
+/* ---- fold.c ---- */
+
+/* What one event did: the trigger side looks here instead of comparing everything. Indexes are FACT_NONE where the event
+ * has nothing of the kind. */
+struct fold_change {
+    enum verdict_fold {
+        FOLD_APPLIED,
+        FOLD_DUPLICATE,
+        FOLD_TEST,    /* R8 */
+        FOLD_ERASED,  /* R31: refused */
+        FOLD_REFUSED  /* a dead letter: reason, field */
+    } verdict;
+    enum reason reason;
+    const char *field;
+    bool first_sight;        /* the customer was not known before (R13) */
+    bool erased_now;         /* the event is the ERASED that was applied; facts are empty now */
+    uint32_t order;          /* that the record names: PLACED ... REFUNDED, deliveries */
+    bool order_new;          /* PLACED, RENEWED: the order was not placed before */
+    uint32_t other_order;    /* an edited refund left this one */
+    bool order_was_live, other_order_was_live; /* before the event; compare with order_live now (R14, R78) */
+    uint32_t parcel;
+    uint32_t failure;        /* FAILED */
+    uint32_t response;
+    uint32_t subscription_change;
+    uint32_t note;           /* the "all else" fact; R23: its kind may end consent */
+    bool credit_began;       /* EVENT_CREDIT: no credit of that friend stood before, one does now */
+    bool credit_ended;       /* one stood, none does now */
+    bool credit_moved;       /* it stood and stands, its order or time differs */
+};
+
+/* Judges and applies one event (R6, R8, R9, R11, R31) at the clock now. Counts nothing, writes no record; the caller
+ * computes figures again. facts stays untouched unless FOLD_APPLIED. Never fails for lack of memory: the arena's overflow
+ * mark says so. */
+void facts_apply(struct facts *facts, struct arena *arena, const struct playbook *playbook, const struct event *event,
+                 int64_t now, struct fold_change *ret_change);
+
+/* ---- history.c ---- */
+
+/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not. */
+void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);
+
+/* ---- credit.c (R30) ---- */
+
+struct credit_standing { /* to one referrer */
+    struct span referrer;
+    uint32_t order; /* earliest live order naming him */
+    struct span order_id;
+    int64_t order_at;
+    bool order_backfill;
+};
+struct credit_list {
+    struct credit_standing *items;
+    size_t count;
+};
+/* Whom the customer's live orders credit now; in the arena, in order of first appearance. Take it before facts_apply. */
+struct credit_list credit_standings(const struct facts *facts, struct arena *arena);
+
+/* The forwards that bring every referrer from before to after, in that order, prepended to nothing: a fresh list or NULL.
+ * friend_id is the customer; event is the one of the step (its event_id and occurred_at travel along). */
+struct credit_out;
+struct credit_out *credit_changes(struct arena *arena, struct span friend_id, const struct event *event,
+                                  struct credit_list before, struct credit_list after, bool by_erasure);
+
+#endif

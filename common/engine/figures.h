@@ -1,0 +1,109 @@
+/* Everything that the facts mean at one instant: counts, the live orders in order, the cycle, registrations, consent,
+ * deliveries with those assumed (R16), subscription, renewals, referrals, opens. Computed whole from the facts whenever
+ * they or the clock changed; linear but for one sort of the orders; no memory but the arena. Pure data: reading a field is
+ * all there is to it. */
+#ifndef ORIORI_ENGINE_FIGURES_H
+#define ORIORI_ENGINE_FIGURES_H
+
+#include "common/engine/facts.h"
+#include "common/engine/step.h"
+
+/* An instant that a fact gives, with what the trigger side needs of that fact. at NEVER = there is none. */
+struct figure_instant {
+    int64_t at;
+    uint32_t order;    /* the order it belongs to; FACT_NONE = none */
+    uint32_t fact;     /* parcel, response: index in its array; FACT_NONE otherwise */
+    bool backfill;     /* R7: the record that counts is backfill (of an assumed delivery: the SHIPPED) */
+    bool assumed;      /* a delivery by R16's fallback */
+    uint64_t hash;     /* XXH64 of the counting record's event_id; 0 = none */
+};
+
+struct figures {
+    const struct facts *facts;
+    const struct playbook *playbook;
+    int64_t now;
+
+    /* orders, in R19's order (time, order_id): live only */
+    uint32_t *live;                    /* indexes into facts->orders; live[live_count - 1] is the last purchase */
+    uint32_t live_count;
+    uint32_t cycle_first;              /* position in live where the present cycle begins; = live_count when none */
+    int64_t purchases, trial, premium, related, purchases_in_cycle; /* purchases may exceed live_count: R11's totals */
+    int64_t settle_purchases;          /* of the last purchase's product (R43); the default without a purchase */
+    struct customer_money *money;      /* by currency bytewise; every currency of a live order, also at 0 */
+    size_t money_count;
+    int64_t money_default;             /* in the playbook's currency (R32) */
+    int32_t cycle;                     /* from 1 (R29) */
+    int64_t cycle_start;               /* NEVER = no live purchase: no fact is "of the cycle" */
+    struct figure_instant first_purchase, last_purchase, cycle_purchase; /* ever, ever, first of the cycle */
+
+    /* parcels of live orders of the cycle */
+    int64_t shipped, delivered, failed;
+    struct figure_instant first_delivery, last_delivery;
+    int64_t first_effect_after_ms;     /* effect_after of first_delivery's order (R17), default resolved */
+
+    /* responses */
+    int64_t responses, positive, negative;
+    int32_t last_satisfaction;         /* 0 = none (R28) */
+    int32_t last_nps;                  /* -1 = none */
+    int32_t last_nps_in_cycle;         /* -1 = none */
+    uint32_t last_response;            /* index; FACT_NONE = none */
+    int64_t last_response_at;
+    uint32_t segment_response;         /* the last that states nps or satisfaction (R44); FACT_NONE = none */
+    uint32_t answered_ever, answered_in_cycle; /* bit sets of enum purpose (R58) */
+    bool responded_since_first_purchase;
+    struct figure_instant effect_felt; /* in the cycle (R27) */
+    struct span goal;                  /* the last stated */
+
+    /* registration, consent, reach */
+    bool registered_email, registered_line;
+    bool bounced_email, bounced_line;
+    bool consent;
+    int64_t consent_at;                /* of what decides; NEVER = nothing known */
+    struct span consent_source;
+    struct span time_zone;             /* as stated last, known to the database or not; "" = never (R33) */
+
+    /* subscription (R20, R21) */
+    bool subscription;
+    struct figure_instant subscription_since;
+    int64_t renewals;
+
+    /* opens and clicks (R25) */
+    int64_t opens_60d, clicks_60d;
+    int64_t last_open_at;
+
+    int64_t referrals, referrals_converted, shares, events_attended, support_contacts; /* life-long */
+    int64_t referrals_in_cycle, shares_in_cycle;
+
+    /* the instant from which each rung's own condition has held, unbroken, by the facts' own times; NEVER = it does not
+     * hold now. [PHASE_ASSESS] is unused. (R5, R40) */
+    int64_t rung_since[PHASE_COUNT];
+
+    /* The next instant > now at which time alone may change a figure or a class: an assumed delivery, a day boundary of the
+     * playbook, acclimate, effect_after, opens leaving the 60 days. NEVER = none. */
+    int64_t next_change_at;
+};
+
+/* ret_figures borrows facts, playbook and arena. */
+void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
+                     struct figures *ret_figures);
+
+/* The customer's facts of fact.h. Run facts (order_*, response_*, campaign) and classes (tier ... segment) are left
+ * FACT_ABSENT: the run's side fills them in. */
+void figures_values(const struct figures *figures, struct fact_values *ret_values);
+
+/* A parcel's delivered time at now (R15, R16); at NEVER = not delivered (yet). ret_assumed_at: when it will be assumed to be,
+ * if that lies after now, else NEVER; may be NULL. Says nothing of the order's liveness. */
+struct figure_instant parcel_delivery(const struct facts *facts, const struct playbook *playbook, uint32_t parcel,
+                                      int64_t now, int64_t *ret_assumed_at);
+
+/* R17, defaults resolved; order FACT_NONE = the defaults. Milliseconds. */
+int64_t order_effect_after(const struct facts *facts, const struct playbook *playbook, uint32_t order);
+int64_t order_supply(const struct facts *facts, const struct playbook *playbook, uint32_t order);
+
+/* The position in figures->live of an order; FACT_NONE = not live. */
+uint32_t figures_live_position(const struct figures *figures, uint32_t order);
+
+/* Live and of the present cycle (R29). */
+bool figures_in_cycle(const struct figures *figures, uint32_t order);
+
+#endif

@@ -1,0 +1,66 @@
+/* The customer's state between steps: one version byte, then Avro binary of schemas/customer_state.avsc, decodable by any
+ * Avro library with that schema. Bytes from outside are hostile: every read is bounds-checked, and a blob that no version
+ * of ours wrote is refused, never half-read.
+ *
+ * The record's last field is the runs'. The order of things is: state_encode (head, facts), then the runs' own encoder on the
+ * same writer, then state_writer_finish; and state_decode, then the runs' decoder on the same reader, then
+ * state_reader_finish. An erased customer has no runs. */
+#ifndef ORIORI_ENGINE_STATE_CODEC_H
+#define ORIORI_ENGINE_STATE_CODEC_H
+
+#include "common/engine/facts.h"
+
+enum { STATE_VERSION = 1 };
+
+/* What of a customer is neither fact nor run. */
+struct state_head {
+    int64_t seq;          /* of his last record (R85) */
+    int64_t evaluated_at; /* the clock at which the classes were last read; NEVER = never */
+    bool classified;      /* classes are set: the customer is known */
+    struct customer_classes classes;
+};
+
+/* ---- primitives, for the runs' codec too ---- */
+
+struct state_writer {
+    struct arena *arena;
+    unsigned char *data;
+    size_t size, capacity;
+    int64_t base; /* times are written as zigzag deltas to the time written before */
+};
+void state_writer_init(struct state_writer *writer, struct arena *arena);
+void state_write_long(struct state_writer *writer, int64_t value);   /* Avro int, long, enum, union branch, count */
+void state_write_time(struct state_writer *writer, int64_t time);    /* delta to the time before; never NEVER */
+void state_write_fixed64(struct state_writer *writer, uint64_t hash); /* Avro fixed(8), little-endian */
+void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
+void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
+struct span state_writer_finish(struct state_writer *writer);        /* the blob, in the arena */
+
+struct state_reader {
+    const unsigned char *at, *end;
+    int64_t base;
+    bool failed; /* sticky: after it every read gives 0 or "" */
+};
+int64_t state_read_long(struct state_reader *reader);
+int64_t state_read_range(struct state_reader *reader, int64_t least, int64_t most); /* outside: failed, least */
+int64_t state_read_time(struct state_reader *reader); /* outside -2^50 .. 2^50: failed */
+uint64_t state_read_fixed64(struct state_reader *reader);
+void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size);
+struct span state_read_text(struct state_reader *reader); /* borrowed from the blob */
+/* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array is
+ * one block of that count (no negative counts), closed by a 0 that state_read_array_end takes; count 0 has no end. */
+uint32_t state_read_count(struct state_reader *reader, size_t item_size_min);
+void state_read_array_end(struct state_reader *reader, uint32_t count);
+void state_write_count(struct state_writer *writer, size_t count);
+void state_write_array_end(struct state_writer *writer, size_t count);
+bool state_reader_finish(const struct state_reader *reader); /* nothing failed, nothing left over */
+
+/* ---- the state ---- */
+
+void state_encode(struct state_writer *writer, const struct state_head *head, const struct facts *facts);
+
+/* blob empty: a customer of whom nothing is known, reader empty. False: not ours. Texts borrow from blob. */
+bool state_decode(struct span blob, struct arena *arena, struct state_head *ret_head, struct facts *ret_facts,
+                  struct state_reader *ret_reader);
+
+#endif
