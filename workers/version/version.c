@@ -2,8 +2,8 @@
 #include "workers/subcommand.h"
 
 #include <hiredis/hiredis.h>
-#include <librdkafka/rdkafka.h>
 #include <jansson.h>
+#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
