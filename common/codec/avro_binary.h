@@ -1,0 +1,51 @@
+/* The primitives of Avro's binary encoding, both ways, and the wire header in front of every datum: a zero byte and the
+ * schema's id, 4 bytes big-endian (the form that Confluent's serializers use).
+ *
+ * Reading trusts nothing: a cursor knows its end, a length must fit what is left, and the first fault makes the cursor
+ * bad for good (reads then give 0 and ""), so that a decoder may check once at its end. Spans read borrow from the
+ * input. */
+#ifndef ORIORI_CODEC_AVRO_BINARY_H
+#define ORIORI_CODEC_AVRO_BINARY_H
+
+#include "common/base/buffer.h"
+#include "common/base/span.h"
+
+#include <stdint.h>
+
+enum { WIRE_HEADER_SIZE = 5 };
+
+void wire_header_add(struct buffer *buffer, uint32_t schema_id);
+/* False when there is no such header; else the id and what follows it. */
+bool wire_header_read(struct span value, uint32_t *ret_schema_id, struct span *ret_datum);
+
+void avro_add_long(struct buffer *buffer, int64_t value); /* int and enum index too */
+void avro_add_boolean(struct buffer *buffer, bool value);
+void avro_add_bytes(struct buffer *buffer, struct span bytes); /* string too */
+void avro_add_text(struct buffer *buffer, const char *text);
+/* A union of null and something: the branch, and the value when there is one. */
+void avro_add_optional_text(struct buffer *buffer, struct span text); /* "" = null */
+void avro_add_optional_time(struct buffer *buffer, int64_t time);     /* NEVER = null */
+
+struct avro_cursor {
+    const unsigned char *at;
+    const unsigned char *end;
+    bool bad;
+};
+
+struct avro_cursor avro_cursor_of(struct span datum);
+int64_t avro_read_long(struct avro_cursor *cursor);
+int32_t avro_read_int(struct avro_cursor *cursor); /* a long outside 32 bits is bad */
+bool avro_read_boolean(struct avro_cursor *cursor);
+struct span avro_read_bytes(struct avro_cursor *cursor);
+struct span avro_read_fixed(struct avro_cursor *cursor, size_t size);
+
+/* The head of an array's or map's next block: its item count, 0 at the end. A count that could not fit into what is
+ * left, every item taking at least least_item_size (> 0) bytes, is bad. */
+size_t avro_read_block(struct avro_cursor *cursor, size_t least_item_size);
+
+static inline size_t avro_cursor_left(const struct avro_cursor *cursor)
+{
+    return (size_t)(cursor->end - cursor->at);
+}
+
+#endif
