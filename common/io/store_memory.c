@@ -1,0 +1,368 @@
+#include "common/io/store_memory.h"
+
+#include "common/base/check.h"
+#include "common/base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct customer_entry {
+    struct span id, state; /* owned; id empty = a free slot */
+    int64_t wake_at;
+};
+
+struct memory_shard {
+    struct customer_entry *slots; /* open addressing; nothing is ever removed but all at once */
+    size_t slot_count, used;
+    struct store_meta meta; /* its spans are owned */
+};
+
+struct memory_server {
+    int32_t shard_count;
+    const struct clock *clock;
+    struct memory_shard *shards;
+    struct memory_shard *marked; /* NULL = none */
+    bool evicting;
+    char error[128];
+};
+
+static struct span own(struct span bytes)
+{
+    if (span_empty(bytes))
+        return SPAN_NONE;
+    char *copy = malloc(bytes.size);
+    CHECK(copy);
+    memcpy(copy, bytes.data, bytes.size);
+    return (struct span){copy, bytes.size};
+}
+
+static void replace(struct span *owned, struct span bytes)
+{
+    struct span copy = own(bytes);
+    free((char *)owned->data);
+    *owned = copy;
+}
+
+static struct customer_entry *slot_of(const struct memory_shard *shard, struct span id)
+{
+    for (size_t i = hash_xxh64(id) & (shard->slot_count - 1);; i = (i + 1) & (shard->slot_count - 1))
+        if (span_empty(shard->slots[i].id) || span_equal(shard->slots[i].id, id))
+            return &shard->slots[i];
+}
+
+static const struct customer_entry *customer_find(const struct memory_shard *shard, struct span id)
+{
+    const struct customer_entry *slot = shard->slot_count ? slot_of(shard, id) : NULL;
+    return slot && !span_empty(slot->id) ? slot : NULL;
+}
+
+static void shard_grow(struct memory_shard *shard)
+{
+    struct memory_shard old = *shard;
+    shard->slot_count = old.slot_count ? old.slot_count * 2 : 64;
+    shard->slots = calloc(shard->slot_count, sizeof(*shard->slots));
+    CHECK(shard->slots);
+    for (size_t i = 0; i < old.slot_count; i++)
+        if (!span_empty(old.slots[i].id))
+            *slot_of(shard, old.slots[i].id) = old.slots[i];
+    free(old.slots);
+}
+
+static void customer_set(struct memory_shard *shard, const struct store_write *write)
+{
+    CHECK(!span_empty(write->customer_id) && !span_empty(write->state));
+    if (shard->used * 2 >= shard->slot_count)
+        shard_grow(shard);
+    struct customer_entry *slot = slot_of(shard, write->customer_id);
+    if (span_empty(slot->id)) {
+        slot->id = own(write->customer_id);
+        shard->used++;
+    }
+    replace(&slot->state, write->state);
+    slot->wake_at = write->wake_at;
+}
+
+static struct store_meta meta_blank(void)
+{
+    return (struct store_meta){.pos = STORE_POS_NONE};
+}
+
+static void meta_set(struct store_meta *meta, const struct store_meta *source)
+{
+    replace(&meta->epoch, source->epoch);
+    replace(&meta->owner, source->owner);
+    replace(&meta->identity, source->identity);
+    replace(&meta->last, source->last);
+    meta->pos = source->pos;
+    meta->seq = source->seq;
+}
+
+static void shard_clear(struct memory_shard *shard)
+{
+    for (size_t i = 0; i < shard->slot_count; i++) {
+        free((char *)shard->slots[i].id.data);
+        free((char *)shard->slots[i].state.data);
+    }
+    free(shard->slots);
+    struct store_meta blank = meta_blank();
+    meta_set(&shard->meta, &blank);
+    *shard = (struct memory_shard){.meta = blank};
+}
+
+static void shard_copy(struct memory_shard *target, const struct memory_shard *source)
+{
+    shard_clear(target);
+    for (size_t i = 0; i < source->slot_count; i++) {
+        const struct customer_entry *slot = &source->slots[i];
+        if (!span_empty(slot->id))
+            customer_set(target, &(struct store_write){slot->id, slot->state, slot->wake_at});
+    }
+    meta_set(&target->meta, &source->meta);
+}
+
+static struct memory_shard *shard_of(struct memory_server *server, int32_t shard)
+{
+    CHECK(shard >= 0 && shard < server->shard_count);
+    return &server->shards[shard];
+}
+
+/* ---- the calls ---- */
+
+static void meta_give(const struct store_meta *meta, struct arena *arena, struct store_meta *ret_meta)
+{
+    *ret_meta = (struct store_meta){.epoch = arena_copy(arena, meta->epoch),
+                                    .owner = arena_copy(arena, meta->owner),
+                                    .identity = arena_copy(arena, meta->identity),
+                                    .last = arena_copy(arena, meta->last),
+                                    .pos = meta->pos,
+                                    .seq = meta->seq};
+}
+
+static enum world memory_take(void *context, int32_t number, struct span epoch, struct span owner, struct span identity,
+                              struct arena *arena, struct store_meta *ret_before)
+{
+    struct memory_shard *shard = shard_of(context, number);
+    meta_give(&shard->meta, arena, ret_before);
+    if (!span_empty(shard->meta.identity) && !span_equal(shard->meta.identity, identity))
+        return WORLD_DONE;
+    replace(&shard->meta.identity, identity);
+    replace(&shard->meta.epoch, epoch);
+    replace(&shard->meta.owner, owner);
+    return WORLD_DONE;
+}
+
+static enum world memory_meta(void *context, int32_t number, struct arena *arena, struct store_meta *ret_meta)
+{
+    meta_give(&shard_of(context, number)->meta, arena, ret_meta);
+    return WORLD_DONE;
+}
+
+static int due_order(const void *left, const void *right)
+{
+    const struct customer_entry *a = *(const struct customer_entry *const *)left;
+    const struct customer_entry *b = *(const struct customer_entry *const *)right;
+    if (a->wake_at != b->wake_at)
+        return a->wake_at < b->wake_at ? -1 : 1;
+    return span_compare(a->id, b->id);
+}
+
+static void load_due(const struct memory_shard *shard, struct store_load *load, struct arena *arena)
+{
+    const struct customer_entry **due = ARENA_ARRAY(arena, const struct customer_entry *, shard->used + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < shard->slot_count; i++)
+        if (!span_empty(shard->slots[i].id) && shard->slots[i].wake_at != NEVER)
+            due[count++] = &shard->slots[i];
+    qsort(due, count, sizeof(due[0]), due_order);
+    load->due_ids = ARENA_ARRAY(arena, struct span, load->due_max);
+    load->due_states = ARENA_ARRAY(arena, struct span, load->due_max);
+    load->due_count = 0;
+    for (size_t i = 0; i < count && i < load->due_max && due[i]->wake_at < load->due_before; i++) {
+        load->due_ids[i] = arena_copy(arena, due[i]->id);
+        load->due_states[i] = arena_copy(arena, due[i]->state);
+        load->due_count++;
+    }
+    load->next_wake_at = load->due_count < count ? due[load->due_count]->wake_at : NEVER;
+}
+
+static enum world memory_load(void *context, struct store_load *loads, size_t count, struct arena *arena,
+                              int64_t *ret_server_ms)
+{
+    struct memory_server *server = context;
+    for (size_t i = 0; i < count; i++) {
+        struct store_load *load = &loads[i];
+        const struct memory_shard *shard = shard_of(server, load->shard);
+        load->states = ARENA_ARRAY(arena, struct span, load->id_count);
+        for (size_t j = 0; j < load->id_count; j++) {
+            const struct customer_entry *entry = customer_find(shard, load->ids[j]);
+            load->states[j] = entry ? arena_copy(arena, entry->state) : SPAN_NONE;
+        }
+        load_due(shard, load, arena);
+        load->epoch = arena_copy(arena, shard->meta.epoch);
+        load->pos = shard->meta.pos;
+        load->seq = shard->meta.seq;
+    }
+    *ret_server_ms = clock_wall(server->clock);
+    return WORLD_DONE;
+}
+
+static enum world memory_apply(void *context, struct store_apply *applies, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct store_apply *apply = &applies[i];
+        struct memory_shard *shard = shard_of(context, apply->shard);
+        apply->applied = span_equal(shard->meta.epoch, apply->epoch) && shard->meta.pos == apply->pos_expected;
+        if (!apply->applied)
+            continue;
+        for (size_t j = 0; j < apply->write_count; j++)
+            customer_set(shard, &apply->writes[j]);
+        shard->meta.pos = apply->pos;
+        shard->meta.seq = apply->seq;
+        if (!span_empty(apply->last))
+            replace(&shard->meta.last, apply->last);
+    }
+    return WORLD_DONE;
+}
+
+static enum world memory_drop(void *context, int32_t number)
+{
+    shard_clear(shard_of(context, number));
+    return WORLD_DONE;
+}
+
+static enum world memory_customer(void *context, int32_t number, struct span customer_id, struct arena *arena,
+                                  struct span *ret_state)
+{
+    const struct customer_entry *entry = customer_find(shard_of(context, number), customer_id);
+    *ret_state = entry ? arena_copy(arena, entry->state) : SPAN_NONE;
+    return WORLD_DONE;
+}
+
+static enum world memory_check(void *context)
+{
+    struct memory_server *server = context;
+    if (!server->evicting)
+        return WORLD_DONE;
+    snprintf(server->error, sizeof(server->error),
+             "maxmemory-policy is not noeviction: an evicted customer would look new");
+    return WORLD_STOP;
+}
+
+static const char *memory_error_text(void *context)
+{
+    const struct memory_server *server = context;
+    return server->error;
+}
+
+static void memory_close(void *context)
+{
+    (void)context; /* the server outlives its clients */
+}
+
+static const struct store_calls memory_calls = {
+    .take = memory_take,
+    .meta = memory_meta,
+    .load = memory_load,
+    .apply = memory_apply,
+    .drop = memory_drop,
+    .customer = memory_customer,
+    .check = memory_check,
+    .error_text = memory_error_text,
+    .close = memory_close,
+};
+
+struct store store_memory_open(struct memory_server *server)
+{
+    return (struct store){&memory_calls, server};
+}
+
+/* ---- life, and what is done to it ---- */
+
+static struct memory_shard *shards_new(int32_t count)
+{
+    struct memory_shard *shards = calloc((size_t)count, sizeof(*shards));
+    CHECK(shards);
+    for (int32_t i = 0; i < count; i++)
+        shards[i].meta = meta_blank();
+    return shards;
+}
+
+static void shards_free(struct memory_shard *shards, int32_t count)
+{
+    for (int32_t i = 0; shards && i < count; i++)
+        shard_clear(&shards[i]);
+    free(shards);
+}
+
+struct memory_server *memory_server_new(int32_t shard_count, const struct clock *clock)
+{
+    struct memory_server *server = calloc(1, sizeof(*server));
+    CHECK(server && shard_count > 0);
+    server->shard_count = shard_count;
+    server->clock = clock;
+    server->shards = shards_new(shard_count);
+    return server;
+}
+
+void memory_server_free(struct memory_server *server)
+{
+    if (!server)
+        return;
+    shards_free(server->shards, server->shard_count);
+    shards_free(server->marked, server->shard_count);
+    free(server);
+}
+
+void memory_server_wipe_shard(struct memory_server *server, int32_t shard)
+{
+    shard_clear(shard_of(server, shard));
+}
+
+void memory_server_wipe(struct memory_server *server)
+{
+    for (int32_t i = 0; i < server->shard_count; i++)
+        shard_clear(&server->shards[i]);
+}
+
+void memory_server_mark(struct memory_server *server)
+{
+    if (!server->marked)
+        server->marked = shards_new(server->shard_count);
+    for (int32_t i = 0; i < server->shard_count; i++)
+        shard_copy(&server->marked[i], &server->shards[i]);
+}
+
+void memory_server_fall_back(struct memory_server *server)
+{
+    for (int32_t i = 0; i < server->shard_count; i++) {
+        if (server->marked)
+            shard_copy(&server->shards[i], &server->marked[i]);
+        else
+            shard_clear(&server->shards[i]);
+    }
+}
+
+void memory_server_set_evicting(struct memory_server *server, bool evicting)
+{
+    server->evicting = evicting;
+}
+
+bool memory_server_customer(const struct memory_server *server, int32_t shard, size_t index, struct span *ret_id,
+                            struct span *ret_state, int64_t *ret_wake_at)
+{
+    const struct memory_shard *found = &server->shards[shard];
+    for (size_t i = 0; i < found->slot_count; i++) {
+        if (span_empty(found->slots[i].id) || index-- > 0)
+            continue;
+        *ret_id = found->slots[i].id;
+        *ret_state = found->slots[i].state;
+        *ret_wake_at = found->slots[i].wake_at;
+        return true;
+    }
+    return false;
+}
+
+void memory_server_meta(const struct memory_server *server, int32_t shard, struct store_meta *ret_meta)
+{
+    *ret_meta = server->shards[shard].meta;
+}
