@@ -1,0 +1,202 @@
+#include "common/engine/runs.h"
+
+#include "common/base/check.h"
+#include "common/base/hash.h"
+
+/* Makes room for one more item at the end of an array in the arena. */
+static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity ? 2 * *capacity : 8;
+    void *more = arena_take(arena, size * *capacity);
+    if (count > 0)
+        memcpy(more, items, size * count);
+    return more;
+}
+#define ARRAY_PUSH(owner, arena, name)                                                                       \
+    ((owner)->name = array_grow((arena), (owner)->name, (owner)->name##_count, &(owner)->name##_capacity, \
+                                sizeof *(owner)->name),                                                      \
+     &(owner)->name[(owner)->name##_count++])
+
+void runs_init(struct runs *runs)
+{
+    *runs = (struct runs){.backfill_at = NEVER};
+}
+
+uint32_t runs_rule_hash(struct span rule)
+{
+    return (uint32_t)hash_xxh64(rule);
+}
+
+uint32_t runs_fact_hash(struct span id)
+{
+    uint32_t hash = (uint32_t)hash_xxh64(id);
+    return hash ? hash : 1;
+}
+
+uint32_t runs_response_hash(uint64_t survey, uint64_t response)
+{
+    uint64_t pair[2] = {survey, response};
+    return runs_fact_hash((struct span){(const char *)pair, sizeof pair});
+}
+
+uint64_t runs_key_hash(struct span rule, struct span key, int32_t n)
+{
+    uint64_t parts[3] = {hash_xxh64(rule), hash_xxh64(key), (uint64_t)n};
+    return hash_xxh64((struct span){(const char *)parts, sizeof parts});
+}
+
+struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run)
+{
+    struct run *added = ARRAY_PUSH(runs, arena, waiting);
+    *added = *run;
+    return added;
+}
+
+struct track *runs_track(struct runs *runs, uint32_t rule)
+{
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        if (runs->tracks[i].rule == rule)
+            return &runs->tracks[i];
+    }
+    return NULL;
+}
+
+struct track *runs_track_add(struct runs *runs, struct arena *arena, uint32_t rule)
+{
+    struct track *track = ARRAY_PUSH(runs, arena, tracks);
+    *track = (struct track){.rule = rule, .at = NEVER};
+    return track;
+}
+
+void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent)
+{
+    struct sent *added = ARRAY_PUSH(runs, arena, sent);
+    *added = *sent;
+}
+
+/* The first place whose key is not below the given one. */
+static uint32_t used_place(const struct runs *runs, uint64_t key)
+{
+    uint32_t low = 0, high = runs->used_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (runs->used[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool runs_used(const struct runs *runs, uint64_t key)
+{
+    uint32_t place = used_place(runs, key);
+    return place < runs->used_count && runs->used[place].key == key;
+}
+
+void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact)
+{
+    uint32_t place = used_place(runs, key);
+    if (place < runs->used_count && runs->used[place].key == key)
+        return;
+    ARRAY_PUSH(runs, arena, used);
+    memmove(&runs->used[place + 1], &runs->used[place], (runs->used_count - 1 - place) * sizeof *runs->used);
+    runs->used[place] = (struct used_key){key, fact};
+}
+
+void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
+{
+    for (uint32_t i = 0; i < runs->days_count; i++) {
+        if (runs->days[i].day == day) {
+            runs->days[i].count++;
+            return;
+        }
+    }
+    struct day_count *added = ARRAY_PUSH(runs, arena, days);
+    *added = (struct day_count){day, 1};
+}
+
+int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day)
+{
+    int64_t sends = 0;
+    for (uint32_t i = 0; i < runs->days_count; i++) {
+        if (runs->days[i].day >= from_day && runs->days[i].day <= to_day)
+            sends += runs->days[i].count;
+    }
+    return sends;
+}
+
+int64_t runs_last_sent(const struct runs *runs, uint32_t rule)
+{
+    for (uint32_t i = 0; i < runs->last_sent_count; i++) {
+        if (runs->last_sent[i].rule == rule)
+            return runs->last_sent[i].at;
+    }
+    return NEVER;
+}
+
+void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, int64_t at)
+{
+    for (uint32_t i = 0; i < runs->last_sent_count; i++) {
+        if (runs->last_sent[i].rule == rule) {
+            runs->last_sent[i].at = at;
+            return;
+        }
+    }
+    struct last_sent *added = ARRAY_PUSH(runs, arena, last_sent);
+    *added = (struct last_sent){rule, at};
+}
+
+void runs_sweep(struct runs *runs)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        if (!runs->waiting[i].ended)
+            runs->waiting[kept++] = runs->waiting[i];
+    }
+    runs->waiting_count = kept;
+}
+
+void runs_expire(struct runs *runs, int64_t now, int64_t today)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < runs->sent_count; i++) {
+        const struct sent *sent = &runs->sent[i];
+        if (!sent->ended && (sent->expires_at == NEVER || now < sent->expires_at))
+            runs->sent[kept++] = *sent;
+    }
+    runs->sent_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < runs->days_count; i++) {
+        /* A week looks six days back (R70); two more, for a customer who moves west over the date line. */
+        if (runs->days[i].day >= today - 8)
+            runs->days[kept++] = runs->days[i];
+    }
+    runs->days_count = kept;
+}
+
+static bool fact_kept(const struct facts *facts, uint32_t fact)
+{
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        if (runs_fact_hash(facts->orders[i].id) == fact)
+            return true;
+    }
+    for (uint32_t i = 0; i < facts->responses_count; i++) {
+        const struct response *response = &facts->responses[i];
+        if (runs_response_hash(response->survey, response->response) == fact)
+            return true;
+    }
+    return false;
+}
+
+void runs_forget_folded(struct runs *runs, const struct facts *facts)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < runs->used_count; i++) {
+        if (runs->used[i].fact == 0 || fact_kept(facts, runs->used[i].fact))
+            runs->used[kept++] = runs->used[i];
+    }
+    runs->used_count = kept;
+}

@@ -1,0 +1,118 @@
+/* What the state keeps about the runs of rules: those that wait, the anchors and series they hang on, what was published,
+ * and what the guards count. A function of the log, decoded from the blob's last field (runs_codec.c), small.
+ *
+ * A run is one occurrence of a rule (R47) on its way to its one final decision. It waits, is held by a deferral (R68) or by
+ * an operator's pause (R66). Rules are kept by name where a record may have to name them after the playbook dropped them
+ * (R81), else by a hash of the name. Memory is the arena's; texts borrow from the blob, the playbook or the arena. */
+#ifndef ORIORI_ENGINE_RUNS_H
+#define ORIORI_ENGINE_RUNS_H
+
+#include "common/engine/state_codec.h"
+
+enum run_state { RUN_WAITING, RUN_DEFERRED, RUN_HELD, RUN_STATE_COUNT };
+
+struct run {
+    struct span rule;       /* name */
+    struct span key;        /* R47 */
+    struct span order_id;   /* that it belongs to (R48); "" = none */
+    int32_t n;
+    enum run_state state;
+    int64_t anchor_at;      /* R4, R5 */
+    int64_t due_at;         /* first due time: staleness, expiry (R68, R74) */
+    int64_t decide_at;      /* due_at, or later by a deferral */
+    int64_t backfill_until; /* R7: slots due at or before are decided `backfill`; NEVER = none. INT64_MAX = any */
+    bool has_response;      /* it is about one answer */
+    uint64_t survey, response; /* hashes, as in struct response */
+
+    /* not in the state */
+    int rule_index; /* in playbook->rules; -1 = not there */
+    bool fresh;     /* made or moved in this pass */
+    bool ended;     /* to be swept by runs_sweep */
+};
+
+/* The last anchor of a rule, so that the same anchor is not decided twice (R49), and how far its series has come (R50).
+ * Kept for rules on anchors and for rules that repeat. */
+struct track {
+    uint32_t rule;        /* runs_rule_hash */
+    int64_t at;           /* the anchor's time */
+    struct span order_id; /* the run's order; "" = none */
+    int32_t n;            /* the last slot that was decided; 0 = none */
+    int32_t m;            /* the slot at which the series was last triggered */
+    bool ended;           /* the series is over: `while` failed or its slots are used up */
+    bool gone;            /* the anchor vanished since */
+};
+
+/* A send that a revoke could still reach: published, unrevoked, unexpired (R78). In order of sending. */
+struct sent {
+    struct span rule;
+    struct span key;
+    struct span order_id;
+    struct span variant;
+    int32_t n;
+    enum action_class class;
+    enum audience audience;
+    enum channel channel;
+    int64_t due_at, made_at, send_after, expires_at; /* expires_at NEVER = never */
+    bool ended;                                      /* not in the state */
+};
+
+struct used_key {
+    uint64_t key;  /* runs_key_hash */
+    uint32_t fact; /* of the order or answer that the key names (runs_fact_hash); 0 = none */
+};
+
+struct day_count { /* R70 */
+    int64_t day;   /* local, since 1970 */
+    int64_t count; /* marketing sends made on it */
+};
+
+struct last_sent { /* R73 */
+    uint32_t rule;
+    int64_t at;
+};
+
+struct runs {
+    uint64_t playbook;    /* the playbook under which the waiting runs were made: head of its hash (R81); 0 = none wait */
+    int64_t backfill_at;  /* clock at which a backfill record was last applied (R7); NEVER = never */
+    FACT_ARRAY(struct run, waiting);
+    FACT_ARRAY(struct track, tracks);
+    FACT_ARRAY(struct sent, sent);
+    FACT_ARRAY(struct used_key, used); /* by key, ascending */
+    FACT_ARRAY(struct day_count, days);
+    FACT_ARRAY(struct last_sent, last_sent);
+};
+
+void runs_init(struct runs *runs);
+
+uint32_t runs_rule_hash(struct span rule);
+uint32_t runs_fact_hash(struct span id); /* of an order id; never 0 */
+uint32_t runs_response_hash(uint64_t survey, uint64_t response); /* of an answer; never 0 */
+
+/* Of (rule, key, n): XXH64 over the two texts' XXH64 and n, so that no text need be put together. */
+uint64_t runs_key_hash(struct span rule, struct span key, int32_t n);
+
+/* The pointers below are valid until the next addition to the same array. */
+struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
+struct track *runs_track(struct runs *runs, uint32_t rule); /* NULL = none */
+struct track *runs_track_add(struct runs *runs, struct arena *arena, uint32_t rule);
+void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
+bool runs_used(const struct runs *runs, uint64_t key);
+void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact);
+
+void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
+int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */
+int64_t runs_last_sent(const struct runs *runs, uint32_t rule);                /* NEVER = never */
+void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, int64_t at);
+
+/* Drops what ended, and what time has made useless at `now`, on local day `today`. */
+void runs_sweep(struct runs *runs);
+void runs_expire(struct runs *runs, int64_t now, int64_t today);
+
+/* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11). */
+void runs_forget_folded(struct runs *runs, const struct facts *facts);
+
+/* The blob's last field. The decoder gives false where the bytes are not ours. */
+void runs_encode(const struct runs *runs, struct state_writer *writer);
+bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *reader);
+
+#endif

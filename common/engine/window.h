@@ -1,0 +1,28 @@
+/* Local days and the sending window (R62, R69 to R71). A local day is the number of its date since 1970-01-01. */
+#ifndef ORIORI_ENGINE_WINDOW_H
+#define ORIORI_ENGINE_WINDOW_H
+
+#include "common/base/zone.h"
+#include "common/playbook/playbook.h"
+
+/* The customer's zone: the named one, else the playbook's default (R33); NULL (= UTC) when the database lacks both. */
+const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name);
+
+int64_t window_day(const struct zone *zone, int64_t now);
+
+/* The instant at which a local day's wall clock shows time_of_day_ms (gaps and overlaps as R71 says). */
+int64_t window_instant(const struct zone *zone, int64_t day, int64_t time_of_day_ms);
+
+/* R71: marketing may go out at now. */
+bool window_open(const struct playbook *playbook, const struct zone *zone, int64_t now);
+
+/* The next start of the window after now: where a message held by the quiet hours waits. */
+int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now);
+
+/* The start of the next local day's window: where a capped message waits (R69). */
+int64_t window_next_day_start(const struct playbook *playbook, const struct zone *zone, int64_t now);
+
+/* The first instant after now at which one of the trigger's dates comes (R62), and that date's local day. */
+int64_t window_next_date(const struct trigger *trigger, const struct zone *zone, int64_t now, int64_t *ret_day);
+
+#endif
