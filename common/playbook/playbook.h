@@ -128,6 +128,7 @@ struct playbook {
     struct span time_zone;      /* IANA; the default for customers (R33) */
     int64_t window_start_ms, window_end_ms; /* R71: [start, end) of the local day */
     int32_t cap_day, cap_week;  /* R70 */
+    uint32_t holdout;           /* in 1/10000: of marketing rules that state none (R72) */
     uint32_t global_control;    /* in 1/10000 (R72) */
     int64_t max_ahead_ms;       /* R6 */
     int64_t lapse_ms;           /* R29: lapse_days x 24 h */

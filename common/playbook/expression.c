@@ -1,0 +1,119 @@
+#include "common/playbook/expression.h"
+
+#include "common/base/check.h"
+#include "common/playbook/expression_op.h"
+
+bool expression_compare(const struct expression_op *op, int64_t value)
+{
+    if (value == FACT_ABSENT) /* nobody knows: no comparison holds, nor its opposite */
+        return false;
+    int64_t literal = op->numbers[0];
+    switch (op->comparison) {
+    case COMPARE_EQUAL:
+        return value == literal;
+    case COMPARE_UNEQUAL:
+        return value != literal;
+    case COMPARE_LESS:
+        return value < literal;
+    case COMPARE_AT_MOST:
+        return value <= literal;
+    case COMPARE_GREATER:
+        return value > literal;
+    case COMPARE_AT_LEAST:
+        return value >= literal;
+    case COMPARE_IN:
+        for (size_t i = 0; i < op->literal_count; i++) {
+            if (value == op->numbers[i])
+                return true;
+        }
+        return false;
+    }
+    return false;
+}
+
+static bool compare_text(const struct expression_op *op, struct span value)
+{
+    if (span_empty(value))
+        return false;
+    bool found = false;
+    for (size_t i = 0; i < op->literal_count; i++)
+        found = found || span_equal(value, op->texts[i]);
+    return op->comparison == COMPARE_UNEQUAL ? !found : found;
+}
+
+static bool compare(const struct expression_op *op, const struct fact_values *values)
+{
+    if (op->fact == FACT_campaign)
+        return compare_text(op, values->campaign);
+    if (op->fact == FACT_goal)
+        return compare_text(op, values->goal);
+    return expression_compare(op, values->value[op->fact]);
+}
+
+bool expression_true(const struct expression *expression, const struct fact_values *values)
+{
+    uint64_t stack = 0; /* the top is bit 0 */
+    for (size_t i = 0; i < expression->op_count; i++) {
+        const struct expression_op *op = &expression->ops[i];
+        uint64_t below = stack >> 1;
+        switch (op->kind) {
+        case OP_COMPARE:
+            stack = stack << 1 | (uint64_t)compare(op, values);
+            break;
+        case OP_AND: /* the two top bits become one */
+            stack = (below & ~UINT64_C(1)) | (below & stack & 1);
+            break;
+        case OP_OR:
+            stack = below | (stack & 1);
+            break;
+        case OP_NOT:
+            stack ^= 1;
+            break;
+        }
+    }
+    return stack & 1;
+}
+
+void expression_facts(const struct expression *expression, void (*visit)(enum fact fact, void *context), void *context)
+{
+    for (size_t i = 0; i < expression->op_count; i++) {
+        if (expression->ops[i].kind == OP_COMPARE)
+            visit(expression->ops[i].fact, context);
+    }
+}
+
+static size_t boundary_add(struct day_boundary *boundaries, size_t count, size_t capacity, enum fact fact, int64_t days)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (boundaries[i].fact == fact && boundaries[i].days == days)
+            return count;
+    }
+    CHECK(count < capacity);
+    boundaries[count] = (struct day_boundary){fact, days};
+    return count + 1;
+}
+
+/* R35: "< 60" stops holding at X + 60 d; "<= 60" a day later; "= 60" begins and ends. */
+static size_t op_boundaries(const struct expression_op *op, struct day_boundary *boundaries, size_t count, size_t capacity)
+{
+    bool at = op->comparison != COMPARE_AT_MOST && op->comparison != COMPARE_GREATER;
+    bool after = op->comparison != COMPARE_LESS && op->comparison != COMPARE_AT_LEAST;
+    for (size_t i = 0; i < op->literal_count; i++) {
+        if (at)
+            count = boundary_add(boundaries, count, capacity, op->fact, op->numbers[i]);
+        if (after)
+            count = boundary_add(boundaries, count, capacity, op->fact, op->numbers[i] + 1);
+    }
+    return count;
+}
+
+size_t expression_boundaries(const struct expression *expression, struct day_boundary *boundaries, size_t count,
+                             size_t capacity)
+{
+    for (size_t i = 0; i < expression->op_count; i++) {
+        const struct expression_op *op = &expression->ops[i];
+        if (op->kind == OP_COMPARE && fact_type(op->fact) == FACT_DAYS)
+            count = op_boundaries(op, boundaries, count, capacity);
+    }
+    return count;
+}
