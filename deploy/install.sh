@@ -4,6 +4,7 @@
 #   deploy/install.sh build          compiler and libraries of oriori
 #   deploy/install.sh test           what the test suites need
 #   deploy/install.sh kafka          a JDK and Maven, for the real Kafka of deploy/local
+#   deploy/install.sh redis          Redis alone
 #   deploy/install.sh demo           what deploy/demo needs beside build
 #
 # Safe to run twice. Needs root or sudo only when something is missing.
@@ -65,11 +66,11 @@ install_missing() {
     rm -f "$log"
 }
 
-[ $# -gt 0 ] || die "which part? build, test, kafka, demo"
+[ $# -gt 0 ] || die "which part? build, test, kafka, redis, demo"
 for part in "$@"; do
     case $part in
-    build | test | kafka | demo) ;;
-    *) die "no part named '$part'; there are build, test, kafka, demo" ;;
+    build | test | kafka | redis | demo) ;;
+    *) die "no part named '$part'; there are build, test, kafka, redis, demo" ;;
     esac
 done
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -80,6 +81,7 @@ for part in "$@"; do
     build) want "${packages_build[@]}" ;;
     test) want "${packages_test[@]}" ;;
     kafka) want_kafka ;;
+    redis) want redis-server ;;
     demo) want "${packages_demo[@]}" ;;
     esac
 done
