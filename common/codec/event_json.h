@@ -1,0 +1,24 @@
+/* Events as JSON lines (R83, R86): {"topic": "orders", "event": {...}, "received_at": ...}. */
+#ifndef ORIORI_CODEC_EVENT_JSON_H
+#define ORIORI_CODEC_EVENT_JSON_H
+
+#include "common/base/arena.h"
+#include "common/engine/event.h"
+
+/* REASON_NONE and a valid event (event_validate); else why not, the field's name in *ret_field (a literal, or NULL when
+ * the line is no JSON object).
+ *
+ * Also of a refused line *ret_received_at (NEVER = none) and ret_event->occurred_at (NEVER = none) are what the line
+ * says, because such a line still moves the clock (R83), unless event_json_time_fault. A fault of the line's times wins
+ * over every other fault. Texts borrow from the line or the arena. */
+enum reason event_json_read(struct span line, struct arena *arena, struct event *ret_event, int64_t *ret_received_at,
+                            const char **ret_field);
+
+/* The same for a bare event of a known topic, as `oriori produce` reads it. */
+enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
+                                 const char **ret_field);
+
+/* R83: the line was refused for its times (there, but unreadable). */
+bool event_json_time_fault(enum reason reason, const char *field);
+
+#endif
