@@ -3,11 +3,11 @@
 #include "common/base/check.h"
 #include "common/playbook/expression_op.h"
 
-bool expression_compare(const struct expression_op *op, int64_t value)
+bool expression_compare(const struct expression_op *op, int64_t value, int64_t other)
 {
-    if (value == FACT_ABSENT) /* nobody knows: no comparison holds, nor its opposite */
+    int64_t literal = op->with_fact ? other : op->numbers[0];
+    if (value == FACT_ABSENT || literal == FACT_ABSENT) /* nobody knows: no comparison holds, nor its opposite */
         return false;
-    int64_t literal = op->numbers[0];
     switch (op->comparison) {
     case COMPARE_EQUAL:
         return value == literal;
@@ -47,7 +47,7 @@ static bool compare(const struct expression_op *op, const struct fact_values *va
         return compare_text(op, values->campaign);
     if (op->fact == FACT_goal)
         return compare_text(op, values->goal);
-    return expression_compare(op, values->value[op->fact]);
+    return expression_compare(op, values->value[op->fact], values->value[op->other]);
 }
 
 bool expression_true(const struct expression *expression, const struct fact_values *values)
@@ -77,8 +77,11 @@ bool expression_true(const struct expression *expression, const struct fact_valu
 void expression_facts(const struct expression *expression, void (*visit)(enum fact fact, void *context), void *context)
 {
     for (size_t i = 0; i < expression->op_count; i++) {
-        if (expression->ops[i].kind == OP_COMPARE)
-            visit(expression->ops[i].fact, context);
+        const struct expression_op *op = &expression->ops[i];
+        if (op->kind == OP_COMPARE)
+            visit(op->fact, context);
+        if (op->kind == OP_COMPARE && op->with_fact)
+            visit(op->other, context);
     }
 }
 

@@ -3,6 +3,9 @@
  *     expression := or;  or := and ("or" and)*;  and := not ("and" not)*;  not := "not" not | comparison | "(" or ")"
  *     comparison := fact [ ("=" | "!=" | "<" | "<=" | ">" | ">=") literal | "in" "(" literal ("," literal)* ")" ]
  *
+ * Instead of a literal a number may be compared with another number fact: purchases >= settle_purchases. "not x" is true
+ * where x is not, also where x compares something absent; "!=" is false there (fact.h).
+ *
  * A literal is a whole number, true, false, a word of the fact's enum (visitor, adopt, promoter_high) or, for text facts, a
  * quoted text. A lone fact must be boolean. */
 #ifndef ORIORI_PLAYBOOK_EXPRESSION_H

@@ -240,7 +240,7 @@ static bool parse_literal(struct parser *parser, enum fact fact, int64_t *ret_nu
         *ret_number = value;
     } else {
         if (parser->token.kind != TOKEN_NUMBER)
-            return fail(parser, "a whole number");
+            return fail(parser, type == FACT_NUMBER ? "a whole number or a number fact" : "a whole number");
         *ret_number = parser->token.number;
     }
     token_next(parser);
@@ -294,6 +294,14 @@ static bool ordered(enum fact_type type)
     return type != FACT_BOOLEAN && type != FACT_TEXT && type != FACT_TIER;
 }
 
+/* purchases >= settle_purchases: numbers only, so that day boundaries stay figures of the playbook (R35). */
+static bool other_fact(const struct parser *parser, struct expression_op *op)
+{
+    return parser->token.kind == TOKEN_WORD && fact_type(op->fact) == FACT_NUMBER &&
+           fact_find(parser->token.text, &op->other) && fact_type(op->other) == FACT_NUMBER &&
+           (parser->allowed == NULL || parser->allowed[op->other]);
+}
+
 static bool parse_one(struct parser *parser, struct expression_op *op)
 {
     int64_t *numbers;
@@ -301,9 +309,14 @@ static bool parse_one(struct parser *parser, struct expression_op *op)
     op->comparison = parser->token.comparison;
     if (op->comparison > COMPARE_UNEQUAL && !ordered(fact_type(op->fact)))
         return fail(parser, "= or != or in (this fact has no order)");
+    token_next(parser);
+    if (other_fact(parser, op)) {
+        op->with_fact = true;
+        token_next(parser);
+        return true;
+    }
     literals_room(parser, op, &numbers, &texts, 1);
     op->literal_count = 1;
-    token_next(parser);
     return parse_literal(parser, op->fact, numbers, texts);
 }
 

@@ -17,6 +17,8 @@ struct expression_op {
     const int64_t *numbers;   /* the literals: one, or the list of `in` */
     const struct span *texts; /* the same for a text fact */
     size_t literal_count;
+    bool with_fact; /* the right side is the fact `other`, not a literal */
+    enum fact other;
 };
 
 /* The evaluator keeps its stack in one 64-bit word. Every level of nesting leaves at most two results waiting, so this
@@ -34,7 +36,7 @@ struct expression_error {
 bool expression_compile(struct arena *arena, struct span text, const bool allowed[FACT_COUNT],
                         struct expression *ret_expression, struct expression_error *error);
 
-/* One comparison with one value (lint asks it for cells). */
-bool expression_compare(const struct expression_op *op, int64_t value);
+/* One comparison of values, as if op stood alone; other is the right side's value when op->with_fact. */
+bool expression_compare(const struct expression_op *op, int64_t value, int64_t other);
 
 #endif
