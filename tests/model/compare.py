@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Runs `oriori simulate` and the model on the same histories and compares record by record (issue: the engine's proof)."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+
+import generate  # noqa: E402
+import model  # noqa: E402
+import playbook  # noqa: E402
+from simulate import simulate  # noqa: E402
+
+IGNORED = ("seq", "evidence", "values", "variables", "template", "detail")
+PLAYBOOK = os.path.join(ROOT, "schemas", "playbook.yaml")
+
+
+def playbook_version():
+    if not os.path.exists(PLAYBOOK):
+        return playbook.VERSION
+    with open(PLAYBOOK, encoding="utf-8") as file:
+        found = re.search(r'^version:\s*["\']?([^"\'\n#]+?)["\']?\s*(#.*)?$', file.read(), re.M)
+    return found.group(1) if found else playbook.VERSION
+
+
+class Comparison:
+    def __init__(self, options):
+        self.program = options.program
+        self.ignored = () if options.all else IGNORED
+        self.version = playbook_version()
+        self.strategy = options.strategy
+        if options.products:
+            playbook.PRODUCTS[:] = model.load_products(options.products)
+
+    def plain(self, records):
+        return [{name: value for name, value in record.items() if name not in self.ignored} for record in records]
+
+    def model_records(self, lines, until):
+        records, states, summary = simulate(lines, until, self.strategy, self.version)
+        return self.plain(records + states + [summary])
+
+    def engine_records(self, lines, until):
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+            file.write("".join(line + "\n" for line in lines))
+            file.flush()
+            command = [self.program, "simulate", "--decisions", "--states"]
+            if until is not None:
+                command += ["--until", str(until)]
+            run = subprocess.run(command + [file.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        if run.returncode:
+            return [{"type": "failed", "status": run.returncode, "errors": run.stderr.decode("utf-8", "replace")[-400:]}]
+        return self.plain([json.loads(line) for line in run.stdout.decode("utf-8").splitlines()])
+
+    def difference(self, lines, until):
+        """None when equal; else (place, engine's records, model's records)."""
+        engine, ours = self.engine_records(lines, until), self.model_records(lines, until)
+        if engine == ours:
+            return None
+        for place in range(max(len(engine), len(ours))):
+            if engine[place:place + 1] != ours[place:place + 1]:
+                return place, engine, ours
+        return None
+
+    def kind_of(self, found):
+        """What sort of difference it is, so that shrinking does not wander to another."""
+        place, engine, ours = found
+        left, right = (records[place] if place < len(records) else {} for records in (engine, ours))
+        names = tuple(sorted(name for name in {*left, *right} if left.get(name) != right.get(name)))
+        return left.get("type"), right.get("type"), left.get("rule"), right.get("rule"), names
+
+    def shrink(self, lines, until, found):
+        kind = self.kind_of(found)
+        size = max(1, len(lines) // 2)
+        while size:
+            place, dropped = 0, False
+            while place < len(lines):
+                fewer = lines[:place] + lines[place + size:]
+                again = self.difference(fewer, until) if fewer else None
+                if again and self.kind_of(again) == kind:
+                    lines, dropped = fewer, True
+                else:
+                    place += size
+            if not dropped or size > 1:
+                size //= 2
+        return lines
+
+
+def report(found, lines, out=sys.stdout):
+    place, engine, ours = found
+    left = engine[place] if place < len(engine) else None
+    right = ours[place] if place < len(ours) else None
+    print(f"first difference at record {place + 1}:", file=out)
+    if left and right and left.get("type") == right.get("type"):
+        print(f"  both: {short({key: left[key] for key in left if left[key] == right.get(key, '')})}", file=out)
+        for name in sorted({*left, *right}):
+            if left.get(name) != right.get(name):
+                print(f"  {name}: engine {json.dumps(left.get(name), ensure_ascii=False)}"
+                      f" model {json.dumps(right.get(name), ensure_ascii=False)}", file=out)
+    print(f"  engine: {short(left)}\n  model:  {short(right)}", file=out)
+    for name, records in (("engine", engine), ("model", ours)):
+        print(f"  {name} around it:", file=out)
+        for record in records[max(0, place - 3):place + 4]:
+            print(f"    {short(record)}", file=out)
+    customer = (left or right).get("customer_id")
+    print(f"  the events of {customer}:", file=out)
+    for line in lines[-60:]:
+        if customer is None or f'"{customer}"' in line or len(lines) < 12:
+            print(f"    {line}", file=out)
+
+
+def short(record):
+    if record is None:
+        return "nothing"
+    order = ("type", "at", "customer_id", "rule", "key", "n", "outcome", "dimension", "from", "to", "kind", "due_at",
+             "until", "event_id")
+    if record.get("type") not in ("transition", "action", "decision"):
+        return json.dumps(record, ensure_ascii=False)
+    return " ".join(f"{name}={record[name]}" for name in order if name in record)
+
+
+def histories(options):
+    for seed in range(options.seeds[0], options.seeds[1] + 1):
+        for shop in (False, True):
+            lines = generate.generate(seed, options.customers, options.events, shop)
+            yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines)
+
+
+def files(options):
+    for name in options.files:
+        with open(name, encoding="utf-8") as file:
+            lines = [line.rstrip("\n") for line in file]
+        until = options.until
+        if until is None and lines and lines[0].startswith('{"until"'):
+            until = json.loads(lines.pop(0))["until"]
+        yield os.path.basename(name), lines, until
+
+
+def seed_range(text):
+    first, _, last = text.partition("..")
+    return int(first), int(last or first)
+
+
+def parser():
+    found = argparse.ArgumentParser(description=__doc__)
+    found.add_argument("files", nargs="*")
+    found.add_argument("--seeds", type=seed_range, help="A..B, each an adversarial history and a shop")
+    found.add_argument("--customers", type=int, default=3)
+    found.add_argument("--events", type=int, default=30)
+    found.add_argument("--until", type=int)
+    found.add_argument("--all", action="store_true", help="compare every key")
+    found.add_argument("--program", default=os.path.join(ROOT, "build", "release", "oriori"))
+    found.add_argument("--products")
+    found.add_argument("--strategy", default="educate")
+    found.add_argument("--keep", default=None, help="folder for shrunk cases")
+    found.add_argument("--stop", type=int, default=5, help="give up after so many differences")
+    return found
+
+
+def compare(options, out=sys.stdout):
+    """(passed, failed)"""
+    comparison = Comparison(options)
+    passed, failed = 0, 0
+    for name, lines, until in (histories(options) if options.seeds else files(options)):
+        found = comparison.difference(lines, until)
+        if found is None:
+            passed += 1
+            continue
+        failed += 1
+        lines = comparison.shrink(lines, until, found)
+        found = comparison.difference(lines, until)
+        print(f"== {name}: differs", file=out)
+        report(found, lines, out)
+        folder = options.keep or tempfile.gettempdir()
+        path = os.path.join(folder, f"difference-{name}.jsonl")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(json.dumps({"until": until}) + "\n" + "".join(line + "\n" for line in lines))
+        print(f"  the short case: {path}", file=out)
+        out.flush()
+        if failed >= options.stop:
+            break
+    return passed, failed
+
+
+def main():
+    passed, failed = compare(parser().parse_args())
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
