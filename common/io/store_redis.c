@@ -1,0 +1,511 @@
+/* Each call builds its commands in a scratch arena, runs them as one pipeline, and copies the answers out. A shard's
+ * ids are split over several scripts, because everybody waits while one runs and Lua's unpack has a limit; the split is
+ * made safe as store.h says. */
+#include "common/io/store_redis.h"
+
+#include "common/base/check.h"
+#include "common/base/hash.h"
+#include "common/io/redis_connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHUNK = 500, /* customers per script: about 2 ms of Redis's one thread */
+    SCAN_STEP = 1000,
+    KEY_CAPACITY = 32 /* "crm:{1023}:wake" */
+};
+
+/* KEYS: meta, wake, the states' keys. ARGV: due before, due max, the states' key prefix.
+ * The wake-up after the due ones has rank #due, because all due ones are the first in the order of the set. */
+static const char load_text[] =
+    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'seq')\n"
+    "local states = {}\n"
+    "if #KEYS > 2 then states = redis.call('MGET', unpack(KEYS, 3)) end\n"
+    "local due, due_states, next_wake = {}, {}, false\n"
+    "local max = tonumber(ARGV[2])\n"
+    "if max >= 0 then\n"
+    "  if max > 0 then due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, max) end\n"
+    "  for i = 1, #due do due_states[i] = redis.call('GET', ARGV[3] .. due[i]) end\n"
+    "  next_wake = redis.call('ZRANGE', KEYS[2], #due, #due, 'WITHSCORES')[2] or false\n"
+    "end\n"
+    "return {meta[1], meta[2], meta[3], redis.call('TIME'), states, due, due_states, next_wake}\n";
+
+/* KEYS: meta, wake, the states' keys. ARGV: epoch, expected pos ('' = none), pos ('' = not the last chunk), seq, last
+ * ('' = keep), size of the key prefix, then a state and a wake-up ('' = none) per key. All checks come first, and then
+ * only writes that cannot fail: a script is not rolled back. */
+static const char apply_text[] =
+    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos')\n"
+    "if meta[1] ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] then return 0 end\n"
+    "local pairs_, wakes, sleeps, prefix = {}, {}, {}, tonumber(ARGV[6])\n"
+    "for i = 3, #KEYS do\n"
+    "  local at, id = 2 * i + 1, string.sub(KEYS[i], prefix + 1)\n"
+    "  pairs_[#pairs_ + 1] = KEYS[i]\n"
+    "  pairs_[#pairs_ + 1] = ARGV[at]\n"
+    "  if ARGV[at + 1] == '' then\n"
+    "    sleeps[#sleeps + 1] = id\n"
+    "  else\n"
+    "    wakes[#wakes + 1] = ARGV[at + 1]\n"
+    "    wakes[#wakes + 1] = id\n"
+    "  end\n"
+    "end\n"
+    "if #pairs_ > 0 then redis.call('MSET', unpack(pairs_)) end\n"
+    "if #wakes > 0 then redis.call('ZADD', KEYS[2], unpack(wakes)) end\n"
+    "if #sleeps > 0 then redis.call('ZREM', KEYS[2], unpack(sleeps)) end\n"
+    "if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'pos', ARGV[3], 'seq', ARGV[4]) end\n"
+    "if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'last', ARGV[5]) end\n"
+    "return 1\n";
+
+/* KEYS: meta. ARGV: epoch, owner, identity. */
+static const char take_text[] =
+    "local before = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'identity', 'pos', 'seq', 'last')\n"
+    "if not before[3] or before[3] == ARGV[3] then\n"
+    "  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'owner', ARGV[2], 'identity', ARGV[3])\n"
+    "end\n"
+    "return before\n";
+
+enum { SCRIPT_LOAD, SCRIPT_APPLY, SCRIPT_TAKE, SCRIPT_COUNT };
+
+struct store_redis {
+    struct redis_connection connection;
+    struct redis_script scripts[SCRIPT_COUNT];
+    struct arena scratch; /* of the call in hand */
+    struct buffer error;  /* a sentence of this file's own; empty: the connection's */
+};
+
+/* ---- keys and answers ---- */
+
+static struct span shard_key(struct store_redis *store, int32_t shard, const char *name)
+{
+    char text[KEY_CAPACITY];
+    int size = snprintf(text, sizeof(text), "crm:{%d}:%s", shard, name);
+    CHECK(size > 0 && (size_t)size < sizeof(text));
+    return arena_copy(&store->scratch, (struct span){text, (size_t)size});
+}
+
+static struct span customer_key(struct store_redis *store, struct span prefix, struct span id)
+{
+    char *text = arena_take(&store->scratch, prefix.size + id.size);
+    memcpy(text, prefix.data, prefix.size);
+    memcpy(text + prefix.size, id.data, id.size);
+    return (struct span){text, prefix.size + id.size};
+}
+
+/* A nil is an empty span. */
+static struct span text_of(const redisReply *reply, struct arena *arena)
+{
+    if (reply->type != REDIS_REPLY_STRING)
+        return SPAN_NONE;
+    return arena_copy(arena, (struct span){reply->str, (size_t)reply->len});
+}
+
+static int64_t integer_of(const redisReply *reply, int64_t absent)
+{
+    return reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10) : absent;
+}
+
+static bool is_array(const redisReply *reply, size_t count)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
+}
+
+static enum world strange(struct store_redis *store, const char *what)
+{
+    buffer_reset(&store->error);
+    buffer_format(&store->error, "Redis at %s: %s", store->connection.config->redis_url, what);
+    return WORLD_RECOVER;
+}
+
+/* The pipeline, with AGAIN (no connection to be had) told as RECOVER: the loop backs off there. */
+static enum world run(struct store_redis *store, struct redis_call *calls, size_t count)
+{
+    buffer_reset(&store->error);
+    enum world world = redis_run(&store->connection, calls, count);
+    return world == WORLD_AGAIN ? WORLD_RECOVER : world;
+}
+
+static const char *store_redis_error_text(void *context)
+{
+    struct store_redis *store = context;
+    if (store->error.size)
+        return store->error.data;
+    return store->connection.error.data ? store->connection.error.data : "";
+}
+
+/* ---- meta ---- */
+
+static enum world read_meta(struct store_redis *store, const redisReply *reply, struct arena *arena,
+                            struct store_meta *ret_meta)
+{
+    if (!is_array(reply, 6))
+        return strange(store, "an unexpected answer about a shard");
+    *ret_meta = (struct store_meta){
+        .epoch = text_of(reply->element[0], arena),
+        .owner = text_of(reply->element[1], arena),
+        .identity = text_of(reply->element[2], arena),
+        .pos = integer_of(reply->element[3], STORE_POS_NONE),
+        .seq = integer_of(reply->element[4], 0),
+        .last = text_of(reply->element[5], arena),
+    };
+    return WORLD_DONE;
+}
+
+static enum world run_meta(struct store_redis *store, struct redis_call *call, struct arena *arena,
+                           struct store_meta *ret_meta)
+{
+    enum world world = run(store, call, 1);
+    if (world == WORLD_DONE)
+        world = read_meta(store, call->reply, arena, ret_meta);
+    redis_calls_release(call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+static enum world store_redis_take(void *context, int32_t shard, struct span epoch, struct span owner,
+                                   struct span identity, struct arena *arena, struct store_meta *ret_before)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 5, &store->scripts[SCRIPT_TAKE]);
+    redis_call_add_text(&call, "1");
+    redis_call_add(&call, shard_key(store, shard, "meta"));
+    redis_call_add(&call, epoch);
+    redis_call_add(&call, owner);
+    redis_call_add(&call, identity);
+    return run_meta(store, &call, arena, ret_before);
+}
+
+static enum world store_redis_meta(void *context, int32_t shard, struct arena *arena, struct store_meta *ret_meta)
+{
+    static const char *const fields[] = {"epoch", "owner", "identity", "pos", "seq", "last"};
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 2 + COUNT_OF(fields), NULL);
+    redis_call_add_text(&call, "HMGET");
+    redis_call_add(&call, shard_key(store, shard, "meta"));
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        redis_call_add_text(&call, fields[i]);
+    return run_meta(store, &call, arena, ret_meta);
+}
+
+/* ---- load ---- */
+
+static size_t chunk_count(size_t count)
+{
+    return count == 0 ? 1 : (count + CHUNK - 1) / CHUNK;
+}
+
+/* Chunk 0 also asks for the due customers; the others say so by a negative maximum. */
+static void build_load(struct store_redis *store, const struct store_load *load, size_t chunk, struct redis_call *call)
+{
+    size_t from = chunk * CHUNK, to = from + CHUNK < load->id_count ? from + CHUNK : load->id_count;
+    struct span prefix = shard_key(store, load->shard, "c:");
+    redis_call_init(call, &store->scratch, (int)(to - from) + 6, &store->scripts[SCRIPT_LOAD]);
+    redis_call_add_integer(call, &store->scratch, (int64_t)(to - from) + 2);
+    redis_call_add(call, shard_key(store, load->shard, "meta"));
+    redis_call_add(call, shard_key(store, load->shard, "wake"));
+    for (size_t i = from; i < to; i++)
+        redis_call_add(call, customer_key(store, prefix, load->ids[i]));
+    redis_call_add_integer(call, &store->scratch, load->due_before);
+    redis_call_add_integer(call, &store->scratch, chunk == 0 ? (int64_t)load->due_max : -1);
+    redis_call_add(call, prefix);
+}
+
+static void read_due(struct store_load *load, const redisReply *reply, struct arena *arena)
+{
+    const redisReply *ids = reply->element[5], *states = reply->element[6], *next = reply->element[7];
+    load->due_count = ids->elements;
+    load->due_ids = ARENA_ARRAY(arena, struct span, load->due_count);
+    load->due_states = ARENA_ARRAY(arena, struct span, load->due_count);
+    for (size_t i = 0; i < load->due_count; i++) {
+        load->due_ids[i] = text_of(ids->element[i], arena);
+        load->due_states[i] = text_of(states->element[i], arena);
+    }
+    load->next_wake_at = next->type == REDIS_REPLY_STRING ? (int64_t)strtod(next->str, NULL) : NEVER;
+}
+
+static bool load_shape(const redisReply *reply, size_t id_count)
+{
+    return is_array(reply, 8) && is_array(reply->element[3], 2) && is_array(reply->element[4], id_count) &&
+           reply->element[5]->type == REDIS_REPLY_ARRAY && is_array(reply->element[6], reply->element[5]->elements);
+}
+
+static bool same_meta(const struct store_load *load, struct span epoch, int64_t pos, int64_t seq)
+{
+    return span_equal(load->epoch, epoch) && load->pos == pos && load->seq == seq;
+}
+
+static enum world read_load(struct store_redis *store, struct store_load *load, size_t chunk, const redisReply *reply,
+                            struct arena *arena)
+{
+    size_t from = chunk * CHUNK, count = load->id_count - from < CHUNK ? load->id_count - from : CHUNK;
+    if (!load_shape(reply, count))
+        return strange(store, "an unexpected answer to load");
+    struct span epoch = text_of(reply->element[0], arena);
+    int64_t pos = integer_of(reply->element[1], STORE_POS_NONE), seq = integer_of(reply->element[2], 0);
+    if (chunk == 0) {
+        load->epoch = epoch;
+        load->pos = pos;
+        load->seq = seq;
+        read_due(load, reply, arena);
+        load->states = ARENA_ARRAY(arena, struct span, load->id_count);
+    } else if (!same_meta(load, epoch, pos, seq)) {
+        return strange(store, "a shard changed while it was loaded");
+    }
+    for (size_t i = 0; i < count; i++)
+        load->states[from + i] = text_of(reply->element[4]->element[i], arena);
+    return WORLD_DONE;
+}
+
+static int64_t server_ms(const redisReply *reply)
+{
+    return integer_of(reply->element[3]->element[0], 0) * 1000 + integer_of(reply->element[3]->element[1], 0) / 1000;
+}
+
+static enum world store_redis_load(void *context, struct store_load *loads, size_t count, struct arena *arena,
+                                   int64_t *ret_server_ms)
+{
+    struct store_redis *store = context;
+    CHECK(count > 0);
+    size_t call_count = 0, at = 0;
+    for (size_t i = 0; i < count; i++)
+        call_count += chunk_count(loads[i].id_count);
+    struct redis_call *calls = ARENA_ARRAY(&store->scratch, struct redis_call, call_count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t chunk = 0; chunk < chunk_count(loads[i].id_count); chunk++)
+            build_load(store, &loads[i], chunk, &calls[at++]);
+    enum world world = run(store, calls, call_count);
+    at = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t chunk = 0; chunk < chunk_count(loads[i].id_count) && world == WORLD_DONE; chunk++)
+            world = read_load(store, &loads[i], chunk, calls[at++].reply, arena);
+    if (world == WORLD_DONE)
+        *ret_server_ms = server_ms(calls[call_count - 1].reply);
+    redis_calls_release(calls, call_count);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+/* ---- apply ---- */
+
+/* Indexes of the last write of each customer, in an open hash table of twice the size: a rebuild's portion may hold
+ * many writes of one customer, and the script sets all before it removes any from the index. */
+static size_t last_writes(struct store_redis *store, const struct store_apply *apply, uint32_t *ret_kept)
+{
+    size_t capacity = 16;
+    while (capacity < 2 * apply->write_count)
+        capacity *= 2;
+    uint32_t *slots = ARENA_ARRAY(&store->scratch, uint32_t, capacity); /* index + 1; 0 = free */
+    size_t kept = 0;
+    for (size_t i = apply->write_count; i-- > 0;) {
+        struct span id = apply->writes[i].customer_id;
+        size_t slot = hash_xxh64(id) & (capacity - 1);
+        while (slots[slot] && !span_equal(apply->writes[slots[slot] - 1].customer_id, id))
+            slot = (slot + 1) & (capacity - 1);
+        if (slots[slot])
+            continue;
+        slots[slot] = (uint32_t)i + 1;
+        ret_kept[kept++] = (uint32_t)i;
+    }
+    return kept;
+}
+
+static void add_meta(struct store_redis *store, const struct store_apply *apply, bool last_chunk,
+                     struct redis_call *call)
+{
+    redis_call_add(call, apply->epoch);
+    if (apply->pos_expected == STORE_POS_NONE)
+        redis_call_add_text(call, "");
+    else
+        redis_call_add_integer(call, &store->scratch, apply->pos_expected);
+    if (last_chunk) {
+        redis_call_add_integer(call, &store->scratch, apply->pos);
+        redis_call_add_integer(call, &store->scratch, apply->seq);
+        redis_call_add(call, apply->last);
+    } else {
+        for (int i = 0; i < 3; i++)
+            redis_call_add_text(call, "");
+    }
+}
+
+static void build_apply(struct store_redis *store, const struct store_apply *apply, const uint32_t *kept, size_t count,
+                        bool last_chunk, struct redis_call *call)
+{
+    struct span prefix = shard_key(store, apply->shard, "c:");
+    redis_call_init(call, &store->scratch, (int)(3 * count) + 9, &store->scripts[SCRIPT_APPLY]);
+    redis_call_add_integer(call, &store->scratch, (int64_t)count + 2);
+    redis_call_add(call, shard_key(store, apply->shard, "meta"));
+    redis_call_add(call, shard_key(store, apply->shard, "wake"));
+    for (size_t i = 0; i < count; i++)
+        redis_call_add(call, customer_key(store, prefix, apply->writes[kept[i]].customer_id));
+    add_meta(store, apply, last_chunk, call);
+    redis_call_add_integer(call, &store->scratch, (int64_t)prefix.size);
+    for (size_t i = 0; i < count; i++) {
+        redis_call_add(call, apply->writes[kept[i]].state);
+        if (apply->writes[kept[i]].wake_at == NEVER)
+            redis_call_add_text(call, "");
+        else
+            redis_call_add_integer(call, &store->scratch, apply->writes[kept[i]].wake_at);
+    }
+}
+
+/* The commands of one shard; returns how many (at most chunk_count of its writes). */
+static size_t build_shard(struct store_redis *store, const struct store_apply *apply, struct redis_call *calls)
+{
+    uint32_t *kept = ARENA_ARRAY(&store->scratch, uint32_t, apply->write_count + 1);
+    size_t count = last_writes(store, apply, kept), chunks = chunk_count(count);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+        size_t from = chunk * CHUNK, size = count - from < CHUNK ? count - from : CHUNK;
+        build_apply(store, apply, kept + from, size, chunk + 1 == chunks, &calls[chunk]);
+    }
+    return chunks;
+}
+
+/* A shard is applied when its last chunk was: that one writes pos. An earlier chunk that was refused (somebody took the
+ * shard in between) leaves older or equal states of ours there, which the new owner's recovery writes over. */
+static enum world store_redis_apply(void *context, struct store_apply *applies, size_t count)
+{
+    struct store_redis *store = context;
+    CHECK(count > 0);
+    size_t call_count = 0, capacity = 0;
+    for (size_t i = 0; i < count; i++)
+        capacity += chunk_count(applies[i].write_count);
+    struct redis_call *calls = ARENA_ARRAY(&store->scratch, struct redis_call, capacity);
+    size_t *ends = ARENA_ARRAY(&store->scratch, size_t, count);
+    for (size_t i = 0; i < count; i++)
+        ends[i] = call_count += build_shard(store, &applies[i], calls + call_count);
+    enum world world = run(store, calls, call_count);
+    for (size_t i = 0, at = 0; i < count && world == WORLD_DONE; i++)
+        for (applies[i].applied = true; at < ends[i]; at++)
+            applies[i].applied = applies[i].applied && calls[at].reply->integer == 1;
+    redis_calls_release(calls, call_count);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+/* ---- for people ---- */
+
+static enum world store_redis_customer(void *context, int32_t shard, struct span customer_id, struct arena *arena,
+                                       struct span *ret_state)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 2, NULL);
+    redis_call_add_text(&call, "GET");
+    redis_call_add(&call, customer_key(store, shard_key(store, shard, "c:"), customer_id));
+    enum world world = run(store, &call, 1);
+    if (world == WORLD_DONE)
+        *ret_state = text_of(call.reply, arena);
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+/* One step of a SCAN over the shard's states, each found one unlinked; *cursor "0" = done. */
+static enum world drop_step(struct store_redis *store, int32_t shard, char *cursor, size_t capacity)
+{
+    struct redis_call scan, unlink;
+    redis_call_init(&scan, &store->scratch, 6, NULL);
+    redis_call_add_text(&scan, "SCAN");
+    redis_call_add_text(&scan, cursor);
+    redis_call_add_text(&scan, "MATCH");
+    redis_call_add(&scan, customer_key(store, shard_key(store, shard, "c:"), SPAN("*")));
+    redis_call_add_text(&scan, "COUNT");
+    redis_call_add_integer(&scan, &store->scratch, SCAN_STEP);
+    enum world world = run(store, &scan, 1);
+    if (world == WORLD_DONE && !is_array(scan.reply, 2))
+        world = strange(store, "an unexpected answer to SCAN");
+    if (world == WORLD_DONE) {
+        snprintf(cursor, capacity, "%s", scan.reply->element[0]->str);
+        const redisReply *found = scan.reply->element[1];
+        redis_call_init(&unlink, &store->scratch, (int)found->elements + 1, NULL);
+        redis_call_add_text(&unlink, "UNLINK");
+        for (size_t i = 0; i < found->elements; i++)
+            redis_call_add(&unlink, (struct span){found->element[i]->str, (size_t)found->element[i]->len});
+        if (found->elements)
+            world = run(store, &unlink, 1);
+        redis_calls_release(&unlink, 1);
+    }
+    redis_calls_release(&scan, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+/* The meta goes first and at once: from then on the shard has no view, whatever states still lie about. */
+static enum world store_redis_drop(void *context, int32_t shard)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 3, NULL);
+    redis_call_add_text(&call, "UNLINK");
+    redis_call_add(&call, shard_key(store, shard, "meta"));
+    redis_call_add(&call, shard_key(store, shard, "wake"));
+    enum world world = run(store, &call, 1);
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    char cursor[24] = "0";
+    if (world == WORLD_DONE)
+        do
+            world = drop_step(store, shard, cursor, sizeof(cursor));
+        while (world == WORLD_DONE && strcmp(cursor, "0") != 0);
+    return world;
+}
+
+/* ---- life ---- */
+
+/* INFO, because managed servers forbid CONFIG. An evicted customer would look new. */
+static enum world store_redis_check(void *context)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 2, NULL);
+    redis_call_add_text(&call, "INFO");
+    redis_call_add_text(&call, "memory");
+    buffer_reset(&store->error);
+    enum world world = redis_run(&store->connection, &call, 1);
+    if (world == WORLD_DONE && (call.reply->str == NULL || !strstr(call.reply->str, "maxmemory_policy:noeviction"))) {
+        strange(store, "its maxmemory-policy is not noeviction: an evicted customer would look new");
+        world = WORLD_STOP;
+    }
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+static void store_redis_close(void *context)
+{
+    struct store_redis *store = context;
+    redis_close(&store->connection);
+    arena_release(&store->scratch);
+    buffer_release(&store->error);
+    free(store);
+}
+
+static const struct store_calls calls_of_redis = {
+    .take = store_redis_take,
+    .meta = store_redis_meta,
+    .load = store_redis_load,
+    .apply = store_redis_apply,
+    .drop = store_redis_drop,
+    .customer = store_redis_customer,
+    .check = store_redis_check,
+    .error_text = store_redis_error_text,
+    .close = store_redis_close,
+};
+
+enum world store_redis_open(const struct config *config, struct store *ret_store, struct buffer *error)
+{
+    struct store_redis *store = calloc(1, sizeof(*store));
+    CHECK(store);
+    arena_init(&store->scratch, 0);
+    store->scripts[SCRIPT_LOAD].text = load_text;
+    store->scripts[SCRIPT_APPLY].text = apply_text;
+    store->scripts[SCRIPT_TAKE].text = take_text;
+    if (!redis_open(&store->connection, config, store->scripts, SCRIPT_COUNT)) {
+        buffer_add_text(error, store->connection.error.data);
+        store_redis_close(store);
+        return WORLD_STOP;
+    }
+    *ret_store = (struct store){&calls_of_redis, store};
+    return WORLD_DONE;
+}

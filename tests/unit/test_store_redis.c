@@ -1,0 +1,468 @@
+/* The store seam on a real redis-server: a private one, on a socket and a free port of its own. Skipped where no
+ * redis-server is installed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/check.h"
+#include "common/io/store_redis.h"
+
+#include <arpa/inet.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/oriori-redis-XXXXXX";
+static char socket_path[64], socket_url[80];
+static int port;
+static pid_t server;
+static struct config config;
+static struct store store;
+static struct arena arena;
+
+/* ---- the server ---- */
+
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(bind(fd, (struct sockaddr *)&address, size) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void command(const char *text)
+{
+    redisContext *context = redisConnectUnix(socket_path);
+    redisReply *reply = context->err ? NULL : redisCommand(context, text);
+    assert_non_null(reply);
+    assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+    redisFree(context);
+}
+
+static bool server_answers(void)
+{
+    redisContext *context = redisConnectUnix(socket_path);
+    redisReply *reply = context->err ? NULL : redisCommand(context, "PING");
+    bool good = reply && reply->type == REDIS_REPLY_STATUS;
+    if (reply)
+        freeReplyObject(reply);
+    redisFree(context);
+    return good;
+}
+
+static bool server_start(void)
+{
+    char port_text[16];
+    snprintf(port_text, sizeof(port_text), "%d", port);
+    server = fork();
+    if (server == 0) {
+        CHECK(freopen("/dev/null", "w", stdout));
+        execlp("redis-server", "redis-server", "--port", port_text, "--bind", "127.0.0.1", "--unixsocket", socket_path,
+               "--save", "", "--dir", folder, (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 1000; i++) { /* until it answers or is gone; 10 s at most */
+        if (server_answers())
+            return true;
+        if (waitpid(server, NULL, WNOHANG) == server)
+            return false;
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    return false;
+}
+
+static void server_stop(void)
+{
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    CHECK(mkdtemp(folder));
+    snprintf(socket_path, sizeof(socket_path), "%s/s", folder);
+    snprintf(socket_url, sizeof(socket_url), "unix:%s", socket_path);
+    port = free_port();
+    struct buffer errors = {0};
+    CHECK(config_load(&config, NULL, &errors));
+    config.redis_url = socket_url;
+    arena_init(&arena, 0);
+    if (!server_start()) {
+        printf("no redis-server: skipped\n");
+        server = 0;
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (server)
+        server_stop();
+    config_release(&config);
+    arena_release(&arena);
+    unlink(socket_path);
+    return rmdir(folder);
+}
+
+static int open_store(void **state)
+{
+    (void)state;
+    struct buffer error = {0};
+    if (server == 0)
+        return 0;
+    command("FLUSHALL");
+    CHECK(store_redis_open(&config, &store, &error) == WORLD_DONE);
+    return 0;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    if (server)
+        store_close(&store);
+    arena_reset(&arena);
+    return 0;
+}
+
+#define NEEDS_SERVER()                                                                                                 \
+    do {                                                                                                               \
+        (void)state;                                                                                                   \
+        if (!server)                                                                                                   \
+            skip();                                                                                                    \
+    } while (0)
+
+/* ---- helpers ---- */
+
+static struct span numbered(const char *prefix, int number)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%s%d", prefix, number);
+    return arena_copy(&arena, span_of(text));
+}
+
+static void take(int32_t shard, const char *epoch)
+{
+    struct store_meta before;
+    assert_int_equal(store_take(&store, shard, span_of(epoch), SPAN("owner"), SPAN("shop/16/cluster"), &arena, &before),
+                     WORLD_DONE);
+}
+
+static bool apply(int32_t shard, const char *epoch, int64_t expected, int64_t pos, int64_t seq,
+                  const struct store_write *writes, size_t count)
+{
+    struct store_apply request = {.shard = shard,
+                                  .epoch = span_of(epoch),
+                                  .pos_expected = expected,
+                                  .pos = pos,
+                                  .seq = seq,
+                                  .last = SPAN("m"),
+                                  .writes = writes,
+                                  .write_count = count};
+    assert_int_equal(store_apply(&store, &request, 1), WORLD_DONE);
+    return request.applied;
+}
+
+static struct store_load load(int32_t shard, const struct span *ids, size_t count, int64_t due_before, size_t due_max)
+{
+    struct store_load request = {
+        .shard = shard, .ids = ids, .id_count = count, .due_before = due_before, .due_max = due_max};
+    int64_t server_ms = 0;
+    assert_int_equal(store_load(&store, &request, 1, &arena, &server_ms), WORLD_DONE);
+    assert_true(llabs(server_ms - (int64_t)time(NULL) * 1000) < 5000);
+    return request;
+}
+
+static void assert_span(struct span found, const char *expected)
+{
+    assert_true(span_equal(found, span_of(expected)));
+}
+
+/* ---- tests ---- */
+
+static void a_new_shard_is_empty_and_can_be_taken(void **state)
+{
+    NEEDS_SERVER();
+    struct store_meta meta;
+    assert_int_equal(store_take(&store, 7, SPAN("e1"), SPAN("w1"), SPAN("shop"), &arena, &meta), WORLD_DONE);
+    assert_true(span_empty(meta.epoch) && span_empty(meta.owner) && span_empty(meta.identity));
+    assert_true(meta.pos == STORE_POS_NONE && meta.seq == 0);
+    assert_int_equal(store_take(&store, 7, SPAN("e2"), SPAN("w2"), SPAN("shop"), &arena, &meta), WORLD_DONE);
+    assert_span(meta.epoch, "e1");
+    assert_span(meta.owner, "w1");
+    assert_int_equal(store_read_meta(&store, 7, &arena, &meta), WORLD_DONE);
+    assert_span(meta.epoch, "e2");
+    assert_span(meta.identity, "shop");
+}
+
+static void another_shops_shard_is_not_taken(void **state)
+{
+    NEEDS_SERVER();
+    struct store_meta meta;
+    assert_int_equal(store_take(&store, 1, SPAN("e1"), SPAN("w"), SPAN("mine"), &arena, &meta), WORLD_DONE);
+    assert_int_equal(store_take(&store, 1, SPAN("e2"), SPAN("w"), SPAN("yours"), &arena, &meta), WORLD_DONE);
+    assert_span(meta.identity, "mine");
+    assert_int_equal(store_read_meta(&store, 1, &arena, &meta), WORLD_DONE);
+    assert_span(meta.epoch, "e1");
+}
+
+static void what_is_applied_is_loaded(void **state)
+{
+    NEEDS_SERVER();
+    take(3, "e");
+    static const char blob[] = "\1\0\n\r\377";
+    struct store_write writes[] = {{SPAN("anna"), {blob, sizeof(blob) - 1}, 500}, {SPAN("日本"), SPAN("b"), NEVER}};
+    assert_true(apply(3, "e", STORE_POS_NONE, 10, 1, writes, 2));
+    struct span ids[] = {SPAN("nobody"), SPAN("日本"), SPAN("anna")};
+    struct store_load found = load(3, ids, 3, 500, 10);
+    assert_true(span_empty(found.states[0]));
+    assert_span(found.states[1], "b");
+    assert_true(span_equal(found.states[2], writes[0].state));
+    assert_int_equal(found.due_count, 0); /* due means before, not at */
+    assert_true(found.next_wake_at == 500);
+    assert_span(found.epoch, "e");
+    assert_true(found.pos == 10 && found.seq == 1);
+    struct span one;
+    assert_int_equal(store_customer(&store, 3, SPAN("anna"), &arena, &one), WORLD_DONE);
+    assert_true(span_equal(one, writes[0].state));
+    assert_int_equal(store_customer(&store, 4, SPAN("anna"), &arena, &one), WORLD_DONE);
+    assert_true(span_empty(one));
+    struct store_meta meta;
+    assert_int_equal(store_read_meta(&store, 3, &arena, &meta), WORLD_DONE);
+    assert_span(meta.last, "m");
+}
+
+static void apply_needs_the_epoch_and_the_position(void **state)
+{
+    NEEDS_SERVER();
+    take(3, "e");
+    struct store_write write = {SPAN("a"), SPAN("1"), 5};
+    assert_true(apply(3, "e", STORE_POS_NONE, 10, 1, &write, 1));
+    write.state = SPAN("2");
+    assert_false(apply(3, "old", 10, 20, 2, &write, 1));
+    assert_false(apply(3, "e", 9, 20, 2, &write, 1));
+    assert_false(apply(3, "e", STORE_POS_NONE, 20, 2, &write, 1));
+    struct span id = SPAN("a");
+    struct store_load found = load(3, &id, 1, 100, 10);
+    assert_span(found.states[0], "1");
+    assert_true(found.pos == 10 && found.seq == 1);
+    assert_true(apply(3, "e", 10, 20, 2, &write, 1));
+    assert_span(load(3, &id, 1, 100, 10).states[0], "2");
+}
+
+static void due_customers_come_earliest_first(void **state)
+{
+    NEEDS_SERVER();
+    take(0, "e");
+    struct store_write writes[] = {{SPAN("c"), SPAN("sc"), 30},
+                                   {SPAN("b"), SPAN("sb"), 20},
+                                   {SPAN("a"), SPAN("sa"), 20},
+                                   {SPAN("d"), SPAN("sd"), 40}};
+    assert_true(apply(0, "e", STORE_POS_NONE, 1, 1, writes, 4));
+    struct store_load found = load(0, NULL, 0, 40, 2);
+    assert_int_equal(found.due_count, 2);
+    assert_span(found.due_ids[0], "a");
+    assert_span(found.due_ids[1], "b");
+    assert_span(found.due_states[1], "sb");
+    assert_true(found.next_wake_at == 30);
+    found = load(0, NULL, 0, 40, 10);
+    assert_int_equal(found.due_count, 3);
+    assert_true(found.next_wake_at == 40);
+    found = load(0, NULL, 0, INT64_C(1795318549169), 10);
+    assert_int_equal(found.due_count, 4);
+    assert_true(found.next_wake_at == NEVER);
+    found = load(0, NULL, 0, 40, 0);
+    assert_int_equal(found.due_count, 0);
+    assert_true(found.next_wake_at == 20);
+}
+
+static void the_last_write_of_a_customer_counts(void **state)
+{
+    NEEDS_SERVER();
+    take(0, "e");
+    struct store_write writes[] = {{SPAN("a"), SPAN("1"), NEVER},
+                                   {SPAN("b"), SPAN("1"), 9},
+                                   {SPAN("a"), SPAN("2"), 7},
+                                   {SPAN("b"), SPAN("2"), NEVER}};
+    assert_true(apply(0, "e", STORE_POS_NONE, 1, 1, writes, 4));
+    struct store_load found = load(0, NULL, 0, 100, 10);
+    assert_int_equal(found.due_count, 1);
+    assert_span(found.due_ids[0], "a");
+    assert_span(found.due_states[0], "2");
+}
+
+static void many_customers_and_shards_go_in_one_call(void **state)
+{
+    NEEDS_SERVER();
+    enum { MANY = 1700 };
+    static struct store_write writes[MANY];
+    static struct span ids[MANY];
+    for (int i = 0; i < MANY; i++) {
+        ids[i] = numbered("customer-", i);
+        writes[i] = (struct store_write){ids[i], numbered("state-", i), i};
+    }
+    take(1, "e");
+    take(2, "f");
+    struct store_apply applies[] = {{.shard = 1,
+                                     .epoch = SPAN("e"),
+                                     .pos_expected = STORE_POS_NONE,
+                                     .pos = 5,
+                                     .seq = 1,
+                                     .last = SPAN("x"),
+                                     .writes = writes,
+                                     .write_count = MANY},
+                                    {.shard = 2,
+                                     .epoch = SPAN("wrong"),
+                                     .pos_expected = STORE_POS_NONE,
+                                     .pos = 5,
+                                     .seq = 1,
+                                     .last = SPAN("x"),
+                                     .writes = writes,
+                                     .write_count = MANY}};
+    assert_int_equal(store_apply(&store, applies, 2), WORLD_DONE);
+    assert_true(applies[0].applied);
+    assert_false(applies[1].applied);
+    struct store_load loads[] = {{.shard = 1, .ids = ids, .id_count = MANY, .due_before = 10, .due_max = 100},
+                                 {.shard = 2, .ids = ids, .id_count = 1, .due_before = 10, .due_max = 100}};
+    int64_t server_ms;
+    assert_int_equal(store_load(&store, loads, 2, &arena, &server_ms), WORLD_DONE);
+    for (int i = 0; i < MANY; i++)
+        assert_true(span_equal(loads[0].states[i], writes[i].state));
+    assert_int_equal(loads[0].due_count, 10);
+    assert_true(loads[0].next_wake_at == 10);
+    assert_true(span_empty(loads[1].states[0]) && loads[1].due_count == 0);
+}
+
+static void forgotten_scripts_are_sent_again(void **state)
+{
+    NEEDS_SERVER();
+    take(0, "e");
+    command("SCRIPT FLUSH");
+    struct store_write write = {SPAN("a"), SPAN("1"), 5};
+    assert_true(apply(0, "e", STORE_POS_NONE, 1, 1, &write, 1));
+    struct span id = SPAN("a");
+    assert_span(load(0, &id, 1, 0, 1).states[0], "1");
+}
+
+static void a_wiped_server_shows_in_the_meta(void **state)
+{
+    NEEDS_SERVER();
+    take(0, "e");
+    struct store_write write = {SPAN("a"), SPAN("1"), 5};
+    assert_true(apply(0, "e", STORE_POS_NONE, 1, 1, &write, 1));
+    command("FLUSHALL");
+    struct span id = SPAN("a");
+    struct store_load found = load(0, &id, 1, 10, 10);
+    assert_true(span_empty(found.epoch) && found.pos == STORE_POS_NONE && found.seq == 0);
+    assert_false(apply(0, "e", 1, 2, 2, &write, 1));
+}
+
+static void a_restarted_server_is_found_again(void **state)
+{
+    NEEDS_SERVER();
+    take(0, "e");
+    server_stop();
+    struct store_meta meta;
+    assert_int_equal(store_read_meta(&store, 0, &arena, &meta), WORLD_RECOVER);
+    assert_non_null(strstr(store_error_text(&store), socket_url));
+    assert_int_equal(store_check(&store), WORLD_AGAIN); /* nothing listens: nothing has happened */
+    assert_true(server_start());
+    assert_int_equal(store_read_meta(&store, 0, &arena, &meta), WORLD_DONE);
+    assert_true(span_empty(meta.epoch));
+}
+
+static void drop_forgets_one_shard(void **state)
+{
+    NEEDS_SERVER();
+    struct store_write writes[] = {{SPAN("a"), SPAN("1"), 5}, {SPAN("b"), SPAN("1"), 6}};
+    take(1, "e");
+    take(11, "e");
+    assert_true(apply(1, "e", STORE_POS_NONE, 1, 1, writes, 2));
+    assert_true(apply(11, "e", STORE_POS_NONE, 1, 1, writes, 2));
+    assert_int_equal(store_drop(&store, 1), WORLD_DONE);
+    struct span ids[] = {SPAN("a"), SPAN("b")};
+    struct store_load found = load(1, ids, 2, 100, 10);
+    assert_true(span_empty(found.states[0]) && span_empty(found.states[1]) && found.due_count == 0);
+    assert_true(found.pos == STORE_POS_NONE);
+    assert_int_equal(load(11, ids, 2, 100, 10).due_count, 2);
+}
+
+static void an_evicting_server_is_refused(void **state)
+{
+    NEEDS_SERVER();
+    assert_int_equal(store_check(&store), WORLD_DONE);
+    command("CONFIG SET maxmemory-policy allkeys-lru");
+    assert_int_equal(store_check(&store), WORLD_STOP);
+    assert_non_null(strstr(store_error_text(&store), "noeviction"));
+    command("CONFIG SET maxmemory-policy noeviction");
+    assert_int_equal(store_check(&store), WORLD_DONE);
+}
+
+static enum world check_at(const char *url, const char *user, const char *password)
+{
+    struct config other = config;
+    struct store at = {0};
+    struct buffer error = {0};
+    other.redis_url = url;
+    other.redis_user = user;
+    other.redis_password = password;
+    enum world world = store_redis_open(&other, &at, &error);
+    if (world == WORLD_DONE) {
+        world = store_check(&at);
+        store_close(&at);
+    }
+    buffer_release(&error);
+    return world;
+}
+
+static void addresses_and_passwords(void **state)
+{
+    NEEDS_SERVER();
+    char url[128];
+    command("ACL SETUSER worker on >pw ~* &* +@all");
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%d", port);
+    assert_int_equal(check_at(url, "", ""), WORLD_DONE);
+    assert_int_equal(check_at(url, "worker", "pw"), WORLD_DONE);
+    assert_int_equal(check_at(url, "worker", "wrong"), WORLD_STOP);
+    snprintf(url, sizeof(url), "redis://worker:pw@localhost:%d/3", port);
+    assert_int_equal(check_at(url, "", ""), WORLD_DONE);
+    assert_int_equal(check_at("redis://127.0.0.1:port", "", ""), WORLD_STOP);
+    assert_int_equal(check_at("rediss://127.0.0.1", "", ""), WORLD_STOP);
+    assert_int_equal(check_at("127.0.0.1:6379", "", ""), WORLD_STOP);
+    assert_int_equal(check_at("unix:/nowhere/socket", "", ""), WORLD_AGAIN);
+}
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(a_new_shard_is_empty_and_can_be_taken),
+        STORE_TEST(another_shops_shard_is_not_taken),
+        STORE_TEST(what_is_applied_is_loaded),
+        STORE_TEST(apply_needs_the_epoch_and_the_position),
+        STORE_TEST(due_customers_come_earliest_first),
+        STORE_TEST(the_last_write_of_a_customer_counts),
+        STORE_TEST(many_customers_and_shards_go_in_one_call),
+        STORE_TEST(forgotten_scripts_are_sent_again),
+        STORE_TEST(a_wiped_server_shows_in_the_meta),
+        STORE_TEST(a_restarted_server_is_found_again),
+        STORE_TEST(drop_forgets_one_shard),
+        STORE_TEST(an_evicting_server_is_refused),
+        STORE_TEST(addresses_and_passwords),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
