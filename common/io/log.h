@@ -94,6 +94,8 @@ struct log_calls {
     /* ---- topics ---- */
     enum world (*partition_count)(void *context, const char *topic, int32_t *ret_count); /* 0: no such topic */
     enum world (*watermarks)(void *context, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high);
+    /* The first offset whose record is not older than timestamp; the high watermark when there is none. */
+    enum world (*offset_at)(void *context, const char *topic, int32_t partition, int64_t timestamp, int64_t *ret_offset);
     enum world (*delete_records)(void *context, const char *topic, int32_t partition, int64_t before_offset);
     enum world (*cluster_id)(void *context, struct arena *arena, struct span *ret_id);
 
@@ -159,6 +161,12 @@ WORLD_MUST_USE static inline enum world log_watermarks(struct log *log, const ch
                                                        int64_t *ret_low, int64_t *ret_high)
 {
     return log->calls->watermarks(log->context, topic, partition, ret_low, ret_high);
+}
+
+WORLD_MUST_USE static inline enum world log_offset_at(struct log *log, const char *topic, int32_t partition,
+                                                      int64_t timestamp, int64_t *ret_offset)
+{
+    return log->calls->offset_at(log->context, topic, partition, timestamp, ret_offset);
 }
 
 WORLD_MUST_USE static inline enum world log_delete_records(struct log *log, const char *topic, int32_t partition,

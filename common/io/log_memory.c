@@ -692,6 +692,19 @@ static enum world memory_watermarks(void *context, const char *topic, int32_t pa
     return WORLD_DONE;
 }
 
+static enum world memory_offset_at(void *context, const char *topic, int32_t partition, int64_t timestamp,
+                                   int64_t *ret_offset)
+{
+    struct memory_log *handle = call_begin(context);
+    struct memory_partition *found = partition_of(handle->cluster, topic, partition);
+    if (!found)
+        return failed(handle, WORLD_STOP, "offset_at: no such partition");
+    *ret_offset = found->low;
+    while (*ret_offset < (int64_t)found->count && found->entries[*ret_offset].record.timestamp < timestamp)
+        ++*ret_offset;
+    return WORLD_DONE;
+}
+
 static enum world memory_delete_records(void *context, const char *topic, int32_t partition, int64_t before_offset)
 {
     struct memory_log *handle = call_begin(context);
@@ -905,6 +918,7 @@ static const struct log_calls memory_calls = {
     .committed = memory_committed,
     .partition_count = memory_partition_count,
     .watermarks = memory_watermarks,
+    .offset_at = memory_offset_at,
     .delete_records = memory_delete_records,
     .cluster_id = memory_cluster_id,
     .producer_new = memory_producer_new,

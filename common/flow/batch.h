@@ -1,0 +1,112 @@
+/* A batch: the records fetched together, on their way down the list. Everything in it lives in the worker's arena and
+ * ends with the batch; what lasts is copied into the worker after the commit. */
+#ifndef ORIORI_FLOW_BATCH_H
+#define ORIORI_FLOW_BATCH_H
+
+#include "common/flow/step_run.h"
+#include "common/flow/worker.h"
+
+struct letter { /* a dead letter to be */
+    struct letter *next;
+    const struct original *original;
+    enum reason reason;
+    const char *field;
+    struct span message;
+};
+
+struct outgoing { /* an event for another shard's customer */
+    struct outgoing *next;
+    int32_t shard;
+    struct span customer_id;
+    const struct forward *forward;
+};
+
+/* A source that moved in this batch. */
+struct batch_source {
+    struct source *source;
+    int64_t from, next;
+    struct lane lane; /* its records in order */
+    size_t capacity;
+};
+
+/* A shard with records, or with timers due. */
+struct batch_shard {
+    struct shard *shard;
+    bool moved; /* some source of it did; else only timers */
+    struct step_run run;
+    struct control control; /* after the step's control records */
+    int64_t now;            /* T */
+    struct store_load load;
+    struct store_apply apply;
+    int64_t meta_ticket, meta_offset;
+    struct span meta; /* the `__meta` record's bytes */
+};
+
+struct batch {
+    int32_t wait_ms;              /* fetch may wait so long for the first record */
+    struct batch_source *sources; /* at most worker->source_count */
+    size_t source_count;
+    struct batch_shard *shards; /* at most shard_count; those not touched in the end are dropped by load */
+    size_t shard_count;
+    size_t record_count, bytes;
+    struct letter *letters, **letters_end;
+    struct outgoing *outgoing, **outgoing_end;
+};
+
+enum world flow_fetch(struct worker *worker, struct batch *batch);
+enum world flow_decode(struct worker *worker, struct batch *batch);
+enum world flow_route(struct worker *worker, struct batch *batch);
+enum world flow_load(struct worker *worker, struct batch *batch);
+enum world flow_decide(struct worker *worker, struct batch *batch);
+enum world flow_publish(struct worker *worker, struct batch *batch);
+enum world flow_commit(struct worker *worker, struct batch *batch);
+enum world flow_apply(struct worker *worker, struct batch *batch);
+
+void batch_letter_add(struct worker *worker, struct batch *batch, const struct original *original, enum reason reason,
+                      const char *field, struct span message);
+
+/* The shard's place in the batch, made when there is none. */
+struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, int32_t shard);
+
+/* ---- what several steps share (loop.c) ---- */
+
+/* Repeats a call that says WORLD_AGAIN, tries_max times at most; still AGAIN = WORLD_RECOVER. */
+#define FLOW_INSIST(worker, outcome, call)                                                                             \
+    do {                                                                                                               \
+        int32_t tries_left = (worker)->config.tries_max;                                                               \
+        do                                                                                                             \
+            (outcome) = (call);                                                                                        \
+        while ((outcome) == WORLD_AGAIN && --tries_left > 0);                                                          \
+        if ((outcome) == WORLD_AGAIN)                                                                                  \
+            (outcome) = WORLD_RECOVER;                                                                                 \
+    } while (0)
+
+__attribute__((format(printf, 3, 4))) void worker_report(struct worker *worker, enum report_level level,
+                                                         const char *format, ...);
+const char *source_topic_name(const struct worker *worker, int topic);
+struct source *worker_source(struct worker *worker, int topic, int32_t partition); /* NULL: not ours */
+/* What the shard's clock would say now: the wall, or with clock_input its latest tick. */
+int64_t shard_now(const struct worker *worker, const struct shard *shard);
+/* The group gave or took: sources and shards are set up anew, or gone. */
+void worker_note_group(struct worker *worker, const struct log_event *event);
+void shard_stop(struct worker *worker, struct shard *shard, const char *why);
+
+/* ---- recovery (recover.c, birth.c) ---- */
+
+/* Recovers every waiting shard whose time has come, resolves loose sources, assigns what is ready. WORLD_DONE also when
+ * some shards must wait. */
+enum world worker_recover(struct worker *worker);
+/* Sees to the group while something long goes on: false = give up, the assignment is no longer what it was. */
+bool worker_keep_alive(struct worker *worker);
+/* Where an input partition begins that was never read. */
+enum world source_start(struct worker *worker, const struct source *source, int64_t *ret_offset);
+/* The shard's first transaction. */
+enum world shard_birth(struct worker *worker, struct shard *shard);
+struct span meta_key(void); /* one byte 0x00 */
+void shard_meta(const struct worker *worker, const struct shard *shard, int64_t seq, int64_t now,
+                const struct control *control, struct arena *arena, struct meta *ret_meta);
+/* The offset metadata of crm.forward[h]. */
+struct span seq_text(struct arena *arena, int64_t seq);
+bool seq_parse(struct span text, int64_t *ret_seq);
+
+#endif

@@ -1,0 +1,135 @@
+#include "common/base/check.h"
+#include "common/flow/batch.h"
+
+static struct batch_source *batch_source_of(struct worker *worker, struct batch *batch, struct source *source)
+{
+    for (size_t i = 0; i < batch->source_count; i++)
+        if (batch->sources[i].source == source)
+            return &batch->sources[i];
+    CHECK(batch->source_count < worker->source_count);
+    struct batch_source *moved = &batch->sources[batch->source_count++];
+    *moved = (struct batch_source){.source = source, .from = source->next};
+    moved->lane.rank = source->topic;
+    moved->lane.partition = source->partition;
+    return moved;
+}
+
+static struct item *item_add(struct arena *arena, struct batch_source *moved)
+{
+    if (moved->lane.count == moved->capacity) {
+        moved->capacity = moved->capacity ? moved->capacity * 2 : 32;
+        struct item *items = ARENA_ARRAY(arena, struct item, moved->capacity);
+        if (moved->lane.count)
+            memcpy(items, moved->lane.items, moved->lane.count * sizeof(*items));
+        moved->lane.items = items;
+    }
+    return &moved->lane.items[moved->lane.count++];
+}
+
+static struct span copy_or_null(struct arena *arena, struct span bytes)
+{
+    return bytes.data ? arena_copy(arena, bytes) : SPAN_NONE;
+}
+
+/* Keeps the record for the batch: what poll gives is gone with the next poll. */
+static struct original *original_keep(struct arena *arena, const char *topic, const struct log_record *record)
+{
+    struct original *original = ARENA_NEW(arena, struct original);
+    struct header *headers = ARENA_ARRAY(arena, struct header, record->header_count);
+    for (size_t i = 0; i < record->header_count; i++)
+        headers[i] = (struct header){copy_or_null(arena, record->headers[i].name),
+                                     copy_or_null(arena, record->headers[i].value)};
+    *original = (struct original){.topic = span_of(topic),
+                                  .partition = record->partition,
+                                  .offset = record->offset,
+                                  .timestamp = record->timestamp,
+                                  .key = copy_or_null(arena, record->key),
+                                  .value = record->value_null ? SPAN_NONE : arena_copy(arena, record->value),
+                                  .headers = headers,
+                                  .header_count = record->header_count};
+    return original;
+}
+
+static void record_take(struct worker *worker, struct batch *batch, const struct log_record *record)
+{
+    struct source *source = worker_source(worker, record->topic, record->partition);
+    if (!source || source->next == LOG_OFFSET_NONE || record->offset < source->next)
+        return; /* left over from an earlier assignment */
+    struct batch_source *moved = batch_source_of(worker, batch, source);
+    struct item *item = item_add(&worker->arena, moved);
+    *item = (struct item){.original = original_keep(&worker->arena, source_topic_name(worker, record->topic), record)};
+    moved->next = record->offset + 1;
+    batch->record_count++;
+    batch->bytes += record->key.size + record->value.size;
+}
+
+static void partition_broken(struct worker *worker, const struct log_partition *partition)
+{
+    const struct source *source = worker_source(worker, partition->topic, partition->partition);
+    const char *name = source_topic_name(worker, partition->topic);
+    if (source && source->shard >= 0) {
+        char why[160];
+        snprintf(why, sizeof(why), "%s[%d]: the next offset %lld is gone (retention or truncation)", name,
+                 (int)partition->partition, (long long)source->next);
+        shard_stop(worker, &worker->shards[source->shard], why);
+        return;
+    }
+    worker_report(worker, REPORT_ERROR, "%s[%d]: the next offset is gone (retention or truncation)", name,
+                  (int)partition->partition);
+    worker->failed = true;
+}
+
+/* False: the batch is over, or there is none. */
+static bool happening_take(struct worker *worker, struct batch *batch, const struct log_event *event)
+{
+    switch (event->happening) {
+    case LOG_RECORD:
+        record_take(worker, batch, &event->record);
+        return true;
+    case LOG_END:
+        return true;
+    case LOG_BROKEN:
+        partition_broken(worker, &event->partition);
+        worker->recover = true;
+        return false;
+    case LOG_ASSIGNED:
+    case LOG_REVOKED:
+        worker_note_group(worker, event);
+        return false;
+    case LOG_NOTHING:
+        break;
+    }
+    return false;
+}
+
+static bool batch_full(const struct worker *worker, const struct batch *batch)
+{
+    return batch->record_count >= worker->batch_records || batch->bytes >= worker->config.batch_bytes_max;
+}
+
+enum world flow_fetch(struct worker *worker, struct batch *batch)
+{
+    int32_t wait_ms = batch->wait_ms;
+    int64_t begun_at = clock_monotonic(worker->clock);
+    batch->sources = ARENA_ARRAY(&worker->arena, struct batch_source, worker->source_count);
+    batch->shards = ARENA_ARRAY(&worker->arena, struct batch_shard, worker->config.shard_count);
+    for (;;) {
+        struct log_event event;
+        enum world outcome = log_poll(worker->log, wait_ms, &event);
+        if (outcome == WORLD_AGAIN)
+            return WORLD_DONE;
+        if (outcome != WORLD_DONE)
+            return outcome;
+        if (!happening_take(worker, batch, &event) || batch_full(worker, batch))
+            break;
+        int64_t left = worker->config.batch_wait_ms - (clock_monotonic(worker->clock) - begun_at);
+        if (batch->record_count == 0)
+            left = 0; /* an end of a partition was told: do not wait a second time */
+        if (left < 0)
+            break;
+        wait_ms = (int32_t)left;
+    }
+    if (worker->recover || !worker->assigned) /* revoked in the middle: what was fetched is nobody's */
+        batch->record_count = batch->source_count = 0;
+    return WORLD_DONE;
+}

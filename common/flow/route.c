@@ -1,0 +1,70 @@
+/* Home shards (DESIGN.md 2): a record is applied here only when its partition's number is its customer's home shard and
+ * that shard is ours; all else goes to crm.forward[home], also when this worker owns that home: the result must not
+ * depend on who owns what. */
+#include "common/flow/batch.h"
+
+static void forward_add(struct worker *worker, struct batch *batch, struct item *item)
+{
+    struct forward *forward = ARENA_NEW(&worker->arena, struct forward);
+    struct outgoing *outgoing = ARENA_NEW(&worker->arena, struct outgoing);
+    forward->kind = FORWARD_EVENT;
+    forward->original = *item->original;
+    *outgoing = (struct outgoing){.shard = item->home, .customer_id = item->event.customer_id, .forward = forward};
+    *batch->outgoing_end = outgoing;
+    batch->outgoing_end = &outgoing->next;
+    item->away = true;
+}
+
+static void route_item(struct worker *worker, struct batch *batch, const struct source *source, struct item *item)
+{
+    if (item->kind == ITEM_DEAD) {
+        batch_letter_add(worker, batch, item->original, item->reason, item->field, item->message);
+        return;
+    }
+    if (source->topic != TOPIC_COUNT && item->home != source->shard)
+        forward_add(worker, batch, item);
+}
+
+static void merge_shard(struct worker *worker, struct batch *batch, struct batch_shard *touched)
+{
+    struct lane *lanes = ARENA_ARRAY(&worker->arena, struct lane, batch->source_count);
+    size_t count = 0;
+    for (size_t i = 0; i < batch->source_count; i++)
+        if (batch->sources[i].source->shard == touched->shard->index)
+            lanes[count++] = batch->sources[i].lane;
+    step_run_merge(&touched->run, &worker->arena, lanes, count);
+    step_run_group(&touched->run, &worker->arena, worker->config.batch_timers_max);
+}
+
+static bool timers_due(const struct worker *worker, const struct shard *shard)
+{
+    return shard->phase == SHARD_READY && shard->next_wake_at != NEVER &&
+           shard->next_wake_at <= shard_now(worker, shard);
+}
+
+struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, int32_t shard)
+{
+    for (size_t i = 0; i < batch->shard_count; i++)
+        if (batch->shards[i].shard->index == shard)
+            return &batch->shards[i];
+    struct batch_shard *touched = &batch->shards[batch->shard_count++];
+    *touched = (struct batch_shard){.shard = &worker->shards[shard]};
+    return touched;
+}
+
+enum world flow_route(struct worker *worker, struct batch *batch)
+{
+    for (size_t s = 0; s < batch->source_count; s++) {
+        struct batch_source *moved = &batch->sources[s];
+        for (size_t i = 0; i < moved->lane.count; i++)
+            route_item(worker, batch, moved->source, &moved->lane.items[i]);
+        if (moved->source->shard >= 0)
+            batch_shard_of(worker, batch, moved->source->shard)->moved = true;
+    }
+    for (int32_t h = 0; h < worker->config.shard_count; h++)
+        if (timers_due(worker, &worker->shards[h]))
+            batch_shard_of(worker, batch, h);
+    for (size_t i = 0; i < batch->shard_count; i++)
+        merge_shard(worker, batch, &batch->shards[i]);
+    return WORLD_DONE;
+}

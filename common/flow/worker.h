@@ -1,0 +1,180 @@
+/* One worker: a process's whole state beside its config. A batch goes down one list (loop.c), one file per step:
+ *
+ *     fetch -> decode -> route -> load -> decide -> publish -> commit -> apply
+ *
+ * and everything that can go wrong ends in one routine (recover.c). Shards are what is owned: whoever the group gave
+ * crm.forward[h] owns shard h, its states, its timers, its place in the store.
+ *
+ * Life-cycle: worker_init, worker_turn until worker_ended, worker_release. Everything borrowed by the config must
+ * outlive the worker. One thread. */
+#ifndef ORIORI_FLOW_WORKER_H
+#define ORIORI_FLOW_WORKER_H
+
+#include "common/base/arena.h"
+#include "common/base/buffer.h"
+#include "common/codec/internal_records.h"
+#include "common/engine/step.h"
+#include "common/io/clock.h"
+#include "common/io/log.h"
+#include "common/io/store.h"
+
+/* ---- config ---- */
+
+/* How inputs are read and outputs written; Avro in the worker, anything small in a test. */
+struct formats {
+    void *context;
+    /* One value of an input topic. WORLD_DONE: *ret_reason is REASON_NONE and the event is whole (borrowing from value
+     * and arena), or a reason, the field (a literal or NULL) and a message for people (in the arena, or "").
+     * WORLD_AGAIN: a schema cannot be had just now; never a dead letter. */
+    enum world (*event_read)(void *context, enum topic topic, struct span value, struct arena *arena,
+                             struct event *ret_event, enum reason *ret_reason, const char **ret_field,
+                             struct span *ret_message);
+    /* One transition, action or decision (R85). */
+    void (*record_write)(void *context, const struct record *record, struct buffer *buffer);
+};
+
+/* The engine: step.h's functions (engine_default), or a small one in a test of the flow. */
+struct engine {
+    bool (*visit)(const struct step_world *world, struct arena *arena, const struct visit *visit,
+                  struct visit_result *ret_result);
+    bool (*wake_at)(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
+                    int64_t *ret_wake_at);
+};
+
+enum start { START_EARLIEST, START_LATEST, START_TIMESTAMP }; /* where an input that was never read begins */
+enum decisions_published { DECISIONS_OFF, DECISIONS_SENT_AND_BLOCKED, DECISIONS_ALL };
+enum report_level { REPORT_INFO, REPORT_WARNING, REPORT_ERROR };
+
+struct flow_config {
+    struct span application_id;
+    struct span transactional_id;
+    int32_t shard_count; /* S */
+    /* The log handle's subscription must be these five inputs, in the order of enum topic, then forward_topic: the
+     * index is the topic rank of the merge. */
+    const char *inputs[TOPIC_COUNT];
+    const char *forward_topic, *state_topic, *steps_topic;
+    const char *actions_topic, *transitions_topic, *decisions_topic, *dead_topic;
+    enum start start;
+    int64_t start_ms; /* START_TIMESTAMP */
+
+    size_t batch_records_max;
+    size_t batch_bytes_max;
+    int32_t batch_wait_ms;   /* how long a batch that has begun may gather */
+    size_t batch_timers_max; /* customers visited for timers, per shard and batch */
+    size_t arena_limit;      /* bytes a batch may take; more = a smaller batch */
+    size_t dead_value_max;   /* bytes of an original value in a dead letter */
+    size_t portion_max;      /* records of one portion of a rebuild */
+    enum decisions_published decisions;
+
+    bool clock_input;        /* T follows tick records (a demo); refused elsewhere by the config */
+    int64_t skew_max_ms;     /* wall against the store's clock; 0 = not compared */
+    int32_t tries_max;       /* of one call that says WORLD_AGAIN */
+    int32_t wait_pending_ms; /* for an open transaction of a previous owner, before he is fenced */
+    int32_t call_timeout_ms;
+    int64_t backoff_ms, backoff_max_ms;
+    uint64_t token; /* random, new for each process: the heart of its epochs */
+
+    const struct step_world *world; /* playbook and zones; its pauses are not read: each shard has its own */
+    struct engine engine;
+    struct formats formats;
+    void (*report)(void *context, enum report_level level, const char *text); /* NULL = silent */
+    void *report_context;
+};
+
+/* A config with every limit at its default, step.h's engine, and names as "crm." + topic. world and formats are the
+ * caller's to fill. */
+struct flow_config flow_config_default(void);
+
+/* ---- what is owned ---- */
+
+/* What control records have said to a shard; in force from the step that consumes them, kept in `__meta`. */
+struct control {
+    bool pause_marketing;
+    const struct span *rules; /* held ones */
+    size_t rule_count;
+    int64_t tick_at; /* the latest tick; NEVER = none. Not kept: T is. */
+};
+
+enum shard_phase {
+    SHARD_ABSENT,  /* somebody else's */
+    SHARD_WAITING, /* ours, to be recovered */
+    SHARD_READY,
+    SHARD_STOPPED /* ours, and broken in a way that only people can heal; the others run on */
+};
+
+struct shard {
+    int32_t index;
+    enum shard_phase phase;
+    int64_t seq;          /* of its last committed transaction */
+    int64_t pos;          /* next offset of crm.state[h] that the view lacks */
+    int64_t clock;        /* the last T, ms */
+    int64_t next_wake_at; /* the earliest wake-up not yet visited, as of the last load; NEVER = none */
+    struct control control;
+    struct arena memory; /* of control */
+    int64_t retry_at;    /* SHARD_WAITING: monotonic ms */
+    int64_t backoff_ms;
+    bool fenced_owner; /* the previous owner has been fenced in this recovery */
+    char trouble[256]; /* why it waits or stopped; "" = fine */
+};
+
+/* One partition that the group gave us. */
+struct source {
+    int topic; /* index in the subscription; TOPIC_COUNT = crm.forward */
+    int32_t partition;
+    int32_t shard; /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
+    int64_t next;  /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
+};
+
+struct flow_counts { /* since start; monotonic */
+    uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, forwarded_off_home, forwarded_credits, controls;
+    uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
+    uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, rewinds, unknown_time_zones;
+};
+
+struct worker {
+    struct flow_config config;
+    struct log *log;
+    struct store *store;
+    struct clock *clock;
+
+    struct arena arena;      /* of the batch in hand, or of the recovery */
+    struct buffer buffer;    /* bytes of the message being made */
+    struct arena portion;    /* of one portion of a rebuild */
+    struct buffer last_meta; /* of the shard being rebuilt */
+    struct shard *shards;    /* config.shard_count */
+    struct source *sources;
+    size_t source_count;
+    bool topic_aligned[TOPIC_COUNT]; /* has S partitions */
+
+    bool checked;        /* topics and store were checked */
+    bool assigned;       /* the group has given us something (perhaps nothing) since the last revoke */
+    bool recover;        /* forget all and recover before the next batch */
+    bool assign_stale;   /* what is read must be assigned anew */
+    bool producer_sound; /* false: a new producer first */
+    bool skewed;         /* the two clocks differ: T stands */
+    bool failed;         /* WORLD_STOP: the process must end */
+    int32_t generation;
+    uint64_t epoch_count;
+    char epoch[64];
+    struct span identity; /* owned; application id, S, cluster id */
+    struct span cluster_id;
+    int64_t retry_at; /* monotonic; 0 = at once */
+    int64_t backoff_ms;
+    int64_t progress_at;  /* monotonic: the last commit or recovery portion, for the watchdog */
+    size_t batch_records; /* at most; shrinks on overflow, grows back */
+    struct flow_counts counts;
+    char trouble[512]; /* the last thing reported, for /readyz */
+};
+
+void worker_init(struct worker *worker, const struct flow_config *config, struct log *log, struct store *store,
+                 struct clock *clock);
+void worker_release(struct worker *worker); /* the seams stay open: they are the caller's */
+
+/* One turn of the loop: at most one batch or one recovery. May wait in the log up to wait_ms for something to happen.
+ * Returns how long the next turn may wait, ms (0 = there is more to do). */
+int32_t worker_turn(struct worker *worker, int32_t wait_ms);
+
+bool worker_ended(const struct worker *worker); /* cannot go on: end the process, trouble says why */
+bool worker_ready(const struct worker *worker); /* assigned, every shard of ours ready, clocks agree */
+
+#endif
