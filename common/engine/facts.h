@@ -176,6 +176,24 @@ bool response_positive(const struct playbook *playbook, const struct response *r
 bool response_negative(const struct playbook *playbook, const struct response *response);
 size_t facts_counted(const struct facts *facts); /* the unfolded counted facts of R11 */
 
+/* ---- for fold.c, history.c and the codec ---- */
+
+/* items with room for one more: the same array, or a copy twice as large in the arena. */
+void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t item_size);
+#define FACT_APPEND(facts, arena, name)                                                                              \
+    ((facts)->name = facts_grow((arena), (facts)->name, (facts)->name##_count, &(facts)->name##_capacity,            \
+                                sizeof(*(facts)->name)),                                                             \
+     &(facts)->name[(facts)->name##_count++])
+
+extern const struct stamp stamp_none;            /* a fact that is not known */
+void facts_settle_refunds(struct facts *facts);  /* the orders' derived fields, from the refunds */
+bool facts_folded_identity(const struct facts *facts, uint64_t identity);
+
+/* The identities that history keeps of folded facts, each of its own kind of fact. */
+enum identity_kind { IDENTITY_ORDER, IDENTITY_REFUND, IDENTITY_PARCEL, IDENTITY_FAILURE, IDENTITY_CHANGE,
+                     IDENTITY_RESPONSE, IDENTITY_NOTE };
+uint64_t fact_identity(enum identity_kind kind, uint64_t first, uint64_t second, uint64_t third);
+
 /* ---- fold.c ---- */
 
 /* What one event did: the trigger side looks here instead of comparing everything. Indexes are FACT_NONE where the event
@@ -213,6 +231,11 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
                  int64_t now, struct fold_change *ret_change);
 
 /* ---- history.c ---- */
+
+/* R11: freezes the oldest facts while too many are unfolded. Called by facts_apply; changes no figure. */
+void history_freeze(struct facts *facts, const struct playbook *playbook);
+/* Whether freezing would make room for one more counted fact at this time. */
+bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at);
 
 /* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not. */
 void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);

@@ -1,0 +1,178 @@
+/* R22 to R25, R33: registration, consent, reach, opens and clicks, time zone. */
+#include "common/engine/figures_parts.h"
+
+#define OPENS_WINDOW_MS (60 * DAY_MS) /* R25 */
+enum { OPENS_KEPT = 32 };             /* R25 */
+
+/* The newest of a kind of fact, by (time, id). */
+struct newest {
+    int64_t at;
+    const struct stamp *stamp;
+};
+
+static void take_newer(struct newest *newest, const struct stamp *stamp)
+{
+    if (newest->stamp &&
+        (stamp->at < newest->at || (stamp->at == newest->at && stamp->hash <= newest->stamp->hash)))
+        return;
+    *newest = (struct newest){stamp->at, stamp};
+}
+
+struct channel_facts {
+    struct newest registered;   /* REGISTERED: ends a bounce */
+    struct newest stated;       /* the same, or an order that says so */
+    struct newest unregistered;
+    struct newest bounced;
+    struct newest opened;       /* HUMAN open or click */
+};
+
+struct contact {
+    struct channel_facts channels[2]; /* by enum event_channel */
+    struct newest consent, refusal, zone;
+    struct span time_zone;
+    const struct note *opens[OPENS_KEPT]; /* the newest, newest first */
+    size_t open_count;
+};
+
+static bool open_newer(const struct note *a, const struct note *b)
+{
+    return a->stamp.at > b->stamp.at || (a->stamp.at == b->stamp.at && a->stamp.hash > b->stamp.hash);
+}
+
+/* R25: the newest 32, opens and clicks together. */
+static void keep_open(struct contact *contact, const struct note *note)
+{
+    size_t at = contact->open_count;
+    if (at == OPENS_KEPT && !open_newer(note, contact->opens[--at]))
+        return;
+    for (; at > 0 && open_newer(note, contact->opens[at - 1]); at--)
+        contact->opens[at] = contact->opens[at - 1];
+    contact->opens[at] = note;
+    contact->open_count += contact->open_count < OPENS_KEPT;
+}
+
+static void take_zone(struct contact *contact, struct span time_zone, const struct stamp *stamp)
+{
+    if (span_empty(time_zone))
+        return;
+    take_newer(&contact->zone, stamp);
+    if (contact->zone.stamp == stamp)
+        contact->time_zone = time_zone;
+}
+
+static void read_note(struct contact *contact, const struct note *note)
+{
+    struct channel_facts *channel = &contact->channels[note->channel];
+    switch (note->kind) {
+    case EVENT_OPENED:
+    case EVENT_CLICKED:
+        if (note->agent != AGENT_HUMAN) /* R25 */
+            return;
+        take_newer(&channel->opened, &note->stamp);
+        keep_open(contact, note);
+        return;
+    case EVENT_REGISTERED:
+        take_newer(&channel->registered, &note->stamp);
+        take_newer(&channel->stated, &note->stamp);
+        if (note->marketing_consent == ANSWER_TRUE) /* R23: false says nothing */
+            take_newer(&contact->consent, &note->stamp);
+        take_zone(contact, note->time_zone, &note->stamp);
+        return;
+    case EVENT_UNREGISTERED:
+        take_newer(&channel->unregistered, &note->stamp);
+        return;
+    case EVENT_BOUNCED:
+        take_newer(&channel->bounced, &note->stamp);
+        return;
+    case EVENT_CONSENTED:
+        take_newer(&contact->consent, &note->stamp);
+        return;
+    case EVENT_OPTED_OUT:
+    case EVENT_UNSUBSCRIBED:
+    case EVENT_COMPLAINED:
+        take_newer(&contact->refusal, &note->stamp);
+        return;
+    default:
+        return;
+    }
+}
+
+/* An order tells of registration and consent whether it is live or void (R22, R23). */
+static void read_order(struct contact *contact, const struct order *order)
+{
+    if (!stamp_known(&order->placed))
+        return;
+    if (order->email_registered == ANSWER_TRUE)
+        take_newer(&contact->channels[EVENT_CHANNEL_EMAIL].stated, &order->placed);
+    if (order->line_registered == ANSWER_TRUE)
+        take_newer(&contact->channels[EVENT_CHANNEL_LINE].stated, &order->placed);
+    if (order->marketing_consent == ANSWER_TRUE)
+        take_newer(&contact->consent, &order->placed);
+    take_zone(contact, order->time_zone, &order->placed);
+}
+
+static bool registered(const struct channel_facts *channel)
+{
+    if (channel->stated.stamp || channel->unregistered.stamp) /* R22: the last explicit; tie: UNREGISTERED */
+        return channel->stated.stamp && (!channel->unregistered.stamp || channel->stated.at > channel->unregistered.at);
+    return channel->opened.stamp != NULL;
+}
+
+static bool bounced(const struct channel_facts *channel)
+{
+    if (!channel->bounced.stamp)
+        return false;
+    if (channel->registered.stamp && channel->registered.at > channel->bounced.at) /* R24: a later proof */
+        return false;
+    return !channel->opened.stamp || channel->opened.at <= channel->bounced.at;
+}
+
+static void set_consent(struct figures *figures, const struct contact *contact)
+{
+    const struct newest *consent = &contact->consent, *refusal = &contact->refusal;
+    figures->consent = consent->stamp && (!refusal->stamp || consent->at > refusal->at); /* R23: tie: the refusal */
+    const struct newest *deciding = figures->consent ? consent : refusal;
+    if (!deciding->stamp)
+        return;
+    figures->consent_at = deciding->at;
+    figures->consent_source = figures->facts->sources[deciding->stamp->source];
+}
+
+static void count_opens(struct figures_work *work, const struct contact *contact)
+{
+    struct figures *figures = work->figures;
+    if (contact->open_count)
+        figures->last_open_at = contact->opens[0]->stamp.at;
+    for (size_t i = 0; i < contact->open_count; i++) {
+        const struct note *note = contact->opens[i];
+        int64_t until = note->stamp.at + OPENS_WINDOW_MS;
+        if (figures->now >= until)
+            break;
+        figures->opens_60d += note->kind == EVENT_OPENED;
+        figures->clicks_60d += note->kind == EVENT_CLICKED;
+        figures_change_at(figures, until);
+        if (figures->cycle_start != NEVER && note->stamp.at >= figures->cycle_start)
+            work->first_open = note->stamp.at; /* R25: the oldest kept in the cycle */
+    }
+    if (work->first_open == NEVER && figures->cycle_start != NEVER && figures->last_open_at != NEVER &&
+        figures->last_open_at >= figures->cycle_start)
+        work->first_open = figures->last_open_at; /* R25: else the last one's time */
+}
+
+void figures_contacts(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    struct contact contact = {.time_zone = SPAN_NONE};
+    for (uint32_t i = 0; i < facts->orders_count; i++)
+        read_order(&contact, &facts->orders[i]);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        read_note(&contact, &facts->notes[i]);
+    figures->registered_email = registered(&contact.channels[EVENT_CHANNEL_EMAIL]);
+    figures->registered_line = registered(&contact.channels[EVENT_CHANNEL_LINE]);
+    figures->bounced_email = bounced(&contact.channels[EVENT_CHANNEL_EMAIL]);
+    figures->bounced_line = bounced(&contact.channels[EVENT_CHANNEL_LINE]);
+    set_consent(figures, &contact);
+    figures->time_zone = contact.time_zone;
+    count_opens(work, &contact);
+}

@@ -1,0 +1,423 @@
+#include "common/engine/figures_parts.h"
+
+#include <stdlib.h>
+
+const struct figure_instant figure_none = {.at = NEVER, .order = FACT_NONE, .fact = FACT_NONE};
+
+enum { INSERTION_MOST = 48 };
+
+static void sort_by_insertion(uint32_t *indexes, uint32_t count, index_compare *compare, const struct facts *facts)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t moving = indexes[i], at = i;
+        for (; at > 0 && compare(moving, indexes[at - 1], facts) < 0; at--)
+            indexes[at] = indexes[at - 1];
+        indexes[at] = moving;
+    }
+}
+
+static void merge_halves(const uint32_t *from, uint32_t *to, uint32_t half, uint32_t count, index_compare *compare,
+                         const struct facts *facts)
+{
+    for (uint32_t left = 0, right = half, at = 0; at < count; at++) {
+        bool take_right = left == half || (right < count && compare(from[right], from[left], facts) < 0);
+        to[at] = from[take_right ? right++ : left++];
+    }
+}
+
+static void sort_by_merging(uint32_t *indexes, uint32_t *spare, uint32_t count, index_compare *compare,
+                            const struct facts *facts)
+{
+    if (count <= INSERTION_MOST) {
+        sort_by_insertion(indexes, count, compare, facts);
+        return;
+    }
+    uint32_t half = count / 2;
+    sort_by_merging(indexes, spare, half, compare, facts);
+    sort_by_merging(indexes + half, spare, count - half, compare, facts);
+    if (compare(indexes[half], indexes[half - 1], facts) >= 0)
+        return;
+    memcpy(spare, indexes, count * sizeof *indexes);
+    merge_halves(spare, indexes, half, count, compare, facts);
+}
+
+void index_sort(uint32_t *indexes, uint32_t count, struct arena *arena, index_compare *compare,
+                const struct facts *facts)
+{
+    uint32_t *spare = count > INSERTION_MOST ? ARENA_ARRAY(arena, uint32_t, count) : NULL;
+    sort_by_merging(indexes, spare, count, compare, facts);
+}
+
+/* ---- orders ---- */
+
+/* R19: (time, order_id bytewise). */
+static int compare_orders(uint32_t a, uint32_t b, const struct facts *facts)
+{
+    const struct order *left = &facts->orders[a], *right = &facts->orders[b];
+    if (left->placed.at != right->placed.at)
+        return left->placed.at < right->placed.at ? -1 : 1;
+    return span_compare(left->id, right->id);
+}
+
+void figures_orders_sort(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    work->in_cycle = ARENA_ARRAY(work->arena, bool, facts->orders_count);
+    figures->live = ARENA_ARRAY(work->arena, uint32_t, facts->orders_count);
+    for (uint32_t i = 0; i < facts->orders_count; i++)
+        if (order_live(&facts->orders[i]))
+            figures->live[figures->live_count++] = i;
+    index_sort(figures->live, figures->live_count, work->arena, compare_orders, facts);
+}
+
+/* R29: just before, so a farewell at the very instant comes too late to matter. */
+static bool subscribed_before(const struct spells *spells, int64_t at)
+{
+    for (size_t i = spells->count; i-- > 0;)
+        if (spells->items[i].from < at)
+            return spells->items[i].until >= at;
+    return false;
+}
+
+static void find_cycle(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct order *orders = figures->facts->orders;
+    figures->cycle = 1 + (int32_t)figures->facts->folded.cycles;
+    for (uint32_t i = 1; i < figures->live_count; i++) {
+        int64_t at = orders[figures->live[i]].placed.at, before = orders[figures->live[i - 1]].placed.at;
+        if (at - before < figures->playbook->lapse_ms || subscribed_before(&work->spells, at))
+            continue;
+        figures->cycle++; /* R29 */
+        figures->cycle_first = i;
+    }
+    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
+        work->in_cycle[figures->live[i]] = true;
+}
+
+static struct figure_instant purchase_instant(const struct figures *figures, uint32_t position)
+{
+    if (position >= figures->live_count)
+        return figure_none;
+    const struct order *order = &figures->facts->orders[figures->live[position]];
+    return (struct figure_instant){.at = order->placed.at,
+                                   .order = figures->live[position],
+                                   .fact = FACT_NONE,
+                                   .backfill = order->placed.backfill,
+                                   .hash = order->placed.hash};
+}
+
+static int64_t add_money(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
+}
+
+/* R32: per currency, in bytewise order. */
+static void money_add(struct figures *figures, struct span currency, int64_t minor)
+{
+    if (span_empty(currency))
+        currency = figures->playbook->currency; /* R86 */
+    size_t at = 0;
+    while (at < figures->money_count && span_compare(figures->money[at].currency, currency) < 0)
+        at++;
+    if (at == figures->money_count || !span_equal(figures->money[at].currency, currency)) {
+        memmove(&figures->money[at + 1], &figures->money[at], (figures->money_count - at) * sizeof *figures->money);
+        figures->money[at] = (struct customer_money){currency, 0};
+        figures->money_count++;
+    }
+    figures->money[at].minor = add_money(figures->money[at].minor, minor);
+}
+
+static void count_money(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    figures->money =
+        ARENA_ARRAY(work->arena, struct customer_money, figures->live_count + facts->folded.money_count + 1);
+    for (uint32_t i = 0; i < facts->folded.money_count; i++)
+        money_add(figures, facts->folded.money[i].currency, facts->folded.money[i].minor);
+    for (uint32_t i = 0; i < figures->live_count; i++) {
+        const struct order *order = &facts->orders[figures->live[i]];
+        money_add(figures, order->currency, add_money(order->total, -order->refunded)); /* R14: a part refund */
+    }
+    for (size_t i = 0; i < figures->money_count; i++)
+        if (span_equal(figures->money[i].currency, figures->playbook->currency))
+            figures->money_default = figures->money[i].minor;
+}
+
+void figures_orders(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    const struct folded *folded = &facts->folded;
+    find_cycle(work);
+    figures->purchases = folded->purchases + figures->live_count;
+    figures->trial = folded->trial;
+    figures->premium = folded->premium;
+    figures->related = folded->related;
+    for (uint32_t i = 0; i < figures->live_count; i++) {
+        const struct order *order = &facts->orders[figures->live[i]];
+        bool first = i == 0 && figures->playbook->first_purchase_is_trial; /* R18 */
+        figures->trial += order->all_trial || first;
+        figures->premium += order->premium;
+        figures->related += order->related;
+    }
+    figures->purchases_in_cycle = figures->live_count - figures->cycle_first;
+    figures->first_purchase = purchase_instant(figures, 0);
+    figures->last_purchase = purchase_instant(figures, figures->live_count - 1);
+    figures->cycle_purchase = purchase_instant(figures, figures->cycle_first);
+    figures->cycle_start = figures->cycle_purchase.at;
+    figures->settle_purchases = figures->playbook->settle_purchases;
+    if (figures->live_count) {
+        int64_t stated = facts->orders[figures->last_purchase.order].settle_purchases;
+        figures->settle_purchases = stated == FIGURE_UNSTATED ? figures->settle_purchases : stated;
+    }
+    count_money(work);
+}
+
+uint32_t figures_live_position(const struct figures *figures, uint32_t order)
+{
+    for (uint32_t i = figures->live_count; i-- > 0;)
+        if (figures->live[i] == order)
+            return i;
+    return FACT_NONE;
+}
+
+bool figures_in_cycle(const struct figures *figures, uint32_t order)
+{
+    uint32_t position = figures_live_position(figures, order);
+    return position != FACT_NONE && position >= figures->cycle_first;
+}
+
+int64_t order_effect_after(const struct facts *facts, const struct playbook *playbook, uint32_t order)
+{
+    int64_t stated = order == FACT_NONE ? FIGURE_UNSTATED : facts->orders[order].effect_after_ms;
+    return stated == FIGURE_UNSTATED ? playbook->effect_after_ms : stated;
+}
+
+int64_t order_supply(const struct facts *facts, const struct playbook *playbook, uint32_t order)
+{
+    int64_t stated = order == FACT_NONE ? FIGURE_UNSTATED : facts->orders[order].supply_ms;
+    return stated == FIGURE_UNSTATED ? playbook->supply_ms : stated;
+}
+
+/* ---- referrals, shares and the other contacts that are only counted ---- */
+
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static int64_t distinct(uint64_t *hashes, size_t count)
+{
+    qsort(hashes, count, sizeof *hashes, compare_hashes);
+    int64_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += i == 0 || hashes[i] != hashes[i - 1];
+    return found;
+}
+
+/* R30: once per friend, whether a REFERRED, an order or both name him; a REFERRED without a name counts one. */
+static void count_friends(struct figures_work *work, bool only_cycle, int64_t *ret_count)
+{
+    const struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    uint64_t *friends = ARENA_ARRAY(work->arena, uint64_t, facts->credits_count + facts->notes_count + 1);
+    size_t count = 0;
+    for (uint32_t i = 0; i < facts->credits_count; i++)
+        if (!only_cycle || facts->credits[i].at >= figures->cycle_start)
+            friends[count++] = facts->credits[i].friend_hash;
+    for (uint32_t i = 0; i < facts->notes_count; i++) {
+        const struct note *note = &facts->notes[i];
+        if (note->kind != EVENT_REFERRED || (only_cycle && note->stamp.at < figures->cycle_start))
+            continue;
+        if (note->names_friend)
+            friends[count++] = note->friend_hash;
+        else
+            ++*ret_count;
+    }
+    *ret_count += count ? distinct(friends, count) : 0;
+}
+
+static bool since_cycle_start(const struct figures *figures, int64_t at)
+{
+    return figures->cycle_start != NEVER && at >= figures->cycle_start;
+}
+
+void figures_referrals(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    bool any_referred = facts->credits_count > 0;
+    figures->referrals = facts->folded.referrals;
+    figures->referrals_converted = facts->credits_count;
+    for (uint32_t i = 0; i < facts->credits_count; i++)
+        if (since_cycle_start(figures, facts->credits[i].at))
+            instant_lower(&work->first_referred, facts->credits[i].at);
+    for (uint32_t i = 0; i < facts->notes_count; i++) {
+        const struct note *note = &facts->notes[i];
+        bool in_cycle = since_cycle_start(figures, note->stamp.at);
+        figures->events_attended += note->kind == EVENT_EVENT_ATTENDED;
+        figures->support_contacts += note->kind == EVENT_SUPPORT_CONTACTED;
+        figures->shares += note->kind == EVENT_SHARED;
+        any_referred |= note->kind == EVENT_REFERRED;
+        if (note->kind == EVENT_REFERRED && in_cycle)
+            instant_lower(&work->first_referred, note->stamp.at);
+        if (note->kind == EVENT_SHARED && in_cycle) {
+            figures->shares_in_cycle++;
+            instant_lower(&work->first_shared, note->stamp.at);
+        }
+    }
+    if (!any_referred)
+        return;
+    count_friends(work, false, &figures->referrals);
+    if (figures->cycle_start != NEVER)
+        count_friends(work, true, &figures->referrals_in_cycle);
+}
+
+/* ---- time ---- */
+
+static int64_t days_anchor(const struct figures *figures, enum fact fact)
+{
+    switch (fact) {
+    case FACT_days_since_first_purchase: return figures->first_purchase.at;
+    case FACT_days_since_last_purchase: return figures->last_purchase.at;
+    case FACT_days_since_first_delivery: return figures->first_delivery.at;
+    case FACT_days_since_last_delivery: return figures->last_delivery.at;
+    case FACT_days_since_last_response: return figures->last_response_at;
+    case FACT_days_since_last_open: return figures->last_open_at;
+    default: return NEVER;
+    }
+}
+
+/* R35: a comparison of days changes at X + days x 24 h, to the millisecond. */
+static void add_boundaries(struct figures *figures)
+{
+    const struct playbook *playbook = figures->playbook;
+    for (size_t i = 0; i < playbook->boundary_count; i++) {
+        int64_t anchor = days_anchor(figures, playbook->boundaries[i].fact);
+        if (anchor != NEVER)
+            figures_change_at(figures, anchor + playbook->boundaries[i].days * DAY_MS);
+    }
+    if (figures->first_delivery.at != NEVER) /* R40: acclimate */
+        figures_change_at(figures, figures->first_delivery.at + playbook->acclimate_after_ms);
+}
+
+static void set_days(int64_t *value, int64_t now, int64_t anchor)
+{
+    *value = anchor == NEVER ? FACT_ABSENT : floor_div(now - anchor, DAY_MS);
+}
+
+static bool answered(uint32_t purposes, enum purpose purpose)
+{
+    return (purposes >> purpose & 1) != 0;
+}
+
+static void answer_values(const struct figures *figures, int64_t *value)
+{
+    uint32_t in_cycle = figures->answered_in_cycle;
+    value[FACT_answered_assess] = answered(figures->answered_ever, PURPOSE_ASSESS); /* R58 */
+    value[FACT_answered_initial] = answered(in_cycle, PURPOSE_INITIAL);
+    value[FACT_answered_first_impression] = answered(in_cycle, PURPOSE_FIRST_IMPRESSION);
+    value[FACT_answered_early_experience] = answered(in_cycle, PURPOSE_EARLY_EXPERIENCE);
+    value[FACT_answered_effect] = answered(in_cycle, PURPOSE_EFFECT);
+    value[FACT_answered_others_noticed] = answered(in_cycle, PURPOSE_OTHERS_NOTICED);
+    value[FACT_answered_monthly] = answered(in_cycle, PURPOSE_MONTHLY);
+    value[FACT_answered_lapse] = answered(in_cycle, PURPOSE_LAPSE);
+    value[FACT_responded_since_first_purchase] = figures->responded_since_first_purchase;
+    value[FACT_responses] = figures->responses;
+    value[FACT_last_satisfaction] = figures->last_satisfaction ? figures->last_satisfaction : FACT_ABSENT;
+    value[FACT_last_nps] = figures->last_nps >= 0 ? figures->last_nps : FACT_ABSENT;
+    value[FACT_positive_reactions] = figures->positive;
+    value[FACT_negative_reactions] = figures->negative;
+    value[FACT_effect_felt] = figures->effect_felt.at != NEVER;
+}
+
+static void purchase_values(const struct figures *figures, int64_t *value)
+{
+    value[FACT_purchases] = figures->purchases;
+    value[FACT_trial] = figures->trial;
+    value[FACT_premium] = figures->premium;
+    value[FACT_related] = figures->related;
+    value[FACT_purchases_in_cycle] = figures->purchases_in_cycle;
+    value[FACT_settle_purchases] = figures->settle_purchases;
+    value[FACT_money] = figures->money_default;
+    value[FACT_cycle] = figures->cycle;
+    value[FACT_subscription] = figures->subscription;
+    value[FACT_renewals] = figures->renewals;
+    value[FACT_shipped] = figures->shipped;
+    value[FACT_delivered] = figures->delivered;
+    value[FACT_failed] = figures->failed;
+}
+
+static void contact_values(const struct figures *figures, int64_t *value)
+{
+    value[FACT_registered] = figures->registered_email || figures->registered_line;
+    value[FACT_registered_email] = figures->registered_email;
+    value[FACT_registered_line] = figures->registered_line;
+    value[FACT_consent] = figures->consent;
+    value[FACT_bounced_email] = figures->bounced_email;
+    value[FACT_bounced_line] = figures->bounced_line;
+    value[FACT_opens_60d] = figures->opens_60d;
+    value[FACT_clicks_60d] = figures->clicks_60d;
+    value[FACT_referrals] = figures->referrals;
+    value[FACT_referrals_converted] = figures->referrals_converted;
+    value[FACT_shares] = figures->shares;
+    value[FACT_events_attended] = figures->events_attended;
+    value[FACT_support_contacts] = figures->support_contacts;
+}
+
+void figures_values(const struct figures *figures, struct fact_values *ret_values)
+{
+    int64_t *value = ret_values->value;
+    for (int i = 0; i < FACT_COUNT; i++)
+        value[i] = FACT_ABSENT;
+    purchase_values(figures, value);
+    answer_values(figures, value);
+    contact_values(figures, value);
+    set_days(&value[FACT_days_since_first_purchase], figures->now, figures->first_purchase.at);
+    set_days(&value[FACT_days_since_last_purchase], figures->now, figures->last_purchase.at);
+    set_days(&value[FACT_days_since_first_delivery], figures->now, figures->first_delivery.at);
+    set_days(&value[FACT_days_since_last_delivery], figures->now, figures->last_delivery.at);
+    set_days(&value[FACT_days_since_last_response], figures->now, figures->last_response_at);
+    set_days(&value[FACT_days_since_last_open], figures->now, figures->last_open_at);
+    ret_values->campaign = SPAN_NONE;
+    ret_values->goal = figures->goal;
+}
+
+void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
+                     struct figures *ret_figures)
+{
+    memset(ret_figures, 0, sizeof *ret_figures);
+    ret_figures->facts = facts;
+    ret_figures->playbook = playbook;
+    ret_figures->now = now;
+    ret_figures->first_delivery = ret_figures->last_delivery = figure_none;
+    ret_figures->effect_felt = ret_figures->subscription_since = figure_none;
+    ret_figures->last_nps = ret_figures->last_nps_in_cycle = -1;
+    ret_figures->last_response = ret_figures->segment_response = FACT_NONE;
+    ret_figures->last_response_at = ret_figures->consent_at = ret_figures->last_open_at = NEVER;
+    ret_figures->next_change_at = NEVER;
+    struct figures_work work = {
+        .figures = ret_figures,
+        .arena = arena,
+        .first_shipped = NEVER,
+        .first_open = NEVER,
+        .first_positive = NEVER,
+        .first_early_experience = NEVER,
+        .first_shared = NEVER,
+        .first_referred = NEVER,
+    };
+    figures_orders_sort(&work);
+    figures_subscription(&work);
+    figures_orders(&work);
+    figures_deliveries(&work);
+    figures_responses(&work);
+    figures_contacts(&work);
+    figures_referrals(&work);
+    figures_rungs(&work);
+    add_boundaries(ret_figures);
+}

@@ -1,0 +1,222 @@
+/* R11: what bounded memory lets go. Freezing decides which facts may no longer be told about; compacting takes out of the
+ * arrays what no figure needs. */
+#include "common/engine/facts.h"
+
+/* Calls visit for every counted fact (orders by their placement, else their cancellation). */
+typedef void counted_visit(struct stamp *stamp, int64_t at, void *context);
+
+static void visit_stamp(struct stamp *stamp, counted_visit *visit, void *context)
+{
+    if (stamp_known(stamp))
+        visit(stamp, stamp->at, context);
+}
+
+static void each_counted(struct facts *facts, counted_visit *visit, void *context)
+{
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        struct order *order = &facts->orders[i];
+        const struct stamp *timed = stamp_known(&order->placed) ? &order->placed : &order->cancelled;
+        if (stamp_known(timed))
+            visit(&order->placed, timed->at, context);
+    }
+    for (uint32_t i = 0; i < facts->refunds_count; i++)
+        visit_stamp(&facts->refunds[i].stamp, visit, context);
+    for (uint32_t i = 0; i < facts->parcels_count; i++) {
+        visit_stamp(&facts->parcels[i].shipped, visit, context);
+        visit_stamp(&facts->parcels[i].delivered, visit, context);
+        visit_stamp(&facts->parcels[i].returned, visit, context);
+    }
+    for (uint32_t i = 0; i < facts->failures_count; i++)
+        visit_stamp(&facts->failures[i].stamp, visit, context);
+    for (uint32_t i = 0; i < facts->changes_count; i++)
+        visit_stamp(&facts->changes[i].stamp, visit, context);
+    for (uint32_t i = 0; i < facts->responses_count; i++)
+        visit_stamp(&facts->responses[i].stamp, visit, context);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        if (facts->notes[i].kind == EVENT_REFERRED)
+            visit_stamp(&facts->notes[i].stamp, visit, context);
+}
+
+struct oldest {
+    struct stamp *stamp;
+    int64_t at;
+};
+
+static void visit_oldest(struct stamp *stamp, int64_t at, void *context)
+{
+    struct oldest *oldest = context;
+    if (stamp->folded)
+        return;
+    if (!oldest->stamp || at < oldest->at || (at == oldest->at && stamp->hash < oldest->stamp->hash))
+        *oldest = (struct oldest){stamp, at};
+}
+
+static struct oldest find_oldest(const struct facts *facts)
+{
+    struct oldest oldest = {NULL, NEVER};
+    each_counted((struct facts *)facts, visit_oldest, &oldest);
+    return oldest;
+}
+
+static void visit_newest(struct stamp *stamp, int64_t at, void *context)
+{
+    int64_t *newest = context;
+    (void)stamp;
+    if (at > *newest)
+        *newest = at;
+}
+
+/* The time of the customer's newest fact, counted or not. */
+static int64_t newest_at(const struct facts *facts)
+{
+    int64_t newest = NEVER;
+    each_counted((struct facts *)facts, visit_newest, &newest);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        visit_newest(NULL, facts->notes[i].stamp.at, &newest);
+    return newest;
+}
+
+/* Cheap and never too small, so that a usual customer costs nothing. */
+static size_t counted_at_most(const struct facts *facts)
+{
+    return (size_t)facts->orders_count + facts->refunds_count + (size_t)3 * facts->parcels_count +
+           facts->failures_count + facts->changes_count + facts->responses_count + facts->notes_count;
+}
+
+static bool old_enough(const struct playbook *playbook, int64_t at, int64_t newest)
+{
+    return at < newest - playbook->history_days * DAY_MS;
+}
+
+bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at)
+{
+    if (counted_at_most(facts) < (size_t)playbook->facts_max || facts_counted(facts) < (size_t)playbook->facts_max)
+        return true;
+    struct oldest oldest = find_oldest(facts);
+    int64_t newest = newest_at(facts);
+    return oldest.stamp && old_enough(playbook, oldest.at, at > newest ? at : newest);
+}
+
+void history_freeze(struct facts *facts, const struct playbook *playbook)
+{
+    if (counted_at_most(facts) <= (size_t)playbook->history_facts)
+        return;
+    size_t counted = facts_counted(facts);
+    int64_t newest = newest_at(facts);
+    while (counted > (size_t)playbook->history_facts) {
+        struct oldest oldest = find_oldest(facts);
+        if (!old_enough(playbook, oldest.at, newest))
+            return;
+        oldest.stamp->folded = true;
+        facts->folded.newest_at = oldest.at > facts->folded.newest_at ? oldest.at : facts->folded.newest_at;
+        counted--;
+    }
+}
+
+/* ---- notes: of opens, clicks, registrations and consents the newest are kept (R22 to R25) ---- */
+
+enum {
+    OPENS_KEPT = 32, /* R25 */
+    SPARE_NOTES = 16 /* superseded ones, so that a repeated or edited record is still recognised */
+};
+
+/* Each of these needs its newest note. */
+enum note_use {
+    USE_REGISTERED_EMAIL, USE_REGISTERED_LINE, USE_UNREGISTERED_EMAIL, USE_UNREGISTERED_LINE, USE_BOUNCED_EMAIL,
+    USE_BOUNCED_LINE, USE_OPENED_EMAIL, USE_OPENED_LINE, USE_CONSENT, USE_REFUSAL, USE_TIME_ZONE, USE_COUNT
+};
+
+static bool note_serves(const struct note *note, enum note_use use)
+{
+    bool line = note->channel == EVENT_CHANNEL_LINE;
+    bool opened = (note->kind == EVENT_OPENED || note->kind == EVENT_CLICKED) && note->agent == AGENT_HUMAN;
+    switch (use) {
+    case USE_REGISTERED_EMAIL: return note->kind == EVENT_REGISTERED && !line;
+    case USE_REGISTERED_LINE: return note->kind == EVENT_REGISTERED && line;
+    case USE_UNREGISTERED_EMAIL: return note->kind == EVENT_UNREGISTERED && !line;
+    case USE_UNREGISTERED_LINE: return note->kind == EVENT_UNREGISTERED && line;
+    case USE_BOUNCED_EMAIL: return note->kind == EVENT_BOUNCED && !line;
+    case USE_BOUNCED_LINE: return note->kind == EVENT_BOUNCED && line;
+    case USE_OPENED_EMAIL: return opened && !line;
+    case USE_OPENED_LINE: return opened && line;
+    case USE_CONSENT: return note->kind == EVENT_CONSENTED || note->marketing_consent == ANSWER_TRUE;
+    case USE_REFUSAL:
+        return note->kind == EVENT_OPTED_OUT || note->kind == EVENT_UNSUBSCRIBED || note->kind == EVENT_COMPLAINED;
+    case USE_TIME_ZONE: return !span_empty(note->time_zone);
+    default: return false;
+    }
+}
+
+static int compare_notes(const struct note *a, const struct note *b)
+{
+    if (a->stamp.at != b->stamp.at)
+        return a->stamp.at < b->stamp.at ? -1 : 1;
+    if (a->stamp.hash != b->stamp.hash)
+        return a->stamp.hash < b->stamp.hash ? -1 : 1;
+    return (a->stamp.source > b->stamp.source) - (a->stamp.source < b->stamp.source);
+}
+
+static void keep_newest(const struct facts *facts, bool *keep, enum note_use use)
+{
+    uint32_t newest = FACT_NONE;
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        if (note_serves(&facts->notes[i], use) &&
+            (newest == FACT_NONE || compare_notes(&facts->notes[i], &facts->notes[newest]) > 0))
+            newest = i;
+    if (newest != FACT_NONE)
+        keep[newest] = true;
+}
+
+enum note_group { GROUP_COUNTED, GROUP_OPENS, GROUP_REST };
+
+static enum note_group note_group(const struct note *note)
+{
+    if (note->kind == EVENT_REFERRED || note->kind == EVENT_SHARED || note->kind == EVENT_EVENT_ATTENDED ||
+        note->kind == EVENT_SUPPORT_CONTACTED)
+        return GROUP_COUNTED;
+    if (note_serves(note, USE_OPENED_EMAIL) || note_serves(note, USE_OPENED_LINE))
+        return GROUP_OPENS;
+    return GROUP_REST;
+}
+
+/* Marks the newest `most` notes of the group that are not kept yet. */
+static void keep_group(const struct facts *facts, bool *keep, enum note_group group, int most)
+{
+    for (; most > 0; most--) {
+        uint32_t newest = FACT_NONE;
+        for (uint32_t i = 0; i < facts->notes_count; i++)
+            if (!keep[i] && note_group(&facts->notes[i]) == group &&
+                (newest == FACT_NONE || compare_notes(&facts->notes[i], &facts->notes[newest]) > 0))
+                newest = i;
+        if (newest == FACT_NONE)
+            return;
+        keep[newest] = true;
+    }
+}
+
+static void compact_notes(struct facts *facts, struct arena *arena)
+{
+    uint32_t in_group[3] = {0, 0, 0};
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        in_group[note_group(&facts->notes[i])]++;
+    if (in_group[GROUP_OPENS] <= OPENS_KEPT && in_group[GROUP_REST] <= SPARE_NOTES)
+        return;
+    bool *keep = ARENA_ARRAY(arena, bool, facts->notes_count);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        keep[i] = note_group(&facts->notes[i]) == GROUP_COUNTED;
+    keep_group(facts, keep, GROUP_OPENS, OPENS_KEPT); /* R25 */
+    for (enum note_use use = 0; use < USE_COUNT; use++)
+        keep_newest(facts, keep, use);
+    keep_group(facts, keep, GROUP_REST, SPARE_NOTES);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        if (keep[i])
+            facts->notes[kept++] = facts->notes[i];
+    facts->notes_count = kept;
+}
+
+void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook)
+{
+    (void)playbook;
+    compact_notes(facts, arena);
+}

@@ -1,0 +1,138 @@
+/* R20, R21: whether a subscription is active, since when, and how often it was renewed without a farewell. */
+#include "common/engine/figures_parts.h"
+
+/* Later in this list wins a tie (R20). */
+enum rank { RANK_ORDER, RANK_STARTED, RANK_RESUMED, RANK_PAUSED, RANK_CANCELLED };
+
+struct moment { /* one fact about one subscription */
+    int64_t at;
+    enum rank rank;
+    uint64_t id; /* order by id among equals; both say the same */
+    uint64_t subscription;
+    uint32_t order;
+    const struct stamp *stamp;
+    bool renewal;
+};
+
+struct standing { /* of one subscription while the moments are walked */
+    uint64_t subscription;
+    bool active;
+    int64_t renewals;
+};
+
+static enum rank change_rank(enum event_kind kind)
+{
+    switch (kind) {
+    case EVENT_SUBSCRIPTION_STARTED: return RANK_STARTED;
+    case EVENT_SUBSCRIPTION_RESUMED: return RANK_RESUMED;
+    case EVENT_SUBSCRIPTION_PAUSED: return RANK_PAUSED;
+    default: return RANK_CANCELLED;
+    }
+}
+
+static bool moment_before(const struct moment *a, const struct moment *b)
+{
+    if (a->at != b->at)
+        return a->at < b->at;
+    if (a->rank != b->rank)
+        return a->rank < b->rank;
+    return a->id < b->id;
+}
+
+static void sift(struct moment *heap, size_t at, size_t count)
+{
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && moment_before(&heap[child], &heap[child + 1]))
+            child++;
+        if (!moment_before(&heap[at], &heap[child]))
+            return;
+        struct moment swap = heap[at];
+        heap[at] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+static void sort_moments(struct moment *moments, size_t count)
+{
+    size_t sorted = 1;
+    while (sorted < count && !moment_before(&moments[sorted], &moments[sorted - 1]))
+        sorted++;
+    if (sorted >= count)
+        return;
+    for (size_t i = count / 2; i-- > 0;)
+        sift(moments, i, count);
+    for (size_t end = count - 1; end > 0; end--) {
+        struct moment swap = moments[0];
+        moments[0] = moments[end];
+        moments[end] = swap;
+        sift(moments, 0, end);
+    }
+}
+
+static size_t gather(const struct figures *figures, struct moment *moments)
+{
+    const struct facts *facts = figures->facts;
+    size_t count = 0;
+    for (uint32_t i = 0; i < figures->live_count; i++) {
+        const struct order *order = &facts->orders[figures->live[i]];
+        if (order->has_subscription) /* R20: a live order that names it */
+            moments[count++] = (struct moment){order->placed.at, RANK_ORDER, order->placed.hash, order->subscription,
+                                               figures->live[i], &order->placed, order->renewal};
+    }
+    for (uint32_t i = 0; i < facts->changes_count; i++) {
+        const struct subscription_change *change = &facts->changes[i];
+        moments[count++] = (struct moment){change->stamp.at, change_rank(change->kind), change->stamp.hash,
+                                           change->subscription, FACT_NONE, &change->stamp, false};
+    }
+    sort_moments(moments, count);
+    return count;
+}
+
+static struct standing *standing_of(struct standing *standings, size_t *count, uint64_t subscription)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (standings[i].subscription == subscription)
+            return &standings[i];
+    standings[*count] = (struct standing){subscription, false, 0};
+    return &standings[(*count)++];
+}
+
+void figures_subscription(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    size_t most = figures->facts->changes_count;
+    for (uint32_t i = 0; i < figures->live_count; i++)
+        most += figures->facts->orders[figures->live[i]].has_subscription;
+    if (most == 0)
+        return;
+    struct moment *moments = ARENA_ARRAY(work->arena, struct moment, most);
+    struct standing *standings = ARENA_ARRAY(work->arena, struct standing, most);
+    struct spell *spells = ARENA_ARRAY(work->arena, struct spell, most);
+    size_t count = gather(figures, moments), standing_count = 0, spell_count = 0, active = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct moment *moment = &moments[i];
+        struct standing *standing = standing_of(standings, &standing_count, moment->subscription);
+        bool now_active = moment->rank <= RANK_RESUMED;
+        if (now_active && !standing->active && active++ == 0) {
+            spells[spell_count++] = (struct spell){moment->at, INT64_MAX};
+            figures->subscription_since = (struct figure_instant){.at = moment->at,
+                                                                  .order = moment->order,
+                                                                  .fact = FACT_NONE,
+                                                                  .backfill = moment->stamp->backfill,
+                                                                  .hash = moment->stamp->hash};
+        }
+        if (!now_active && standing->active && --active == 0)
+            spells[spell_count - 1].until = moment->at;
+        standing->active = now_active;
+        if (moment->rank == RANK_CANCELLED)
+            standing->renewals = 0; /* R21: pauses do not break the run, a cancellation does */
+        standing->renewals += moment->renewal;
+    }
+    figures->subscription = active > 0;
+    if (!figures->subscription)
+        figures->subscription_since = figure_none;
+    for (size_t i = 0; i < standing_count; i++)
+        if (standings[i].renewals > figures->renewals)
+            figures->renewals = standings[i].renewals;
+    work->spells = (struct spells){spells, spell_count};
+}
