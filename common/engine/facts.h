@@ -16,12 +16,14 @@
 
 #define FACT_NONE UINT32_MAX /* no such index */
 
+#define STAMP_TIE_MASK UINT64_C(0xffffffff00000000)
+
 /* What decides between the records of a fact (R9). */
 struct stamp {
     int64_t at;        /* the fact's time: the earliest occurred_at of its records; NEVER = the fact is not known */
     int64_t record_at; /* occurred_at of the record whose content counts */
     int64_t version;   /* its version */
-    uint64_t hash;     /* XXH64 of its event_id */
+    uint64_t hash;     /* XXH64 of its event_id; only the bits of STAMP_TIE_MASK where the identity is another id */
     uint32_t source;   /* its source: index into facts.sources, 0 = "" */
     bool backfill;     /* its mark (R7) */
     bool folded;       /* R11: frozen; a record of it is too late */

@@ -11,6 +11,7 @@ struct fold {
     const struct playbook *playbook;
     const struct event *event;
     uint64_t hash; /* XXH64 of event_id */
+    uint64_t tie;  /* of it what the fact's stamp keeps */
     struct fold_change *change;
 };
 
@@ -48,18 +49,19 @@ static bool record_counts(const struct fold *fold, const struct stamp *stamp)
         return event->version > stamp->version;
     if (event->occurred_at != stamp->record_at)
         return event->occurred_at > stamp->record_at;
-    return fold->hash > stamp->hash;
+    return fold->tie > stamp->hash;
 }
 
-static enum merged merge(struct fold *fold, struct stamp *stamp)
+static enum merged merge_kept(struct fold *fold, struct stamp *stamp, uint64_t kept)
 {
     const struct event *event = fold->event;
+    fold->tie = fold->hash & kept;
     enum merged merged = MERGED_NOTHING;
     bool first = !stamp_known(stamp);
     if (first || record_counts(fold, stamp)) {
         stamp->version = event->version;
         stamp->record_at = event->occurred_at;
-        stamp->hash = fold->hash;
+        stamp->hash = fold->tie;
         stamp->source = take_source(fold);
         stamp->backfill = event->backfill; /* R7: the mark of the record that counts */
         merged = MERGED_CONTENT;
@@ -72,6 +74,18 @@ static enum merged merge(struct fold *fold, struct stamp *stamp)
     if (merged != MERGED_NOTHING)
         fold->change->verdict = FOLD_APPLIED;
     return merged;
+}
+
+/* A fact whose identity is its event id keeps all of the hash; of the others the upper half is enough to break a tie
+ * between records of the same version and time, and halves what the state stores. */
+static enum merged merge(struct fold *fold, struct stamp *stamp)
+{
+    return merge_kept(fold, stamp, STAMP_TIE_MASK);
+}
+
+static enum merged merge_identity(struct fold *fold, struct stamp *stamp)
+{
+    return merge_kept(fold, stamp, UINT64_MAX);
 }
 
 /* ---- R11: what may still be told ---- */
@@ -283,7 +297,7 @@ static void apply_refunded(struct fold *fold)
     if (found == FACT_NONE)
         *refund = (struct refund){.stamp = stamp_none, .order = FACT_NONE};
     uint32_t old_order = refund->order;
-    if (merge(fold, &refund->stamp) == MERGED_CONTENT) {
+    if (merge_identity(fold, &refund->stamp) == MERGED_CONTENT) {
         if (old_order != FACT_NONE) {
             fold->change->other_order = old_order;
             fold->change->other_order_was_live = order_live(&facts->orders[old_order]);
@@ -313,7 +327,7 @@ static void apply_subscription_change(struct fold *fold)
     if (is_new)
         *FACT_APPEND(facts, fold->arena, changes) = (struct subscription_change){.stamp = stamp_none};
     struct subscription_change *change = &facts->changes[index];
-    if (merge(fold, &change->stamp) == MERGED_CONTENT) {
+    if (merge_identity(fold, &change->stamp) == MERGED_CONTENT) {
         change->kind = fold->event->kind;
         change->subscription = hash_xxh64(fold->event->subscription_id);
     }
@@ -399,7 +413,7 @@ static void apply_failed(struct fold *fold)
         *FACT_APPEND(facts, fold->arena, failures) = (struct failure){.stamp = stamp_none, .parcel = FACT_NONE};
         index = facts->failures_count - 1;
     }
-    if (merge(fold, &facts->failures[index].stamp) == MERGED_CONTENT) {
+    if (merge_identity(fold, &facts->failures[index].stamp) == MERGED_CONTENT) {
         order = take_order(fold, event->order_id, order);
         facts->failures[index].parcel = take_parcel(fold, order, hash_xxh64(event->parcel_id));
         facts->failures[index].estimate = event->estimated_at;
@@ -495,7 +509,7 @@ static void apply_note(struct fold *fold)
         *FACT_APPEND(facts, fold->arena, notes) = (struct note){.stamp = stamp_none};
         index = facts->notes_count - 1;
     }
-    if (merge(fold, &facts->notes[index].stamp) == MERGED_CONTENT)
+    if (merge_identity(fold, &facts->notes[index].stamp) == MERGED_CONTENT)
         set_note(fold, &facts->notes[index]);
     fold->change->note = index;
 }
@@ -612,7 +626,7 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
         .subscription_change = FACT_NONE,
         .note = FACT_NONE,
     };
-    struct fold fold = {facts, arena, playbook, event, hash_xxh64(event->event_id), ret_change};
+    struct fold fold = {facts, arena, playbook, event, hash_xxh64(event->event_id), 0, ret_change};
     if (judged_without_facts(&fold, now))
         return;
     apply(&fold);

@@ -32,6 +32,7 @@ void state_writer_init(struct state_writer *writer, struct arena *arena);
 void state_write_long(struct state_writer *writer, int64_t value);   /* Avro int, long, enum, union branch, count */
 void state_write_time(struct state_writer *writer, int64_t time);    /* delta to the time before; never NEVER */
 void state_write_fixed64(struct state_writer *writer, uint64_t hash); /* Avro fixed(8), little-endian */
+void state_write_fixed32(struct state_writer *writer, uint32_t value); /* Avro fixed(4), little-endian */
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
 void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
 struct span state_writer_finish(struct state_writer *writer);        /* the blob, in the arena */
@@ -45,6 +46,7 @@ int64_t state_read_long(struct state_reader *reader);
 int64_t state_read_range(struct state_reader *reader, int64_t least, int64_t most); /* outside: failed, least */
 int64_t state_read_time(struct state_reader *reader); /* outside -2^50 .. 2^50: failed */
 uint64_t state_read_fixed64(struct state_reader *reader);
+uint32_t state_read_fixed32(struct state_reader *reader);
 void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size);
 struct span state_read_text(struct state_reader *reader); /* borrowed from the blob */
 /* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array is
