@@ -21,7 +21,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
 
 void runs_init(struct runs *runs)
 {
-    *runs = (struct runs){.backfill_at = NEVER};
+    *runs = (struct runs){.next_change_at = NEVER, .backfill_at = NEVER};
 }
 
 uint32_t runs_rule_hash(struct span rule)

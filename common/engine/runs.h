@@ -23,9 +23,9 @@ struct run {
     int64_t backfill_until; /* R7: slots due at or before are decided `backfill`; NEVER = none. INT64_MAX = any */
     bool has_response;      /* it is about one answer */
     uint64_t survey, response; /* hashes, as in struct response */
+    int rule_index;         /* in playbook->rules; -1 = not there. Trusted only where the name agrees */
 
     /* not in the state */
-    int rule_index; /* in playbook->rules; -1 = not there */
     bool fresh;     /* made or moved in this pass */
     bool ended;     /* to be swept by runs_sweep */
 };
@@ -72,7 +72,9 @@ struct last_sent { /* R73 */
 };
 
 struct runs {
-    uint64_t playbook;    /* the playbook under which the waiting runs were made: head of its hash (R81); 0 = none wait */
+    uint64_t playbook;    /* the playbook of the last step: head of its hash (R81); 0 = no step yet */
+    bool consent;         /* after the last step: consent that ends revokes (R78) */
+    int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     int64_t backfill_at;  /* clock at which a backfill record was last applied (R7); NEVER = never */
     FACT_ARRAY(struct run, waiting);
     FACT_ARRAY(struct track, tracks);

@@ -1,0 +1,208 @@
+/* What runs hang on without any event of their own: facts that are re-read after every step (R49) and the calendar's dates
+ * (R62). */
+#include "common/base/check.h"
+#include "common/engine/pass.h"
+#include "common/engine/window.h"
+
+#include <stdio.h>
+
+/* ---- facts (R49) ---- */
+
+static const struct figure_instant *anchor_instant(const struct figures *figures, enum anchor_fact anchor)
+{
+    switch (anchor) {
+    case ANCHOR_FIRST_DELIVERY:
+        return &figures->first_delivery;
+    case ANCHOR_FIRST_PURCHASE_EVER:
+        return &figures->first_purchase;
+    case ANCHOR_FIRST_PURCHASE_OF_CYCLE:
+        return &figures->cycle_purchase;
+    case ANCHOR_LAST_PURCHASE:
+        return &figures->last_purchase;
+    case ANCHOR_EFFECT_FELT:
+        return &figures->effect_felt;
+    case ANCHOR_SUBSCRIPTION_SINCE:
+        return &figures->subscription_since;
+    }
+    CHECK(!"an anchor of R49");
+    return NULL;
+}
+
+/* False: there is no such fact now. */
+static bool anchor_read(struct pass *pass, const struct rule *rule, struct occurrence *ret_occurrence)
+{
+    enum anchor_fact anchor = rule->trigger.anchor;
+    const struct figure_instant *instant = anchor_instant(&pass->figures, anchor);
+    if (instant->at == NEVER)
+        return false;
+    bool of_cycle = anchor == ANCHOR_EFFECT_FELT || anchor == ANCHOR_SUBSCRIPTION_SINCE; /* R48 */
+    *ret_occurrence = (struct occurrence){.anchor_at = instant->at, .backfill = instant->backfill};
+    ret_occurrence->order_id = of_cycle ? pass_cycle_order(pass) : pass_order_id(pass, instant->order);
+    return true;
+}
+
+static void anchor_gone(struct pass *pass, struct track *track, struct run *run)
+{
+    if (track)
+        track->gone = true;
+    if (run == NULL)
+        return;
+    run->ended = true;
+    const struct run gone = *run;
+    decision_publish(pass, &gone, OUTCOME_CANCELLED, SPAN("anchor_gone"), NEVER, (struct named_list){NULL, 0});
+}
+
+static bool track_same(const struct track *track, const struct occurrence *occurrence)
+{
+    return !track->gone && track->at == occurrence->anchor_at && span_equal(track->order_id, occurrence->order_id);
+}
+
+/* R49: waits: it follows. Decided: again only when the anchor is another and nothing was published. */
+static void anchor_single(struct pass *pass, const struct rule *rule, const struct track *track, struct run *run,
+                          const struct occurrence *occurrence)
+{
+    if (track && track_same(track, occurrence))
+        return;
+    if (run)
+        run_move(pass, rule, run, occurrence);
+    else if (!run_published(pass, rule, run_key(pass, rule, occurrence), 1))
+        run_trigger(pass, rule, occurrence);
+}
+
+/* R50: none before, or one of another cycle: the series is triggered. Else the anchor has moved: m stays, the waiting slot
+ * moves, and a series that is over is not woken. A customer's first order only names the anchor anew. */
+static void anchor_series(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
+                          const struct occurrence *occurrence)
+{
+    if (track && track_same(track, occurrence))
+        return;
+    bool named_anew = track && span_empty(track->order_id) && track->at == occurrence->anchor_at;
+    if (track == NULL || track->gone || !(named_anew || run_series_continues(pass, track))) {
+        run_trigger(pass, rule, occurrence);
+    } else if (run) {
+        run_move(pass, rule, run, occurrence);
+    } else {
+        track->at = occurrence->anchor_at;
+        track->order_id = occurrence->order_id;
+    }
+}
+
+/* R30: the order that a reward hangs on is gone, or no longer names this customer. */
+static void referral_read(struct pass *pass, const struct rule *rule)
+{
+    if (pass->event == NULL || !pass->change.credit_ended)
+        return;
+    int index = (int)(rule - pass->playbook->rules);
+    struct occurrence withdrawn = {.friend_id = pass->event->credit.friend_id};
+    struct span key = run_key(pass, rule, &withdrawn);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (!run->ended && run->rule_index == index && span_equal(run->key, key))
+            anchor_gone(pass, NULL, run);
+    }
+}
+
+void anchors_read(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
+        const struct rule *rule = &pass->playbook->rules[i];
+        if (rule->trigger.kind == TRIGGER_REFERRAL_CONVERTED)
+            referral_read(pass, rule);
+        if (rule->trigger.kind != TRIGGER_ANCHOR)
+            continue;
+        struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+        struct occurrence occurrence;
+        bool present = anchor_read(pass, rule, &occurrence);
+        if (!present && track == NULL)
+            continue;
+        struct run *run = run_waiting(pass, rule);
+        if (!present)
+            anchor_gone(pass, track, run);
+        else if (rule->repeats)
+            anchor_series(pass, rule, track, run, &occurrence);
+        else
+            anchor_single(pass, rule, track, run, &occurrence);
+    }
+}
+
+/* ---- the calendar (R62) ---- */
+
+static bool conditions_hold(struct pass *pass, const struct rule *rule)
+{
+    const struct fact_values *values = pass_values(pass, NULL);
+    for (size_t i = 0; i < rule->condition_count; i++) {
+        if (!expression_true(&rule->conditions[i], values))
+            return false;
+    }
+    return true;
+}
+
+static struct span date_text(struct pass *pass, int64_t day)
+{
+    int64_t year;
+    int month, day_of_month;
+    timestamp_civil_from_days(day, &year, &month, &day_of_month);
+    char *text = arena_take(pass->arena, 32);
+    int size = snprintf(text, 32, "%04d-%02d-%02d", (int)year, month, day_of_month);
+    return (struct span){text, (size_t)size};
+}
+
+/* A run of another date that has not come yet waits no longer: the customer's zone has changed. False: the date has a run. */
+static bool date_wanted(struct pass *pass, const struct rule *rule, struct span key, int64_t at)
+{
+    bool wanted = true;
+    int index = (int)(rule - pass->playbook->rules);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (run->ended || run->rule_index != index || run->state != RUN_WAITING || run->due_at <= pass->now)
+            continue;
+        if (span_equal(run->key, key)) {
+            wanted = false;
+            run->anchor_at = run->due_at = run->decide_at = at;
+        } else {
+            run->ended = true;
+        }
+    }
+    return wanted;
+}
+
+static void date_wait(struct pass *pass, const struct rule *rule)
+{
+    int64_t day;
+    int64_t at = window_next_date(&rule->trigger, pass_zone(pass), pass->now, &day);
+    if (at == NEVER)
+        return;
+    struct occurrence occurrence = {.anchor_at = at, .date = date_text(pass, day)};
+    if (date_wanted(pass, rule, run_key(pass, rule, &occurrence), at))
+        run_trigger(pass, rule, &occurrence);
+}
+
+static void dates_drop(struct pass *pass, const struct rule *rule)
+{
+    int index = (int)(rule - pass->playbook->rules);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        if (pass->runs.waiting[i].rule_index == index)
+            pass->runs.waiting[i].ended = true; /* R62: no decision */
+    }
+}
+
+/* Only an order or a customer event can change the zone. */
+static bool zone_stands(const struct pass *pass)
+{
+    return pass->event == NULL ||
+           (pass->event->topic != TOPIC_ORDERS && pass->event->topic != TOPIC_CUSTOMERS);
+}
+
+void calendar_read(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
+        const struct rule *rule = &pass->playbook->rules[i];
+        if (rule->trigger.kind != TRIGGER_CALENDAR)
+            continue;
+        const struct run *run = run_waiting(pass, rule);
+        if (!conditions_hold(pass, rule))
+            dates_drop(pass, rule);
+        else if (run == NULL || run->due_at <= pass->now || !zone_stands(pass))
+            date_wait(pass, rule);
+    }
+}

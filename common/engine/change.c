@@ -1,0 +1,70 @@
+/* Another playbook while runs wait (R81). */
+#include "common/engine/pass.h"
+
+uint64_t playbook_mark(const struct playbook *playbook)
+{
+    uint64_t mark = 0;
+    for (size_t i = 0; i < sizeof mark; i++)
+        mark |= (uint64_t)playbook->hash[i] << (8 * i);
+    return mark ? mark : 1;
+}
+
+static int rule_index(const struct playbook *playbook, struct span name)
+{
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        if (span_equal(playbook->rules[i].name, name))
+            return (int)i;
+    }
+    return -1;
+}
+
+void runs_resolve(struct pass *pass)
+{
+    bool same = pass->runs.playbook == playbook_mark(pass->playbook);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        bool known = same && run->rule_index >= 0 && (size_t)run->rule_index < pass->playbook->rule_count &&
+                     span_equal(pass->playbook->rules[run->rule_index].name, run->rule);
+        if (!known)
+            run->rule_index = rule_index(pass->playbook, run->rule);
+    }
+}
+
+static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
+{
+    run->ended = true;
+    struct track *track = runs_track(&pass->runs, runs_rule_hash(run->rule));
+    if (track)
+        track->ended = true; /* a series does not go on behind a slot that was dropped */
+    decision_publish(pass, run, outcome, SPAN_NONE, NEVER, (struct named_list){NULL, 0});
+}
+
+static void run_recompute(struct pass *pass, const struct rule *rule, struct run *run)
+{
+    const struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    int32_t m = rule->repeats && track ? track->m : run->n;
+    bool waiting = run->state == RUN_WAITING;
+    run->due_at = run->anchor_at + run_delay(pass, rule, run->order_id) + (run->n - m) * rule->every_ms;
+    if (waiting || run->decide_at < run->due_at)
+        run->decide_at = run->due_at;
+}
+
+void playbook_change(struct pass *pass)
+{
+    uint64_t mark = playbook_mark(pass->playbook);
+    if (pass->runs.playbook == mark)
+        return;
+    pass->runs.playbook = mark;
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (run->rule_index < 0) {
+            run_end(pass, run, OUTCOME_RULE_REMOVED);
+            continue;
+        }
+        const struct rule *rule = &pass->playbook->rules[run->rule_index];
+        if (rule->on_change == ON_CHANGE_DROP)
+            run_end(pass, run, OUTCOME_DROPPED);
+        else if (rule->on_change == ON_CHANGE_RECOMPUTE)
+            run_recompute(pass, rule, run);
+    }
+}

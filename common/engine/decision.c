@@ -1,0 +1,129 @@
+/* Decisions: which run is next, and what becomes of it (R2, R66 to R69). */
+#include "common/engine/pass.h"
+
+/* How long a held run sleeps before it looks again whether the operator has let go (R66). */
+#define PAUSE_RETRY_MS (15 * MINUTE_MS)
+
+/* ---- the values that were read ---- */
+
+static void mark_fact(enum fact fact, void *context)
+{
+    ((bool *)context)[fact] = true;
+}
+
+static struct named named_fact(const struct fact_values *values, enum fact fact)
+{
+    struct named named = {.name = span_of(fact_name(fact)), .integer = values->value[fact]};
+    enum fact_type type = fact_type(fact);
+    if (type == FACT_TEXT) {
+        named.text = fact == FACT_campaign ? values->campaign : values->goal;
+        named.type = span_empty(named.text) ? NAMED_NULL : NAMED_TEXT;
+    } else if (values->value[fact] == FACT_ABSENT) {
+        named.type = NAMED_NULL;
+    } else if (type >= FACT_TIER && type <= FACT_SEGMENT) {
+        named.type = NAMED_TEXT;
+        enum dimension dimension = (enum dimension)(DIMENSION_TIER + (type - FACT_TIER));
+        named.text = span_of(class_value_name(dimension, (int)values->value[fact]));
+    } else {
+        named.type = type == FACT_BOOLEAN ? NAMED_BOOLEAN : NAMED_INTEGER;
+    }
+    return named;
+}
+
+struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
+{
+    bool read[FACT_COUNT] = {false};
+    for (size_t i = 0; i < rule->condition_count; i++)
+        expression_facts(&rule->conditions[i], mark_fact, read);
+    if (rule->has_while)
+        expression_facts(&rule->while_expression, mark_fact, read);
+    size_t count = 0;
+    for (int fact = 0; fact < FACT_COUNT; fact++)
+        count += read[fact];
+    if (count == 0)
+        return (struct named_list){NULL, 0};
+    const struct fact_values *values = pass_values(pass, run);
+    struct named *items = ARENA_ARRAY(pass->arena, struct named, count);
+    count = 0;
+    for (int fact = 0; fact < FACT_COUNT; fact++) {
+        if (read[fact])
+            items[count++] = named_fact(values, (enum fact)fact);
+    }
+    return (struct named_list){items, count};
+}
+
+/* ---- one decision ---- */
+
+void decision_publish(struct pass *pass, const struct run *run, enum outcome outcome, struct span detail, int64_t until,
+                      struct named_list values)
+{
+    struct decision *decision = &pass_record(pass, RECORD_DECISION)->decision;
+    decision->rule = run->rule;
+    decision->key = run->key;
+    decision->n = run->n;
+    decision->outcome = outcome;
+    decision->detail = detail;
+    decision->due_at = run->due_at;
+    decision->until = until;
+    decision->values = values;
+    decision->playbook_version = pass->playbook->version;
+    decision->event_id = pass_event_id(pass);
+}
+
+/* The run goes on waiting: R68, R66. */
+static bool run_waits(struct pass *pass, struct run *run, const struct verdict_guard *verdict)
+{
+    if (verdict->outcome == OUTCOME_DEFERRED) {
+        run->state = RUN_DEFERRED;
+        run->decide_at = verdict->until;
+        return true;
+    }
+    if (verdict->outcome != OUTCOME_PAUSED)
+        return false;
+    run->decide_at = pass->now + PAUSE_RETRY_MS;
+    return true;
+}
+
+static void decide(struct pass *pass, struct run *run)
+{
+    const struct rule *rule = &pass->playbook->rules[run->rule_index];
+    const struct verdict_guard verdict = guards_check(pass, rule, run);
+    bool held_before = run->state == RUN_HELD;
+    if (verdict.outcome == OUTCOME_PAUSED)
+        run->state = RUN_HELD;
+    run->ended = !run_waits(pass, run, &verdict);
+    const struct run decided = *run; /* what follows may move the array */
+    if (verdict.outcome == OUTCOME_PAUSED && held_before)
+        return; /* told once */
+    decision_publish(pass, &decided, verdict.outcome, verdict.detail, verdict.until,
+                     decision_values(pass, rule, &decided));
+    if (verdict.outcome == OUTCOME_SENT)
+        action_send(pass, rule, &decided, verdict.channel);
+    if (decided.ended && rule->repeats)
+        run_next_slot(pass, rule, &decided, verdict.outcome == OUTCOME_WHILE);
+}
+
+/* R2: timers due at exactly now wait for all events of now, but what this pass made belongs to its step. */
+static bool run_due(const struct pass *pass, const struct run *run, bool fire)
+{
+    if (run->ended || run->rule_index < 0)
+        return false;
+    return run->decide_at < pass->now || (run->decide_at == pass->now && (fire || run->fresh));
+}
+
+static struct run *next_due(struct pass *pass, bool fire)
+{
+    struct run *first = NULL;
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (run_due(pass, run, fire) && (first == NULL || run_before(pass, run, first)))
+            first = run;
+    }
+    return first;
+}
+
+void decisions_make(struct pass *pass, bool fire)
+{
+    for (struct run *run = next_due(pass, fire); run; run = next_due(pass, fire))
+        decide(pass, run);
+}

@@ -1,0 +1,133 @@
+#include "common/engine/pass.h"
+
+#include "common/engine/window.h"
+
+void pass_read(struct pass *pass)
+{
+    figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    pass->values_ready = false;
+    pass->zone_ready = false;
+    pass->transitions = NULL;
+}
+
+struct record *pass_record(struct pass *pass, enum record_type type)
+{
+    struct record *record = ARENA_NEW(pass->arena, struct record);
+    record->type = type;
+    record->at = pass->now;
+    record->customer_id = pass->customer_id;
+    record->seq = ++pass->head.seq;
+    if (pass->records_last)
+        pass->records_last->next = record;
+    else
+        pass->records = record;
+    pass->records_last = record;
+    return record;
+}
+
+struct span pass_event_id(const struct pass *pass)
+{
+    return pass->event ? pass->event->event_id : SPAN_NONE;
+}
+
+const struct zone *pass_zone(struct pass *pass)
+{
+    if (!pass->zone_ready) {
+        pass->zone = window_zone(pass->playbook, pass->world->zones, pass->figures.time_zone);
+        pass->zone_ready = true;
+    }
+    return pass->zone;
+}
+
+uint32_t pass_order(const struct pass *pass, struct span order_id)
+{
+    return span_empty(order_id) ? FACT_NONE : facts_find_order(&pass->facts, order_id);
+}
+
+struct span pass_order_id(const struct pass *pass, uint32_t order)
+{
+    return order == FACT_NONE ? SPAN_NONE : pass->facts.orders[order].id;
+}
+
+struct span pass_cycle_order(const struct pass *pass)
+{
+    const struct figures *figures = &pass->figures;
+    if (figures->cycle_first >= figures->live_count)
+        return SPAN_NONE;
+    return pass_order_id(pass, figures->live[figures->cycle_first]);
+}
+
+bool pass_order_in_cycle(const struct pass *pass, struct span order_id)
+{
+    uint32_t order = pass_order(pass, order_id);
+    return order != FACT_NONE && figures_in_cycle(&pass->figures, order);
+}
+
+struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c)
+{
+    char *text = arena_take(pass->arena, a.size + b.size + c.size + 1);
+    size_t size = 0;
+    const struct span parts[] = {a, b, c};
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i].size > 0)
+            memcpy(text + size, parts[i].data, parts[i].size);
+        size += parts[i].size;
+    }
+    return (struct span){text, size};
+}
+
+/* ---- a run's facts ---- */
+
+static void order_values(const struct pass *pass, uint32_t order, struct fact_values *values)
+{
+    values->value[FACT_order_live] = 0;
+    values->value[FACT_order_void] = 0;
+    values->value[FACT_order_first_of_cycle] = 0;
+    values->campaign = SPAN_NONE;
+    if (order == FACT_NONE)
+        return;
+    const struct order *known = &pass->facts.orders[order];
+    values->value[FACT_order_live] = order_live(known);
+    values->value[FACT_order_void] = order_void(known);
+    const struct figures *figures = &pass->figures;
+    values->value[FACT_order_first_of_cycle] = /* R58 */
+        figures->cycle_first < figures->live_count && figures->live[figures->cycle_first] == order;
+    values->campaign = known->campaign;
+}
+
+static void response_values(const struct pass *pass, const struct run *run, struct fact_values *values)
+{
+    uint32_t index = FACT_NONE;
+    if (run->has_response)
+        index = facts_find_response(&pass->facts, run->survey, run->response);
+    values->value[FACT_response_positive] = FACT_ABSENT;
+    values->value[FACT_response_negative] = FACT_ABSENT;
+    values->value[FACT_response_consent_to_share] = FACT_ABSENT;
+    values->value[FACT_response_effect_felt] = FACT_ABSENT;
+    if (index == FACT_NONE)
+        return;
+    const struct response *response = &pass->facts.responses[index];
+    values->value[FACT_response_positive] = response_positive(pass->playbook, response);
+    values->value[FACT_response_negative] = response_negative(pass->playbook, response);
+    values->value[FACT_response_consent_to_share] = response->consent_to_share == ANSWER_TRUE;
+    if (response->effect_felt != ANSWER_ABSENT)
+        values->value[FACT_response_effect_felt] = response->effect_felt == ANSWER_TRUE;
+}
+
+const struct fact_values *pass_values(struct pass *pass, const struct run *run)
+{
+    struct fact_values *values = &pass->values;
+    if (!pass->values_ready) {
+        figures_values(&pass->figures, values);
+        const struct customer_classes *classes = &pass->head.classes;
+        values->value[FACT_tier] = classes->tier;
+        values->value[FACT_phase] = classes->phase;
+        values->value[FACT_growth] = classes->growth;
+        values->value[FACT_segment] = classes->segment;
+        pass->values_ready = true;
+    }
+    static const struct run none;
+    order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);
+    response_values(pass, run ? run : &none, values);
+    return values;
+}

@@ -1,0 +1,136 @@
+/* A pass is one customer at one instant: one event applied, or his timers firing. step.c leads it through its stages, in the
+ * order of R42; each stage is a file of its own and reads and writes only this struct:
+ *
+ *     read -> transitions -> revokes -> cancelled -> triggers -> anchors -> calendar -> decisions
+ *
+ * Internal to the engine; the world outside calls step.h. */
+#ifndef ORIORI_ENGINE_PASS_H
+#define ORIORI_ENGINE_PASS_H
+
+#include "common/engine/classes.h"
+#include "common/engine/runs.h"
+
+struct pass {
+    const struct step_world *world;
+    const struct playbook *playbook;
+    struct arena *arena;
+    struct span customer_id;
+    int64_t now;
+
+    struct state_head head;
+    struct facts facts;
+    struct runs runs;
+
+    const struct event *event; /* whose step it is; NULL = timers fire */
+    struct fold_change change; /* that the event made */
+    bool failure_new;          /* the FAILED was not known before */
+    struct figures figures;    /* at now */
+    struct fact_values values; /* the customer's, valid when values_ready; a run's are laid over them */
+    bool values_ready;
+    const struct zone *zone;   /* the customer's, valid when zone_ready */
+    bool zone_ready;
+
+    struct record *records, *records_last;
+    struct record *transitions; /* the first record of this pass's transitions; NULL = none */
+};
+
+/* ---- pass.c: what every stage needs ---- */
+
+void pass_read(struct pass *pass); /* figures at now; forgets what was read before */
+struct record *pass_record(struct pass *pass, enum record_type type); /* appended, numbered (R85) */
+struct span pass_event_id(const struct pass *pass);                   /* "" when timers fire */
+const struct zone *pass_zone(struct pass *pass);                      /* R33 */
+uint32_t pass_order(const struct pass *pass, struct span order_id);   /* FACT_NONE = none of that id */
+struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for FACT_NONE */
+struct span pass_cycle_order(const struct pass *pass);                /* id of the cycle's first live order; "" = none (R48) */
+bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
+struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
+
+/* The customer's facts with a run's laid over them (run NULL: none), classes included. Valid until the next call. */
+const struct fact_values *pass_values(struct pass *pass, const struct run *run);
+
+/* ---- transition.c ---- */
+
+/* Compares the classes with those of the step before, publishes the differences (R13, R41, R42) and keeps the new ones. */
+void transitions_find(struct pass *pass);
+
+/* The first transition of this pass at or after record; NULL = no more. */
+const struct record *transitions_next(const struct record *record);
+
+/* ---- run.c: what a run is made of ---- */
+
+/* A trigger moment of a rule: everything that its run needs to know. Texts are borrowed. */
+struct occurrence {
+    struct span order_id;  /* R48; "" = none */
+    int64_t anchor_at;
+    bool backfill;         /* R7 */
+    struct span event_id;  /* key delivery */
+    struct span answer_id; /* key response: "survey/response" */
+    struct span friend_id; /* key referral */
+    struct span concern;   /* key concern */
+    struct span value;     /* key to */
+    struct span date;      /* key date */
+    bool has_response;
+    uint64_t survey, response;
+};
+
+struct span run_key(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence); /* R47 */
+int64_t run_delay(const struct pass *pass, const struct rule *rule, struct span order_id);            /* ms, R17 */
+
+/* (rule, key, n) was published, or the once-per-cycle rule was under another live order of the cycle (R47, R48). */
+bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n);
+uint32_t run_key_fact(const struct rule *rule, const struct run *run); /* the fact that a published key names */
+
+/* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
+void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+
+/* An anchor that has moved: the waiting run of the rule follows it (R49). */
+void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);
+
+/* The slot of a series was decided for good: makes the next (R50), unless the series is over. */
+void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over);
+
+bool run_series_continues(struct pass *pass, const struct track *track); /* the last anchor's order is of the present cycle */
+struct run *run_waiting(struct pass *pass, const struct rule *rule);     /* the first of the rule; NULL = none */
+bool run_before(const struct pass *pass, const struct run *a, const struct run *b); /* the order of R2 */
+
+/* ---- trigger.c, anchor.c ---- */
+void triggers_fire(struct pass *pass);    /* R41, R47, R60, R63 */
+void anchors_read(struct pass *pass);     /* R49 */
+void calendar_read(struct pass *pass);    /* R62 */
+
+/* ---- revoke.c ---- */
+void revokes_make(struct pass *pass);     /* R78 a, c, d */
+void runs_cancel(struct pass *pass);      /* R79, R56 */
+void runs_erase(struct pass *pass);       /* R31, R78 b */
+
+/* ---- decision.c ---- */
+
+/* Decides the runs that are due, one after the other in the order of R2, until none is. fire: those due exactly now that
+ * were there before this pass, too. */
+void decisions_make(struct pass *pass, bool fire);
+
+/* Publishes a run's decision; until NEVER = none. values may be empty. */
+void decision_publish(struct pass *pass, const struct run *run, enum outcome outcome, struct span detail, int64_t until,
+                      struct named_list values);
+struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run);
+
+/* ---- guard.c ---- */
+struct verdict_guard {
+    enum outcome outcome; /* OUTCOME_SENT: may go, by channel */
+    struct span detail;
+    int64_t until; /* OUTCOME_DEFERRED */
+    enum channel channel;
+};
+struct verdict_guard guards_check(struct pass *pass, const struct rule *rule, const struct run *run); /* R66 to R75 */
+
+/* ---- action.c ---- */
+void action_send(struct pass *pass, const struct rule *rule, const struct run *run, enum channel channel);
+void action_revoke(struct pass *pass, const struct sent *sent, enum revoke_reason reason);
+
+/* ---- change.c ---- */
+void playbook_change(struct pass *pass); /* R81, when the playbook is another one than at the last step */
+uint64_t playbook_mark(const struct playbook *playbook);
+void runs_resolve(struct pass *pass);    /* rule_index of every waiting run */
+
+#endif

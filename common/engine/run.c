@@ -1,0 +1,251 @@
+/* How runs are made: keys, due times, series (R47 to R50). */
+#include "common/base/check.h"
+#include "common/engine/pass.h"
+
+/* ---- keys (R47) ---- */
+
+static struct span or_dash(struct span id)
+{
+    return span_empty(id) ? SPAN("-") : id; /* R48: customers without an order */
+}
+
+struct span run_key(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    switch (rule->once) {
+    case ONCE_EVER:
+        return SPAN("ever");
+    case ONCE_CYCLE:
+        return pass_text(pass, SPAN("cycle:"), or_dash(occurrence->order_id), SPAN_NONE);
+    case ONCE_ORDER:
+        return pass_text(pass, SPAN("order:"), or_dash(occurrence->order_id), SPAN_NONE);
+    case ONCE_DELIVERY:
+        return pass_text(pass, SPAN("delivery:"), occurrence->event_id, SPAN_NONE);
+    case ONCE_RESPONSE:
+        return pass_text(pass, SPAN("response:"), occurrence->answer_id, SPAN_NONE);
+    case ONCE_CONCERN:
+        return pass_text(pass, SPAN("concern:"), occurrence->concern, SPAN_NONE);
+    case ONCE_FRIEND:
+        return pass_text(pass, SPAN("referral:"), occurrence->friend_id, SPAN_NONE);
+    case ONCE_DATE:
+        return pass_text(pass, SPAN("date:"), occurrence->date, SPAN_NONE);
+    case ONCE_TO:
+        return pass_text(pass, pass_text(pass, SPAN("to:"), occurrence->value, SPAN(":")), or_dash(occurrence->order_id),
+                         SPAN_NONE);
+    }
+    CHECK(!"a key of R47");
+    return SPAN_NONE;
+}
+
+/* R48: runs whose key names no order belong to none, so that an order's cancellation does not touch them. */
+static bool key_has_order(enum once once)
+{
+    return once != ONCE_RESPONSE && once != ONCE_CONCERN && once != ONCE_FRIEND && once != ONCE_DATE;
+}
+
+uint32_t run_key_fact(const struct rule *rule, const struct run *run)
+{
+    if (rule->once == ONCE_RESPONSE && run->has_response)
+        return runs_response_hash(run->survey, run->response);
+    bool named = rule->once == ONCE_CYCLE || rule->once == ONCE_ORDER || rule->once == ONCE_TO ||
+                 rule->once == ONCE_DELIVERY;
+    return named && !span_empty(run->order_id) ? runs_fact_hash(run->order_id) : 0;
+}
+
+bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
+{
+    if (runs_used(&pass->runs, runs_key_hash(rule->name, key, n)))
+        return true; /* R47 */
+    if (rule->once != ONCE_CYCLE)
+        return false;
+    const struct figures *figures = &pass->figures;
+    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++) { /* R48 */
+        struct span id = pass_order_id(pass, figures->live[i]);
+        struct span other = pass_text(pass, SPAN("cycle:"), id, SPAN_NONE);
+        if (runs_used(&pass->runs, runs_key_hash(rule->name, other, n)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- times ---- */
+
+int64_t run_delay(const struct pass *pass, const struct rule *rule, struct span order_id)
+{
+    switch (rule->delay.kind) {
+    case DELAY_FIXED:
+        return rule->delay.ms;
+    case DELAY_EFFECT_AFTER:
+        return order_effect_after(&pass->facts, pass->playbook, pass_order(pass, order_id));
+    case DELAY_SUPPLY:
+        return order_supply(&pass->facts, pass->playbook, pass_order(pass, order_id));
+    }
+    CHECK(!"a kind of delay");
+    return 0;
+}
+
+bool run_before(const struct pass *pass, const struct run *a, const struct run *b)
+{
+    const struct rule *rules = pass->playbook->rules;
+    int32_t priority_a = rules[a->rule_index].priority, priority_b = rules[b->rule_index].priority;
+    if (priority_a != priority_b)
+        return priority_a > priority_b;
+    if (a->rule_index != b->rule_index)
+        return a->rule_index < b->rule_index;
+    int order = span_compare(a->key, b->key);
+    return order != 0 ? order < 0 : a->n < b->n;
+}
+
+/* ---- making runs ---- */
+
+struct run *run_waiting(struct pass *pass, const struct rule *rule)
+{
+    int index = (int)(rule - pass->playbook->rules);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (!run->ended && run->rule_index == index)
+            return run;
+    }
+    return NULL;
+}
+
+/* R50: a run takes the place of the one that waits under its key, a slot that of the series' waiting slot. Silently. */
+static void replace_waiting(struct pass *pass, const struct rule *rule, struct span key)
+{
+    int index = (int)(rule - pass->playbook->rules);
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (run->rule_index == index && (rule->repeats || span_equal(run->key, key)))
+            run->ended = true;
+    }
+}
+
+/* R7: what hangs on a backfill fact never waits; of a series only the slots that were due when the fact arrived. */
+static void run_backfill(const struct pass *pass, const struct rule *rule, struct run *run, bool backfill)
+{
+    run->backfill_until = NEVER;
+    if (!backfill)
+        return;
+    if (rule->repeats) {
+        run->backfill_until = pass->runs.backfill_at;
+        return;
+    }
+    run->backfill_until = INT64_MAX;
+    if (run->decide_at > pass->now)
+        run->decide_at = pass->now; /* in the anchor's own step, with the true due_at */
+}
+
+static void run_place(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence,
+                      int32_t m)
+{
+    run->order_id = key_has_order(rule->once) ? occurrence->order_id : SPAN_NONE;
+    run->anchor_at = occurrence->anchor_at;
+    run->due_at = occurrence->anchor_at + run_delay(pass, rule, occurrence->order_id) + (run->n - m) * rule->every_ms; /* R50 */
+    run->decide_at = run->due_at;
+    run->state = RUN_WAITING;
+    run->fresh = true;
+    run_backfill(pass, rule, run, occurrence->backfill);
+}
+
+static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
+                     int32_t n, int32_t m)
+{
+    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = (int)(rule - pass->playbook->rules)};
+    run.has_response = occurrence->has_response;
+    run.survey = occurrence->survey;
+    run.response = occurrence->response;
+    run_place(pass, rule, &run, occurrence, m);
+    runs_add(&pass->runs, pass->arena, &run);
+}
+
+bool run_series_continues(struct pass *pass, const struct track *track)
+{
+    if (span_empty(track->order_id))
+        return pass->figures.live_count == pass->figures.cycle_first; /* still without an order: `cycle:-` */
+    return pass_order_in_cycle(pass, track->order_id);
+}
+
+/* Whether a series triggered anew goes on with its numbers (R50: within its key's scope). */
+static bool series_counts_on(struct pass *pass, const struct rule *rule, const struct track *track, struct span order_id)
+{
+    if (rule->content_count > 0)
+        return true; /* R62: n counts on over later series */
+    switch (rule->once) {
+    case ONCE_EVER:
+        return true;
+    case ONCE_CYCLE:
+        return run_series_continues(pass, track);
+    default:
+        return span_equal(track->order_id, order_id);
+    }
+}
+
+static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
+                           struct span key)
+{
+    uint32_t hash = runs_rule_hash(rule->name);
+    struct track *track = runs_track(&pass->runs, hash);
+    if (track == NULL)
+        track = runs_track_add(&pass->runs, pass->arena, hash);
+    if (!series_counts_on(pass, rule, track, occurrence->order_id))
+        track->n = 0;
+    track->m = track->n + 1;
+    track->at = occurrence->anchor_at;
+    track->order_id = occurrence->order_id;
+    track->gone = false;
+    track->ended = rule->times > 0 && track->m > rule->times;
+    if (!track->ended)
+        run_make(pass, rule, occurrence, key, track->m, track->m);
+}
+
+static void track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    uint32_t hash = runs_rule_hash(rule->name);
+    struct track *track = runs_track(&pass->runs, hash);
+    if (track == NULL)
+        track = runs_track_add(&pass->runs, pass->arena, hash);
+    track->at = occurrence->anchor_at;
+    track->order_id = occurrence->order_id;
+    track->gone = false;
+}
+
+void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    struct span key = run_key(pass, rule, occurrence);
+    replace_waiting(pass, rule, key);
+    if (rule->repeats) {
+        series_trigger(pass, rule, occurrence, key);
+        return;
+    }
+    if (rule->trigger.kind == TRIGGER_ANCHOR)
+        track_anchor(pass, rule, occurrence);
+    run_make(pass, rule, occurrence, key, 1, 1);
+}
+
+void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
+{
+    track_anchor(pass, rule, occurrence);
+    const struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    run->key = run_key(pass, rule, occurrence);
+    run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
+}
+
+void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over)
+{
+    struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    if (track == NULL) { /* the rule did not repeat when this run was made */
+        track = runs_track_add(&pass->runs, pass->arena, runs_rule_hash(rule->name));
+        *track = (struct track){.rule = track->rule, .at = slot->anchor_at, .order_id = slot->order_id, .m = slot->n};
+    }
+    track->n = slot->n;
+    track->ended = over || (rule->times > 0 && slot->n >= rule->times);
+    if (track->ended)
+        return;
+    struct run next = *slot;
+    next.n = slot->n + 1;
+    next.due_at = slot->anchor_at + run_delay(pass, rule, slot->order_id) + (next.n - track->m) * rule->every_ms; /* R50 */
+    next.decide_at = next.due_at;
+    next.state = RUN_WAITING;
+    next.fresh = true;
+    next.ended = false;
+    runs_add(&pass->runs, pass->arena, &next);
+}

@@ -1,0 +1,354 @@
+/* The runs' part of the blob. Names, order ids and keys repeat a lot (twenty rules wait on one delivery), so every text
+ * stands once, in a table in front; a key is a prefix of R47 and, mostly, an order's id that is in the table anyway. */
+#include "common/base/check.h"
+#include "common/engine/runs.h"
+
+/* ---- keys: what stands before the ':' ---- */
+
+static const struct span key_prefixes[] = {
+    {"", 0}, /* the whole key is the text */
+    {"cycle:", 6}, {"order:", 6}, {"delivery:", 9}, {"response:", 9}, {"concern:", 8}, {"referral:", 9}, {"date:", 5},
+};
+
+static size_t key_prefix(struct span key)
+{
+    for (size_t i = 1; i < COUNT_OF(key_prefixes); i++) {
+        if (key.size >= key_prefixes[i].size && memcmp(key.data, key_prefixes[i].data, key_prefixes[i].size) == 0)
+            return i;
+    }
+    return 0;
+}
+
+static struct span key_rest(struct span key, size_t prefix)
+{
+    return (struct span){key.data + key_prefixes[prefix].size, key.size - key_prefixes[prefix].size};
+}
+
+/* ---- the table of texts ---- */
+
+struct texts {
+    struct arena *arena;
+    struct span *items; /* [0] is "" and not written */
+    uint32_t items_count, items_capacity;
+};
+
+static void texts_push(struct texts *texts, struct span text)
+{
+    if (texts->items_count == texts->items_capacity) {
+        uint32_t capacity = texts->items_capacity ? 2 * texts->items_capacity : 16;
+        struct span *items = ARENA_ARRAY(texts->arena, struct span, capacity);
+        if (texts->items_count > 0)
+            memcpy(items, texts->items, texts->items_count * sizeof *items);
+        texts->items = items;
+        texts->items_capacity = capacity;
+    }
+    texts->items[texts->items_count++] = text;
+}
+
+static uint32_t texts_index(struct texts *texts, struct span text)
+{
+    for (uint32_t i = 0; i < texts->items_count; i++) {
+        if (span_equal(texts->items[i], text))
+            return i;
+    }
+    texts_push(texts, text);
+    return texts->items_count - 1;
+}
+
+static void texts_collect(struct texts *texts, const struct runs *runs)
+{
+    texts_push(texts, SPAN_NONE);
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        const struct run *run = &runs->waiting[i];
+        texts_index(texts, run->rule);
+        texts_index(texts, run->order_id);
+        texts_index(texts, key_rest(run->key, key_prefix(run->key)));
+    }
+    for (uint32_t i = 0; i < runs->sent_count; i++) {
+        const struct sent *sent = &runs->sent[i];
+        texts_index(texts, sent->rule);
+        texts_index(texts, sent->order_id);
+        texts_index(texts, sent->variant);
+        texts_index(texts, key_rest(sent->key, key_prefix(sent->key)));
+    }
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        texts_index(texts, runs->tracks[i].order_id);
+}
+
+/* ---- writing ---- */
+
+static void write_rule(struct state_writer *writer, uint32_t rule)
+{
+    unsigned char bytes[4] = {(unsigned char)rule, (unsigned char)(rule >> 8), (unsigned char)(rule >> 16),
+                              (unsigned char)(rule >> 24)};
+    state_write_fixed(writer, bytes, sizeof bytes);
+}
+
+/* union { null, long }: a time that may be NEVER. Not relative: INT64_MAX (R7: "any") is one of them. */
+static void write_optional(struct state_writer *writer, int64_t time)
+{
+    state_write_long(writer, time != NEVER);
+    if (time != NEVER)
+        state_write_long(writer, time);
+}
+
+static void write_text(struct state_writer *writer, struct texts *texts, struct span text)
+{
+    state_write_long(writer, texts_index(texts, text));
+}
+
+static void write_key(struct state_writer *writer, struct texts *texts, struct span key)
+{
+    size_t prefix = key_prefix(key);
+    state_write_long(writer, (int64_t)prefix);
+    write_text(writer, texts, key_rest(key, prefix));
+}
+
+static void write_run(struct state_writer *writer, struct texts *texts, const struct run *run)
+{
+    write_text(writer, texts, run->rule);
+    state_write_long(writer, run->rule_index);
+    write_key(writer, texts, run->key);
+    write_text(writer, texts, run->order_id);
+    state_write_long(writer, run->n);
+    state_write_long(writer, run->state);
+    state_write_time(writer, run->anchor_at);
+    state_write_time(writer, run->due_at);
+    state_write_time(writer, run->decide_at);
+    write_optional(writer, run->backfill_until);
+    state_write_long(writer, run->has_response);
+    if (run->has_response) {
+        state_write_fixed64(writer, run->survey);
+        state_write_fixed64(writer, run->response);
+    }
+}
+
+static void write_sent(struct state_writer *writer, struct texts *texts, const struct sent *sent)
+{
+    write_text(writer, texts, sent->rule);
+    write_key(writer, texts, sent->key);
+    write_text(writer, texts, sent->order_id);
+    write_text(writer, texts, sent->variant);
+    state_write_long(writer, sent->n);
+    state_write_long(writer, sent->class);
+    state_write_long(writer, sent->audience);
+    state_write_long(writer, sent->channel);
+    state_write_time(writer, sent->due_at);
+    state_write_time(writer, sent->made_at);
+    state_write_time(writer, sent->send_after);
+    write_optional(writer, sent->expires_at);
+}
+
+enum { TRACK_ENDED = 1, TRACK_GONE = 2 };
+
+static void write_track(struct state_writer *writer, struct texts *texts, const struct track *track)
+{
+    write_rule(writer, track->rule);
+    state_write_time(writer, track->at);
+    write_text(writer, texts, track->order_id);
+    state_write_long(writer, track->n);
+    state_write_long(writer, track->m);
+    state_write_long(writer, (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0));
+}
+
+static void write_counters(struct state_writer *writer, const struct runs *runs)
+{
+    state_write_count(writer, runs->used_count);
+    for (uint32_t i = 0; i < runs->used_count; i++) {
+        state_write_fixed64(writer, runs->used[i].key);
+        write_rule(writer, runs->used[i].fact);
+    }
+    state_write_array_end(writer, runs->used_count);
+    state_write_count(writer, runs->days_count);
+    for (uint32_t i = 0; i < runs->days_count; i++) {
+        state_write_long(writer, runs->days[i].day);
+        state_write_long(writer, runs->days[i].count);
+    }
+    state_write_array_end(writer, runs->days_count);
+    state_write_count(writer, runs->last_sent_count);
+    for (uint32_t i = 0; i < runs->last_sent_count; i++) {
+        write_rule(writer, runs->last_sent[i].rule);
+        state_write_time(writer, runs->last_sent[i].at);
+    }
+    state_write_array_end(writer, runs->last_sent_count);
+}
+
+void runs_encode(const struct runs *runs, struct state_writer *writer)
+{
+    struct texts texts = {.arena = writer->arena};
+    texts_collect(&texts, runs);
+    state_write_fixed64(writer, runs->playbook);
+    state_write_long(writer, runs->consent);
+    write_optional(writer, runs->next_change_at);
+    write_optional(writer, runs->backfill_at);
+    state_write_count(writer, texts.items_count - 1);
+    for (uint32_t i = 1; i < texts.items_count; i++)
+        state_write_text(writer, texts.items[i]);
+    state_write_array_end(writer, texts.items_count - 1);
+    state_write_count(writer, runs->waiting_count);
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        write_run(writer, &texts, &runs->waiting[i]);
+    state_write_array_end(writer, runs->waiting_count);
+    state_write_count(writer, runs->sent_count);
+    for (uint32_t i = 0; i < runs->sent_count; i++)
+        write_sent(writer, &texts, &runs->sent[i]);
+    state_write_array_end(writer, runs->sent_count);
+    state_write_count(writer, runs->tracks_count);
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        write_track(writer, &texts, &runs->tracks[i]);
+    state_write_array_end(writer, runs->tracks_count);
+    write_counters(writer, runs);
+}
+
+/* ---- reading ---- */
+
+static uint32_t read_rule(struct state_reader *reader)
+{
+    unsigned char bytes[4] = {0};
+    state_read_fixed(reader, bytes, sizeof bytes);
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static int64_t read_optional(struct state_reader *reader)
+{
+    return state_read_range(reader, 0, 1) ? state_read_long(reader) : NEVER;
+}
+
+static struct span read_text(struct state_reader *reader, const struct texts *texts)
+{
+    return texts->items[state_read_range(reader, 0, texts->items_count - 1)];
+}
+
+static struct span read_key(struct state_reader *reader, const struct texts *texts)
+{
+    size_t prefix = (size_t)state_read_range(reader, 0, COUNT_OF(key_prefixes) - 1);
+    struct span rest = read_text(reader, texts);
+    if (prefix == 0)
+        return rest;
+    struct span before = key_prefixes[prefix];
+    char *key = arena_take(texts->arena, before.size + rest.size + 1);
+    memcpy(key, before.data, before.size);
+    if (rest.size > 0)
+        memcpy(key + before.size, rest.data, rest.size);
+    return (struct span){key, before.size + rest.size};
+}
+
+static struct run read_run(struct state_reader *reader, const struct texts *texts)
+{
+    struct run run = {0};
+    run.rule = read_text(reader, texts);
+    run.rule_index = (int)state_read_range(reader, -1, INT32_MAX);
+    run.key = read_key(reader, texts);
+    run.order_id = read_text(reader, texts);
+    run.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    run.state = (enum run_state)state_read_range(reader, 0, RUN_STATE_COUNT - 1);
+    run.anchor_at = state_read_time(reader);
+    run.due_at = state_read_time(reader);
+    run.decide_at = state_read_time(reader);
+    run.backfill_until = read_optional(reader);
+    run.has_response = state_read_range(reader, 0, 1) != 0;
+    if (run.has_response) {
+        run.survey = state_read_fixed64(reader);
+        run.response = state_read_fixed64(reader);
+    }
+    return run;
+}
+
+static struct sent read_sent(struct state_reader *reader, const struct texts *texts)
+{
+    struct sent sent = {0};
+    sent.rule = read_text(reader, texts);
+    sent.key = read_key(reader, texts);
+    sent.order_id = read_text(reader, texts);
+    sent.variant = read_text(reader, texts);
+    sent.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    sent.class = (enum action_class)state_read_range(reader, 0, CLASS_INTERNAL);
+    sent.audience = (enum audience)state_read_range(reader, 0, AUDIENCE_CONTENT);
+    sent.channel = (enum channel)state_read_range(reader, 0, CHANNEL_COUNT - 1);
+    sent.due_at = state_read_time(reader);
+    sent.made_at = state_read_time(reader);
+    sent.send_after = state_read_time(reader);
+    sent.expires_at = read_optional(reader);
+    return sent;
+}
+
+static struct track read_track(struct state_reader *reader, const struct texts *texts)
+{
+    struct track track = {.rule = read_rule(reader)};
+    track.at = state_read_time(reader);
+    track.order_id = read_text(reader, texts);
+    track.n = (int32_t)state_read_range(reader, 0, INT32_MAX);
+    track.m = (int32_t)state_read_range(reader, 0, INT32_MAX);
+    int64_t flags = state_read_range(reader, 0, TRACK_ENDED | TRACK_GONE);
+    track.ended = flags & TRACK_ENDED;
+    track.gone = flags & TRACK_GONE;
+    return track;
+}
+
+/* Room for the array that comes next and a few more items, so that a step seldom moves it. */
+#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                       \
+    do {                                                                                            \
+        (owner)->name##_count = state_read_count((reader), (item_size_min));                        \
+        (owner)->name##_capacity = (owner)->name##_count + 4;                                       \
+        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);      \
+    } while (0)
+
+static void read_counters(struct runs *runs, struct arena *arena, struct state_reader *reader)
+{
+    READ_ARRAY(runs, used, arena, reader, 12);
+    for (uint32_t i = 0; i < runs->used_count; i++) {
+        uint64_t key = state_read_fixed64(reader);
+        runs->used[i] = (struct used_key){key, read_rule(reader)};
+        if (i > 0 && runs->used[i - 1].key >= key)
+            reader->failed = true; /* the search relies on the order */
+    }
+    state_read_array_end(reader, runs->used_count);
+    READ_ARRAY(runs, days, arena, reader, 2);
+    for (uint32_t i = 0; i < runs->days_count; i++) {
+        runs->days[i].day = state_read_range(reader, -TIMESTAMP_MAX, TIMESTAMP_MAX);
+        runs->days[i].count = state_read_range(reader, 0, INT32_MAX);
+    }
+    state_read_array_end(reader, runs->days_count);
+    READ_ARRAY(runs, last_sent, arena, reader, 5);
+    for (uint32_t i = 0; i < runs->last_sent_count; i++) {
+        uint32_t rule = read_rule(reader);
+        runs->last_sent[i] = (struct last_sent){rule, state_read_time(reader)};
+    }
+    state_read_array_end(reader, runs->last_sent_count);
+}
+
+static struct texts read_texts(struct arena *arena, struct state_reader *reader)
+{
+    struct texts texts = {.arena = arena};
+    uint32_t count = state_read_count(reader, 1);
+    texts.items_count = count + 1;
+    texts.items = ARENA_ARRAY(arena, struct span, texts.items_count);
+    for (uint32_t i = 1; i <= count; i++)
+        texts.items[i] = state_read_text(reader);
+    state_read_array_end(reader, count);
+    return texts;
+}
+
+bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *reader)
+{
+    runs_init(runs);
+    runs->playbook = state_read_fixed64(reader);
+    runs->consent = state_read_range(reader, 0, 1) != 0;
+    runs->next_change_at = read_optional(reader);
+    runs->backfill_at = read_optional(reader);
+    struct texts texts = read_texts(arena, reader);
+    READ_ARRAY(runs, waiting, arena, reader, 12);
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        runs->waiting[i] = read_run(reader, &texts);
+    state_read_array_end(reader, runs->waiting_count);
+    READ_ARRAY(runs, sent, arena, reader, 13);
+    for (uint32_t i = 0; i < runs->sent_count; i++)
+        runs->sent[i] = read_sent(reader, &texts);
+    state_read_array_end(reader, runs->sent_count);
+    READ_ARRAY(runs, tracks, arena, reader, 9);
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        runs->tracks[i] = read_track(reader, &texts);
+    state_read_array_end(reader, runs->tracks_count);
+    read_counters(runs, arena, reader);
+    return !reader->failed;
+}

@@ -1,0 +1,212 @@
+/* One visit to one customer: the order of everything (R2, R42). */
+#include "common/engine/step.h"
+
+#include "common/base/check.h"
+#include "common/engine/pass.h"
+#include "common/engine/window.h"
+
+/* ---- the stages of a pass, in the order of R42 ---- */
+
+static void pass_run(struct pass *pass, bool fire)
+{
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
+        pass->runs.waiting[i].fresh = false;
+    pass_read(pass);
+    transitions_find(pass);
+    revokes_make(pass);
+    runs_cancel(pass);
+    triggers_fire(pass);
+    anchors_read(pass);
+    calendar_read(pass);
+    decisions_make(pass, fire);
+    runs_sweep(&pass->runs);
+    pass->runs.next_change_at = pass->figures.next_change_at;
+}
+
+static void pass_timers(struct pass *pass, bool fire)
+{
+    pass->event = NULL;
+    pass_run(pass, fire);
+}
+
+/* ---- when ---- */
+
+/* The state's own timers: runs that wait, and what time alone will change in the figures. */
+static int64_t wake_at(const struct runs *runs)
+{
+    int64_t at = runs->next_change_at;
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        if (at == NEVER || runs->waiting[i].decide_at < at)
+            at = runs->waiting[i].decide_at;
+    }
+    return at;
+}
+
+static bool due_before(const struct pass *pass, int64_t instant)
+{
+    int64_t at = wake_at(&pass->runs);
+    return at != NEVER && at < instant;
+}
+
+/* ---- events ---- */
+
+static void credits_add(struct visit_result *result, struct credit_out *credits)
+{
+    struct credit_out **end = &result->credits;
+    while (*end)
+        end = &(*end)->next;
+    *end = credits;
+}
+
+static void apply_erasure(struct pass *pass)
+{
+    runs_erase(pass); /* no transitions (R31) */
+    runs_init(&pass->runs);
+}
+
+static void apply_effects(struct pass *pass)
+{
+    if (pass->change.erased_now) {
+        apply_erasure(pass);
+        return;
+    }
+    if (pass->event->backfill)
+        pass->runs.backfill_at = pass->now; /* R7 */
+    pass->runs.playbook = playbook_mark(pass->playbook);
+    pass_run(pass, false);
+}
+
+static struct event_result result_of(const struct fold_change *change)
+{
+    static const enum verdict verdicts[] = {[FOLD_APPLIED] = VERDICT_APPLIED,
+                                            [FOLD_DUPLICATE] = VERDICT_DUPLICATE,
+                                            [FOLD_TEST] = VERDICT_TEST,
+                                            [FOLD_ERASED] = VERDICT_ERASED,
+                                            [FOLD_REFUSED] = VERDICT_DEAD};
+    return (struct event_result){verdicts[change->verdict], change->reason, change->field};
+}
+
+/* Returns whether the event was applied. */
+static bool apply_event(struct pass *pass, const struct event *event, struct event_result *ret_result,
+                        struct visit_result *result)
+{
+    bool may_credit = event->topic == TOPIC_ORDERS || event->kind == EVENT_ERASED;
+    struct credit_list before = {NULL, 0}, after = {NULL, 0};
+    if (may_credit)
+        before = credit_standings(&pass->facts, pass->arena);
+    uint32_t failures = pass->facts.failures_count;
+    pass->event = event;
+    facts_apply(&pass->facts, pass->arena, pass->playbook, event, pass->now, &pass->change);
+    *ret_result = result_of(&pass->change);
+    if (ret_result->verdict != VERDICT_APPLIED)
+        return false;
+    pass->failure_new = pass->facts.failures_count > failures;
+    if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
+        result->unknown_time_zone_count++; /* R33 */
+    apply_effects(pass);
+    if (may_credit) {
+        after = credit_standings(&pass->facts, pass->arena);
+        credits_add(result, credit_changes(pass->arena, pass->customer_id, event, before, after, pass->change.erased_now));
+    }
+    return true;
+}
+
+/* ---- the blob ---- */
+
+static bool pass_decode(struct pass *pass, struct span blob)
+{
+    struct state_reader reader;
+    if (!state_decode(blob, pass->arena, &pass->head, &pass->facts, &reader))
+        return false;
+    runs_init(&pass->runs);
+    if (blob.size == 0)
+        return true;
+    if (pass->facts.erased_at == NEVER && !runs_decode(&pass->runs, pass->arena, &reader))
+        return false;
+    if (!state_reader_finish(&reader))
+        return false;
+    runs_resolve(pass);
+    return true;
+}
+
+static void pass_tidy(struct pass *pass)
+{
+    int64_t today = pass->runs.days_count > 0 ? window_day(pass_zone(pass), pass->now) : 0;
+    runs_expire(&pass->runs, pass->now, today);
+    uint32_t folded = pass->facts.folded.identity_count;
+    facts_compact(&pass->facts, pass->arena, pass->playbook);
+    if (pass->facts.folded.identity_count != folded)
+        runs_forget_folded(&pass->runs, &pass->facts);
+}
+
+static struct span pass_encode(struct pass *pass)
+{
+    bool erased = pass->facts.erased_at != NEVER;
+    if (!erased)
+        pass_tidy(pass);
+    struct state_writer writer;
+    state_writer_init(&writer, pass->arena);
+    state_encode(&writer, &pass->head, &pass->facts);
+    if (!erased)
+        runs_encode(&pass->runs, &writer);
+    return state_writer_finish(&writer);
+}
+
+/* ---- the visit ---- */
+
+/* R2: his own timers before T, the events in order, then what is due at T. Returns whether anything was touched. */
+static bool visit_run(struct pass *pass, const struct visit *visit, struct visit_result *result)
+{
+    bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
+    if (alive && (due_before(pass, pass->now) || pass->runs.playbook != playbook_mark(pass->playbook))) {
+        playbook_change(pass);
+        pass_timers(pass, false);
+        touched = true;
+    }
+    for (size_t i = 0; i < visit->event_count; i++)
+        touched |= apply_event(pass, &visit->events[i], &result->results[i], result);
+    alive = pass->head.classified && pass->facts.erased_at == NEVER;
+    if (alive && visit->fire_now && due_before(pass, pass->now + 1)) {
+        pass_timers(pass, true);
+        touched = true;
+    }
+    return touched;
+}
+
+bool step_visit(const struct step_world *world, struct arena *arena, const struct visit *visit,
+                struct visit_result *ret_result)
+{
+    struct pass *pass = ARENA_NEW(arena, struct pass);
+    pass->world = world;
+    pass->playbook = world->playbook;
+    pass->arena = arena;
+    pass->customer_id = visit->customer_id;
+    pass->now = visit->now;
+    if (!pass_decode(pass, visit->state))
+        return false;
+    struct visit_result result = {.state = visit->state, .wake_at = NEVER};
+    result.results = ARENA_ARRAY(arena, struct event_result, visit->event_count);
+    if (visit_run(pass, visit, &result)) {
+        result.state = pass_encode(pass);
+        result.changed = !span_equal(result.state, visit->state);
+    }
+    result.records = pass->records;
+    if (pass->facts.erased_at == NEVER)
+        result.wake_at = wake_at(&pass->runs);
+    *ret_result = result;
+    return true;
+}
+
+bool step_wake_at(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
+                  int64_t *ret_wake_at)
+{
+    struct pass *pass = ARENA_NEW(arena, struct pass);
+    pass->world = world;
+    pass->playbook = world->playbook;
+    pass->arena = arena;
+    pass->customer_id = customer_id;
+    if (!pass_decode(pass, state))
+        return false;
+    *ret_wake_at = pass->facts.erased_at == NEVER ? wake_at(&pass->runs) : NEVER;
+    return true;
+}

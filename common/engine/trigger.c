@@ -1,0 +1,184 @@
+/* The trigger moments of one event or transition (R41, R47, R48, R60, R63). Anchors and dates are anchor.c's. */
+#include "common/base/check.h"
+#include "common/engine/pass.h"
+
+/* ---- events ---- */
+
+static bool order_placed_by(const struct pass *pass)
+{
+    enum event_kind kind = pass->event->kind;
+    return kind == EVENT_PLACED || kind == EVENT_SUBSCRIPTION_RENEWED;
+}
+
+/* R60: an order's trigger moment is when it becomes known as placed; its edits are none. A FAILED is one fact, too. */
+static bool event_is_moment(const struct pass *pass)
+{
+    if (order_placed_by(pass))
+        return pass->change.order_new;
+    if (pass->event->kind == EVENT_FAILED)
+        return pass->change.failure != FACT_NONE && pass->failure_new;
+    return true;
+}
+
+/* R79: what would have to wait for an order that is void already ends at once. */
+static void cancel_stillborn(struct pass *pass, const struct rule *rule)
+{
+    struct run *run = run_waiting(pass, rule);
+    if (run == NULL || !run->fresh || run->decide_at <= pass->now)
+        return;
+    run->ended = true;
+    const struct run cancelled = *run;
+    decision_publish(pass, &cancelled, OUTCOME_CANCELLED, SPAN("order_void"), NEVER, (struct named_list){NULL, 0});
+}
+
+static void trigger_event(struct pass *pass, const struct rule *rule)
+{
+    const struct event *event = pass->event;
+    if (!(rule->trigger.kinds >> event->kind & 1) || !event_is_moment(pass))
+        return;
+    struct occurrence occurrence = {.order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id};
+    const struct stamp *stamp = NULL;
+    if (order_placed_by(pass))
+        stamp = &pass->facts.orders[pass->change.order].placed;
+    else if (event->kind == EVENT_FAILED)
+        stamp = &pass->facts.failures[pass->change.failure].stamp;
+    occurrence.anchor_at = stamp ? stamp->at : event->occurred_at; /* R4, R9 */
+    occurrence.backfill = stamp ? stamp->backfill : event->backfill;
+    run_trigger(pass, rule, &occurrence);
+    if (pass->change.order != FACT_NONE && order_void(&pass->facts.orders[pass->change.order]))
+        cancel_stillborn(pass, rule);
+}
+
+/* ---- answers (R63: an edit is a moment again) ---- */
+
+static struct occurrence answer_occurrence(struct pass *pass, const struct rule *rule, const struct response *response)
+{
+    struct occurrence occurrence = {.anchor_at = response->stamp.at, .backfill = response->stamp.backfill};
+    occurrence.has_response = true;
+    occurrence.survey = response->survey;
+    occurrence.response = response->response;
+    if (rule->once == ONCE_RESPONSE)
+        occurrence.answer_id = pass_text(pass, pass->event->survey_id, SPAN("/"), pass->event->response_id);
+    occurrence.event_id = pass->event->event_id;
+    occurrence.order_id = pass_cycle_order(pass); /* R48 */
+    return occurrence;
+}
+
+static void trigger_answer(struct pass *pass, const struct rule *rule)
+{
+    if (pass->change.response == FACT_NONE)
+        return;
+    const struct response response = pass->facts.responses[pass->change.response];
+    if (!(rule->trigger.purposes >> response.purpose & 1))
+        return;
+    struct occurrence occurrence = answer_occurrence(pass, rule, &response);
+    if (rule->trigger.kind == TRIGGER_RESPONSE) {
+        run_trigger(pass, rule, &occurrence);
+        return;
+    }
+    for (int concern = 0; concern < CONCERN_COUNT; concern++) {
+        if (!(response.concerns >> concern & 1))
+            continue;
+        occurrence.concern = span_of(concern_name((enum concern)concern));
+        run_trigger(pass, rule, &occurrence);
+    }
+}
+
+/* ---- a referral converts (R30) ---- */
+
+static void trigger_referral(struct pass *pass, const struct rule *rule)
+{
+    if (!pass->change.credit_began)
+        return;
+    const struct credit *credit = &pass->event->credit;
+    struct occurrence occurrence = {.anchor_at = credit->order_at,
+                                    .backfill = credit->order_backfill,
+                                    .event_id = pass->event->event_id,
+                                    .friend_id = credit->friend_id};
+    run_trigger(pass, rule, &occurrence);
+}
+
+/* ---- transitions ---- */
+
+static bool fall_counts(const struct transition *transition)
+{
+    return transition->dimension == DIMENSION_TIER &&
+           (transition->to == TIER_LAPSED || transition->to == TIER_DORMANT); /* R41 */
+}
+
+static bool transition_matches(const struct trigger *trigger, const struct transition *transition)
+{
+    bool upward = transition->direction != DIRECTION_DOWN;
+    switch (trigger->kind) {
+    case TRIGGER_ENTERS:
+        return transition->dimension == trigger->dimension && transition->to == trigger->value && transition->rest &&
+               (upward || fall_counts(transition)); /* R41 */
+    case TRIGGER_REACHES:
+        return transition->dimension == trigger->dimension && transition->to == trigger->value && upward; /* R41 */
+    case TRIGGER_TIER_UP:
+        return transition->dimension == DIMENSION_TIER && transition->direction == DIRECTION_UP &&
+               transition->cause == CAUSE_EVENT && trigger->from_tiers >> transition->from & 1; /* R37 */
+    case TRIGGER_RETURNED:
+        return transition->returned; /* R38 */
+    case TRIGGER_SEGMENT_UP:
+        return transition->dimension == DIMENSION_SEGMENT && transition->direction == DIRECTION_UP;
+    default:
+        return false;
+    }
+}
+
+/* R48: the causing event's order when it is live, else the cycle's first live order. */
+static struct span transition_order(struct pass *pass)
+{
+    uint32_t order = FACT_NONE;
+    if (pass->event) {
+        order = pass->change.order;
+        if (order == FACT_NONE && pass->event->kind != EVENT_CREDIT)
+            order = pass_order(pass, pass->event->order_id);
+    }
+    if (order != FACT_NONE && order_live(&pass->facts.orders[order]))
+        return pass_order_id(pass, order);
+    return pass_cycle_order(pass);
+}
+
+static void trigger_transitions(struct pass *pass, const struct rule *rule)
+{
+    for (const struct record *record = pass->transitions; record; record = transitions_next(record->next)) {
+        const struct transition *transition = &record->transition;
+        if (!transition_matches(&rule->trigger, transition))
+            continue;
+        struct occurrence occurrence = {.anchor_at = transition->effective_at,
+                                        .backfill = transition->backfill,
+                                        .event_id = pass_event_id(pass),
+                                        .order_id = transition_order(pass)};
+        occurrence.value = span_of(class_value_name(transition->dimension, transition->to));
+        run_trigger(pass, rule, &occurrence);
+    }
+}
+
+void triggers_fire(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
+        const struct rule *rule = &pass->playbook->rules[i];
+        switch (rule->trigger.kind) {
+        case TRIGGER_EVENT:
+            if (pass->event)
+                trigger_event(pass, rule);
+            break;
+        case TRIGGER_RESPONSE:
+        case TRIGGER_CONCERN:
+            if (pass->event)
+                trigger_answer(pass, rule);
+            break;
+        case TRIGGER_REFERRAL_CONVERTED:
+            if (pass->event)
+                trigger_referral(pass, rule);
+            break;
+        case TRIGGER_ANCHOR:
+        case TRIGGER_CALENDAR:
+            break;
+        default:
+            trigger_transitions(pass, rule);
+        }
+    }
+}

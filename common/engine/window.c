@@ -1,0 +1,77 @@
+#include "common/engine/window.h"
+
+#include "common/base/check.h"
+
+const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name)
+{
+    if (zones == NULL)
+        return NULL;
+    const struct zone *zone = span_empty(name) ? NULL : zones_find(zones, name);
+    return zone ? zone : zones_find(zones, playbook->time_zone);
+}
+
+int64_t window_day(const struct zone *zone, int64_t now)
+{
+    return floor_div(zone_local(zone, now), DAY_MS);
+}
+
+int64_t window_instant(const struct zone *zone, int64_t day, int64_t time_of_day_ms)
+{
+    return zone_utc(zone, day * DAY_MS + time_of_day_ms);
+}
+
+static int64_t time_of_day(const struct zone *zone, int64_t now)
+{
+    int64_t local = zone_local(zone, now);
+    return local - floor_div(local, DAY_MS) * DAY_MS;
+}
+
+bool window_open(const struct playbook *playbook, const struct zone *zone, int64_t now)
+{
+    int64_t time = time_of_day(zone, now);
+    return playbook->window_start_ms <= time && time < playbook->window_end_ms; /* R71 */
+}
+
+/* When the clock was put back over the window's start, the earlier instant that shows it (R71) may be gone already: what
+ * waits then goes by the wall clock as it runs on, so that a deferral always ends after now. */
+static int64_t start_after(const struct playbook *playbook, const struct zone *zone, int64_t day, int64_t now)
+{
+    int64_t start = window_instant(zone, day, playbook->window_start_ms);
+    if (start > now)
+        return start;
+    int64_t ahead = day * DAY_MS + playbook->window_start_ms - zone_local(zone, now);
+    return now + (ahead > 0 ? ahead : 1);
+}
+
+int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
+{
+    int64_t day = window_day(zone, now);
+    if (time_of_day(zone, now) >= playbook->window_start_ms)
+        day++;
+    return start_after(playbook, zone, day, now);
+}
+
+int64_t window_next_day_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
+{
+    return start_after(playbook, zone, window_day(zone, now) + 1, now);
+}
+
+int64_t window_next_date(const struct trigger *trigger, const struct zone *zone, int64_t now, int64_t *ret_day)
+{
+    int64_t year;
+    int month, day;
+    timestamp_civil_from_days(window_day(zone, now), &year, &month, &day);
+    int64_t best = NEVER;
+    for (int64_t ahead = -1; ahead <= 1; ahead++) { /* a zone may be a day off near the new year */
+        for (size_t i = 0; i < trigger->date_count; i++) {
+            const struct calendar_date *date = &trigger->dates[i];
+            int64_t local_day = timestamp_days_from_civil(year + ahead, date->month, date->day);
+            int64_t at = window_instant(zone, local_day, trigger->time_of_day_ms);
+            if (at > now && (best == NEVER || at < best)) {
+                best = at;
+                *ret_day = local_day;
+            }
+        }
+    }
+    return best;
+}
