@@ -112,20 +112,19 @@ static void error_callback(rd_kafka_t *client, int code, const char *reason, voi
 {
     (void)client;
     struct kafka_trouble *trouble = opaque;
-    snprintf(trouble->text, sizeof(trouble->text), "%s", reason);
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || trouble->text[0] == '\0') /* it only repeats the others' */
+        snprintf(trouble->text, sizeof(trouble->text), "%s", reason);
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
         trouble->refused = (rd_kafka_resp_err_t)code;
 }
 
-/* librdkafka's own lines (levels as syslog's) are for looking closely: what matters comes back as an outcome and is
- * said once, at the top. */
-enum { SYSLOG_CRITICAL = 2 };
-
+/* librdkafka's own lines are for looking closely: what matters comes back as an outcome and is said once, at the top.
+ */
 static void log_callback(const rd_kafka_t *client, int level, const char *facility, const char *line)
 {
-    logger(level <= SYSLOG_CRITICAL ? CONFIG_LEVEL_ERROR : CONFIG_LEVEL_DEBUG, "librdkafka",
-           LOG_TEXT("facility", facility), LOG_TEXT("client", rd_kafka_name(client)), LOG_TEXT("line", line));
+    logger(CONFIG_LEVEL_DEBUG, "librdkafka", LOG_INTEGER("level", level), LOG_TEXT("facility", facility),
+           LOG_TEXT("client", rd_kafka_name(client)), LOG_TEXT("line", line));
 }
 
 /* ---- handles ---- */
