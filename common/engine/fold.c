@@ -382,7 +382,8 @@ static void apply_parcel(struct fold *fold)
     if (!admit_stamp(fold, stamp, "parcel_id") || (!stamp_known(stamp) && !admit_new(fold, true)))
         return;
     order = take_order(fold, event->order_id, order);
-    struct parcel *parcel = &facts->parcels[take_parcel(fold, order, hash)];
+    uint32_t index = take_parcel(fold, order, hash); /* may move the array */
+    struct parcel *parcel = &facts->parcels[index];
     if (merge(fold, parcel_stamp(parcel, event->kind)) != MERGED_CONTENT)
         return;
     if (event->kind == EVENT_SHIPPED)
@@ -415,7 +416,8 @@ static void apply_failed(struct fold *fold)
     }
     if (merge_identity(fold, &facts->failures[index].stamp) == MERGED_CONTENT) {
         order = take_order(fold, event->order_id, order);
-        facts->failures[index].parcel = take_parcel(fold, order, hash_xxh64(event->parcel_id));
+        uint32_t parcel = take_parcel(fold, order, hash_xxh64(event->parcel_id));
+        facts->failures[index].parcel = parcel;
         facts->failures[index].estimate = event->estimated_at;
     } else {
         fold->change->parcel = facts->failures[index].parcel;
