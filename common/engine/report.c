@@ -1,0 +1,84 @@
+/* R84, R85: a stored customer's figures at an instant, for the `state` record and for people. */
+#include "common/engine/classes.h"
+#include "common/engine/runs.h"
+#include "common/engine/step.h"
+
+static void report_counts(const struct figures *figures, struct customer_report *report)
+{
+    report->purchases = figures->purchases;
+    report->trial = figures->trial;
+    report->premium = figures->premium;
+    report->related = figures->related;
+    report->money = figures->money;
+    report->money_count = figures->money_count;
+    report->renewals = figures->renewals;
+    report->shipped = figures->shipped;
+    report->delivered = figures->delivered;
+    report->failed = figures->failed;
+    report->responses = figures->responses;
+    report->positive = figures->positive;
+    report->negative = figures->negative;
+    report->last_satisfaction = figures->last_satisfaction;
+    report->last_nps = figures->last_nps;
+    report->opens_60d = figures->opens_60d;
+    report->clicks_60d = figures->clicks_60d;
+    report->referrals = figures->referrals;
+    report->referrals_converted = figures->referrals_converted;
+    report->shares = figures->shares;
+    report->events_attended = figures->events_attended;
+    report->support_contacts = figures->support_contacts;
+}
+
+static void report_times(const struct figures *figures, struct customer_report *report)
+{
+    report->first_purchase_at = figures->first_purchase.at;
+    report->last_purchase_at = figures->last_purchase.at;
+    report->subscription_since = figures->subscription_since.at;
+    report->first_delivery_at = figures->first_delivery.at;
+    report->last_delivery_at = figures->last_delivery.at;
+    report->last_response_at = figures->last_response_at;
+    report->last_open_at = figures->last_open_at;
+}
+
+static void report_flags(const struct figures *figures, struct customer_report *report)
+{
+    report->registered_email = figures->registered_email;
+    report->registered_line = figures->registered_line;
+    report->consent = figures->consent;
+    report->subscription = figures->subscription;
+    report->effect_felt = figures->effect_felt.at != NEVER;
+}
+
+static bool decode(struct arena *arena, struct span state, struct facts *facts, struct runs *runs)
+{
+    struct state_head head;
+    struct state_reader reader;
+    runs_init(runs);
+    if (!state_decode(state, arena, &head, facts, &reader))
+        return false;
+    if (facts->known && !runs_decode(runs, arena, &reader))
+        return false;
+    return span_empty(state) || state_reader_finish(&reader);
+}
+
+bool step_report(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
+                 int64_t now, struct customer_report *ret_report)
+{
+    (void)customer_id; /* the blob does not repeat it */
+    struct facts facts;
+    struct runs runs;
+    if (!decode(arena, state, &facts, &runs))
+        return false;
+    struct figures figures;
+    struct customer_report report = {.erased = facts.erased_at != NEVER};
+    figures_compute(&facts, world->playbook, arena, now, &figures);
+    report.classes = classes_of(&figures);
+    report_counts(&figures, &report);
+    report_times(&figures, &report);
+    report_flags(&figures, &report);
+    report.fact_count = facts_counted(&facts);
+    report.waiting_count = runs.waiting_count;
+    report.used_key_count = runs.used_count;
+    *ret_report = report;
+    return true;
+}
