@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,7 @@ bool redis_open(struct redis_connection *connection, const struct config *config
                 size_t script_count)
 {
     *connection = (struct redis_connection){.config = config, .scripts = scripts, .script_count = script_count};
+    signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL: a Redis that went away would end the process */
     arena_init(&connection->memory, 0);
     connection->address.user = connection->address.password = "";
     if (strncmp(config->redis_url, "rediss://", 9) == 0) {

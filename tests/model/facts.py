@@ -4,6 +4,7 @@
 remembered between two computations but the records."""
 
 import fnmatch
+import functools
 import re
 
 import playbook
@@ -130,6 +131,7 @@ def product_of(sku):
     return "regular", {}
 
 
+@functools.lru_cache(maxsize=4096)
 def glob_match(pattern, sku):
     """R17: only * and ? are special."""
     return fnmatch.fnmatchcase(sku, re.sub(r"\[", "[[]", pattern))
@@ -436,6 +438,18 @@ class Base:
                 given.setdefault(referrer, order)
         return given
 
+    def boundaries(self):
+        """All instants at which time alone may change something; those gone by do no harm."""
+        instants = []
+        if self.live:
+            instants += [self.live[-1].time + 60 * DAY, self.live[-1].time + playbook.LAPSE]
+        for parcel in self.cycle_parcels:
+            delivery = parcel.delivery()
+            if delivery:
+                instants += [delivery[0], delivery[0] + playbook.ACCLIMATE_AFTER]
+        instants += [time + 60 * DAY for time, _, _ in self.human]
+        return instants
+
 
 class View:
     """The facts at an instant."""
@@ -475,15 +489,3 @@ class View:
         """R58."""
         responses = self.base.responses if purpose == "ASSESS" else self.base.cycle_responses
         return any(response.purpose == purpose for response in responses)
-
-    def boundaries(self):
-        """All instants at which time alone may change something; those gone by do no harm."""
-        instants = []
-        if self.last_purchase:
-            instants += [self.last_purchase.time + 60 * DAY, self.last_purchase.time + playbook.LAPSE]
-        for parcel in self.base.cycle_parcels:
-            delivery = parcel.delivery()
-            if delivery:
-                instants += [delivery[0], delivery[0] + playbook.ACCLIMATE_AFTER]
-        instants += [time + 60 * DAY for time, _, _ in self.base.human]
-        return instants

@@ -11,7 +11,7 @@ HOUR = 3600000
 START = 1704067200000 + 5 * DAY  # January 2024
 ZONES = ["Asia/Tokyo", "Europe/London", "America/New_York", "Australia/Sydney", "Asia/Kolkata", "Pacific/Apia",
          "Mars/Base", "UTC"]
-SKUS = ["TRIAL-1", "REG-1", "REG-2", "PREMIUM-1", "RELATED-1", "SOAP"]
+SKUS = ["TRIAL-1", "REG-1", "REG-2", "PREMIUM-1", "RELATED-1", "SUB-30-A", "SOAP"]
 PURPOSES = ["ASSESS", "INITIAL", "FIRST_IMPRESSION", "EARLY_EXPERIENCE", "EFFECT", "OTHERS_NOTICED", "MONTHLY",
             "LAPSE"]
 CONCERNS = ["quality", "price", "safety", "effect", "usage", "other"]

@@ -3,7 +3,7 @@
 DAY = 86400000
 HOUR = 3600000
 
-VERSION = "1"
+VERSION = "default-1"
 CURRENCY = "JPY"
 TIME_ZONE = "Asia/Tokyo"
 LAPSE = 90 * DAY
@@ -25,8 +25,13 @@ FACTS_MAX = 8192
 FIRST_PURCHASE_IS_TRIAL = False
 NEWSLETTERS = ["campaign_news", "new_product", "developer_story", "user_voices", "reader_senryu"]
 
-# (SKU pattern, role, {figure: value in ms or purchases}); section H states no products, so a run names its own.
-PRODUCTS = []
+# (SKU pattern, role, {figure: value in ms or purchases}). Section H states no products: these are the shipped file's.
+PRODUCTS = [
+    ("TRIAL-*", "trial", {"effect_after": 14 * DAY, "supply_days": 14 * DAY}),
+    ("PREMIUM-*", "premium", {"effect_after": 14 * DAY, "supply_days": 30 * DAY}),
+    ("RELATED-*", "related", {}),
+    ("SUB-30-*", "regular", {"supply_days": 30 * DAY, "settle_purchases": 2}),
+]
 
 TIERS = ["prospect", "dormant", "lapsed", "visitor", "follower", "supporter", "partner"]  # by rank (R36)
 PHASES = ["assess", "admit", "affirm", "activate", "acclimate", "accomplish", "adopt", "advocate"]

@@ -75,7 +75,7 @@ class Customer:
         if self.classes is None or self.erased:
             return None
         instants = [run.wake for run in self.runs.waiting]
-        instants += [instant for instant in self.view(self.last_read).boundaries() if instant > self.last_read]
+        instants += [instant for instant in self.base().boundaries() if instant > self.last_read]
         return min(instants, default=None)
 
     # ---- records ----

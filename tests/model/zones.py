@@ -41,5 +41,6 @@ def instant_at(local, zone):
     return low
 
 
+@functools.lru_cache(maxsize=65536)
 def at_hour(date, hour, zone):
     return instant_at(datetime.datetime(date.year, date.month, date.day, hour), zone)

@@ -1,0 +1,44 @@
+/* All customers of a simulation: id -> state blob and wake-up, one allocation each, found by an open hash table and,
+ * for the next wake-up, a binary heap ordered by (wake_at, customer id bytewise), which is the order of R2.
+ *
+ * Besides id and blob a customer costs at most about 75 bytes: 22 of head, 8 to 16 of malloc, 11 to 21 of table, 16 of
+ * heap. */
+#ifndef ORIORI_WORKERS_SIMULATE_CUSTOMERS_H
+#define ORIORI_WORKERS_SIMULATE_CUSTOMERS_H
+
+#include "common/base/span.h"
+#include "common/base/timestamp.h"
+
+struct customer;
+struct wake; /* one place of the heap */
+
+struct customers {
+    struct customer **slots; /* NULL = free */
+    size_t slot_count;       /* a power of two */
+    size_t count;
+    struct wake *heap;
+    size_t heap_count;
+    size_t heap_capacity;
+};
+
+void customers_init(struct customers *customers);
+void customers_release(struct customers *customers);
+
+struct customer *customers_find(const struct customers *customers, struct span id); /* NULL: not known */
+
+/* Keeps a copy of the state, which must not be empty, for the customer, known or new. Pointers to that customer are
+ * invalid afterwards. */
+void customers_store(struct customers *customers, struct span id, struct span state, int64_t wake_at);
+void customers_set_wake(struct customers *customers, struct customer *customer, int64_t wake_at);
+
+/* Who wakes first; NULL: nobody. */
+struct customer *customers_first(const struct customers *customers);
+
+struct span customer_id(const struct customer *customer);
+struct span customer_state(const struct customer *customer);
+int64_t customer_wake_at(const struct customer *customer);
+
+/* All, by id bytewise; count of them, to be freed by the caller. */
+struct customer **customers_sorted(const struct customers *customers);
+
+#endif

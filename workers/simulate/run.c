@@ -1,0 +1,194 @@
+/* R83: the clock of a simulation. Lines come in order of arrival; each moves the clock to the latest time seen, all
+ * timers due before that fire first, and those due exactly at a clock's instant fire when the clock leaves it (R2). */
+#include "common/base/check.h"
+#include "common/codec/event_json.h"
+#include "common/codec/record_json.h"
+#include "workers/simulate/progress.h"
+#include "workers/simulate/simulate.h"
+#include "workers/simulate/stage.h"
+#include "workers/simulate/tally.h"
+#include "workers/simulate/world.h"
+
+#define AHEAD_WITHOUT_RECEIVED_AT_MS (400 * DAY_MS) /* R83 */
+
+struct simulation {
+    const struct simulate_options *options;
+    const struct playbook *playbook;
+    FILE *errors;
+    struct arena line_arena; /* the event of one line, which outlives the timers that fire before it */
+    struct arena arena;      /* of one visit */
+    struct world world;
+    struct stage stage;
+    struct tally tally;
+    struct progress progress;
+    int64_t clock; /* NEVER before the first line */
+    int64_t line_number;
+};
+
+static void take_record(void *context, const struct record *record)
+{
+    struct simulation *s = context;
+    tally_record(&s->tally, record);
+    if (s->options->summary || (record->type == RECORD_DECISION && !s->options->decisions))
+        return;
+    stage_add(&s->stage, record);
+}
+
+static void dead_letter(struct simulation *s, enum reason reason, const char *field)
+{
+    tally_verdict(&s->tally, VERDICT_DEAD);
+    progress_clear(&s->progress);
+    fprintf(s->errors, "line %lld: dead letter: %s%s%s\n", (long long)s->line_number, reason_name(reason),
+            field != NULL ? ": " : "", field != NULL ? field : "");
+}
+
+/* R83: the time of a line; NEVER = it has none that can be read. */
+static int64_t line_time(const struct event *event, int64_t received_at)
+{
+    return received_at != NEVER ? received_at : event->occurred_at;
+}
+
+/* R6, R83: is the line refused for being ahead of its time, when the clock would go to `next`? */
+static bool is_future(const struct simulation *s, const struct event *event, int64_t received_at, int64_t next)
+{
+    if (received_at == NEVER)
+        return s->clock != NEVER && event->occurred_at > s->clock + AHEAD_WITHOUT_RECEIVED_AT_MS;
+    return event->occurred_at != NEVER && event->occurred_at > next + s->playbook->max_ahead_ms;
+}
+
+/* R2: before the clock moves, everything due before its new time fires. */
+static void move_clock(struct simulation *s, int64_t next)
+{
+    if (s->clock != NEVER && next > s->clock)
+        world_fire(&s->world, s->clock, next - 1);
+    s->clock = next;
+}
+
+static void apply(struct simulation *s, const struct event *event)
+{
+    bool unknown_zone;
+    struct event_result result = world_apply(&s->world, event, s->clock, &unknown_zone);
+    if (unknown_zone)
+        tally_unknown_zone(&s->tally, event->time_zone);
+    if (result.verdict == VERDICT_DEAD)
+        dead_letter(s, result.reason, result.field);
+    else
+        tally_verdict(&s->tally, result.verdict);
+}
+
+static void take_line(struct simulation *s, struct span line)
+{
+    struct event event;
+    int64_t received_at;
+    const char *field;
+    enum reason reason = event_json_read(line, &s->line_arena, &event, &received_at, &field);
+    int64_t time = line_time(&event, received_at);
+    if (time != NEVER && s->options->until != NEVER && time > s->options->until)
+        return; /* R83: lines later than --until are not read */
+    s->tally.read++;
+    if (event_json_time_fault(reason, field) || time == NEVER) {
+        dead_letter(s, reason, field); /* moves no clock */
+        return;
+    }
+    int64_t next = s->clock != NEVER && s->clock > time ? s->clock : time;
+    if (is_future(s, &event, received_at, next)) {
+        dead_letter(s, reason != REASON_NONE ? reason : REASON_FUTURE, reason != REASON_NONE ? field : "occurred_at");
+        return; /* nor does this (R83) */
+    }
+    move_clock(s, next);
+    if (reason != REASON_NONE)
+        dead_letter(s, reason, field);
+    else
+        apply(s, &event);
+}
+
+static bool is_blank(struct span line)
+{
+    for (size_t i = 0; i < line.size; i++)
+        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r')
+            return false;
+    return true;
+}
+
+static void take_lines(struct simulation *s, FILE *in)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    for (ssize_t size; (size = getline(&line, &capacity, in)) >= 0;) {
+        struct span text = {line, (size_t)size};
+        if (text.size > 0 && text.data[text.size - 1] == '\n')
+            text.size--;
+        s->line_number++;
+        if (!is_blank(text))
+            take_line(s, text);
+        arena_reset(&s->line_arena);
+        arena_reset(&s->arena);
+        progress_line(&s->progress, (size_t)size, s->clock);
+    }
+    free(line);
+}
+
+/* R83: --until inclusive, else the last line's clock, both with the timers due exactly then. */
+static void finish_clock(struct simulation *s)
+{
+    int64_t last = s->options->until != NEVER ? s->options->until : s->clock;
+    if (s->clock != NEVER)
+        world_fire(&s->world, s->clock, last);
+    s->clock = last;
+}
+
+static void add_line(struct buffer *buffer, FILE *out)
+{
+    buffer_add_char(buffer, '\n');
+    fwrite(buffer->data, 1, buffer->size, out);
+    buffer_reset(buffer);
+}
+
+/* Every customer as he stands at the end, in the summary and, on request, as a record. */
+static void report_customers(struct simulation *s, FILE *out)
+{
+    struct customer **customers = customers_sorted(&s->world.customers);
+    struct buffer buffer = {0};
+    for (size_t i = 0; i < s->world.customers.count; i++) {
+        struct customer_report report;
+        struct span id = customer_id(customers[i]);
+        CHECK(step_report(&s->world.step, &s->arena, id, customer_state(customers[i]), s->clock, &report));
+        tally_customer(&s->tally, &report);
+        if (s->options->states && !s->options->summary) {
+            report_json_write(id, &report, &buffer);
+            add_line(&buffer, out);
+        }
+        arena_reset(&s->arena);
+    }
+    tally_json_write(&s->tally, s->clock, &buffer);
+    add_line(&buffer, out);
+    buffer_release(&buffer);
+    free(customers);
+}
+
+struct simulate_result simulate_run(const struct simulate_options *options, const struct playbook *playbook,
+                                    const struct zones *zones, FILE *in, FILE *out, FILE *errors)
+{
+    struct simulation *s = calloc(1, sizeof *s);
+    CHECK(s != NULL);
+    *s = (struct simulation){.options = options, .playbook = playbook, .errors = errors, .clock = NEVER};
+    arena_init(&s->line_arena, 0);
+    arena_init(&s->arena, 0);
+    world_init(&s->world, &(struct step_world){.playbook = playbook, .zones = zones}, &s->arena, take_record, s);
+    stage_init(&s->stage, out);
+    tally_init(&s->tally);
+    progress_start(&s->progress, options->progress ? in : NULL);
+    take_lines(s, in);
+    finish_clock(s);
+    progress_clear(&s->progress);
+    stage_flush(&s->stage);
+    report_customers(s, out);
+    struct simulate_result result = {s->tally.dead_letter, fflush(out) != 0 || ferror(out)};
+    tally_release(&s->tally);
+    stage_release(&s->stage);
+    world_release(&s->world);
+    arena_release(&s->arena);
+    arena_release(&s->line_arena);
+    free(s);
+    return result;
+}

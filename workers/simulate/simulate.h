@@ -1,0 +1,27 @@
+#ifndef ORIORI_WORKERS_SIMULATE_SIMULATE_H
+#define ORIORI_WORKERS_SIMULATE_SIMULATE_H
+
+#include "common/base/zone.h"
+#include "common/playbook/playbook.h"
+
+#include <stdio.h>
+
+/* What `oriori simulate` was asked for (R83, R84). */
+struct simulate_options {
+    int64_t until; /* ms, inclusive; NEVER = the last line's clock */
+    bool states;
+    bool decisions;
+    bool summary;  /* only the summary */
+    bool progress; /* a bar on standard error */
+};
+
+struct simulate_result {
+    int64_t dead_letter_count;
+    bool output_failed;
+};
+
+/* Runs the lines of `in` through the engine; records go to `out`, dead letters to `errors`. */
+struct simulate_result simulate_run(const struct simulate_options *options, const struct playbook *playbook,
+                                    const struct zones *zones, FILE *in, FILE *out, FILE *errors);
+
+#endif

@@ -1,0 +1,31 @@
+/* The engine's surroundings without Kafka and Redis: the customers, their wake-ups and the credits on their way (R30).
+ * One visit at a time, whoever says the clock: `simulate` by R83, a replay by the recorded steps. */
+#ifndef ORIORI_WORKERS_SIMULATE_WORLD_H
+#define ORIORI_WORKERS_SIMULATE_WORLD_H
+
+#include "common/base/arena.h"
+#include "common/engine/step.h"
+#include "workers/simulate/customers.h"
+
+struct world {
+    struct step_world step;
+    struct customers customers;
+    struct arena *arena;                                      /* of the caller, who resets it between calls */
+    void (*emit)(void *context, const struct record *record); /* every record, in the order made */
+    void *context;
+};
+
+void world_init(struct world *world, const struct step_world *step, struct arena *arena,
+                void (*emit)(void *context, const struct record *record), void *context);
+void world_release(struct world *world);
+
+/* Applies the event at the clock `now`; the referrer's credit follows at once, at the same clock (R12). Timers due at
+ * now stay for world_fire (R2). ret_unknown_zone: the event was applied and named a time zone that the database lacks.
+ */
+struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone);
+
+/* Fires every timer due <= until in the order of R2, each at its own due time but not before clock. The arena is reset
+ * after each customer. */
+void world_fire(struct world *world, int64_t clock, int64_t until);
+
+#endif
