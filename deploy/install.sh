@@ -10,7 +10,7 @@
 # Safe to run twice. Needs root or sudo only when something is missing.
 set -euo pipefail
 
-packages_build=(gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libavro-dev libyaml-dev
+packages_build=(gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libmicrohttpd-dev libavro-dev libyaml-dev
                 libjansson-dev libxxhash-dev libmd-dev tzdata)
 packages_test=(clang libcmocka-dev redis-server python3 jq kcat git)
 packages_demo=(redis-server python3 jq tzdata)
