@@ -40,6 +40,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_CONFIG
     {"config", "print the config's keys, or check a config file", config_main},
 #endif
+#ifdef ORIORI_HAS_DEMO
+    {"demo", "play events through the worker in simulated time", demo_main},
+#endif
     {"version", "print the version of oriori and of its libraries", version_main},
     {"help", "print this, or a subcommand's help", help_main},
 };
