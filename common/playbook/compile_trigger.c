@@ -218,7 +218,11 @@ void read_trigger(struct compiler *compiler, const struct node *node, const stru
         read_plain(compiler, node, place, target);
         return;
     }
-    if (node->kind == NODE_MAP && (node->first == NULL || node->first->next != NULL)) {
+    if (node->kind == NODE_LIST) {
+        compile_expected(compiler, node, place, trigger_expected, NULL);
+        return;
+    }
+    if (node->first == NULL || node->first->next != NULL) {
         compile_error(compiler, node, place, "expected one trigger, found %s", node->first ? "more than one" : "an empty map");
         return;
     }

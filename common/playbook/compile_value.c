@@ -68,6 +68,8 @@ static void unknown_key(struct compiler *compiler, const struct node *item, cons
     for (size_t i = 0; i < field_count; i++)
         names[i] = fields[i].key;
     const char *nearest = nearest_name(item->key, names, field_count);
+    for (size_t i = 0; i < field_count && span_equal(item->key, SPAN("on")); i++) /* a boolean in YAML 1.1 */
+        nearest = strcmp(names[i], "trigger") == 0 ? names[i] : nearest;
     node_found(&key, found);
     if (nearest != NULL) {
         compile_error(compiler, &key, place, "expected a known key, found %s; nearest: %s", found, nearest);

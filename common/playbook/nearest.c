@@ -43,7 +43,7 @@ const char *nearest_name(struct span text, const char *const *names, size_t coun
     for (size_t i = 0; i < count; i++) {
         struct span name = span_of(names[i]);
         size_t distance = nearest_distance(text, name);
-        size_t allowed = name.size < 6 ? 2 : name.size / 3;
+        size_t allowed = name.size < 6 ? 1 : name.size / 3;
         if (distance <= allowed && distance < name.size && distance < best_distance) {
             best = names[i];
             best_distance = distance;

@@ -214,7 +214,7 @@ static int run_checks(const struct playbook *playbook, struct span yaml, const s
                         .least = options->quiet ? LINT_WARNING : LINT_NOTE};
     lint_run(&lint);
     fwrite(lint.text.data ? lint.text.data : "", 1, lint.text.size, stdout);
-    printf("%s: %zu errors, %zu warnings, %zu notes\n", options->path, lint.counts[LINT_ERROR], lint.counts[LINT_WARNING],
+    printf("%s: errors %zu, warnings %zu, notes %zu\n", options->path, lint.counts[LINT_ERROR], lint.counts[LINT_WARNING],
            lint.counts[LINT_NOTE]);
     bool failed = lint.counts[LINT_ERROR] > 0 || (options->strict && lint.counts[LINT_WARNING] > 0);
     lint_release(&lint);
@@ -238,7 +238,7 @@ int lint_main(int argc, char **argv)
     struct playbook *playbook = playbook_compile(buffer_span(&yaml), options.path, &errors);
     if (playbook == NULL) {
         fwrite(errors.text.data, 1, errors.text.size, stdout);
-        printf("%s: %zu errors\n", options.path, errors.count);
+        printf("%s: errors %zu\n", options.path, errors.count);
         status = EXIT_FAILED;
     } else if (options.grid != NULL) {
         status = run_grid(playbook, &options);

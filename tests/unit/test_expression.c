@@ -1,0 +1,192 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/check.h"
+#include "common/engine/record.h"
+#include "common/playbook/expression_op.h"
+
+static struct arena arena;
+
+static bool compile(const char *text, struct expression *expression, struct expression_error *error)
+{
+    return expression_compile(&arena, span_of(text), NULL, expression, error);
+}
+
+static struct fact_values customer(void)
+{
+    struct fact_values values = {.campaign = SPAN("spring")};
+    for (int i = 0; i < FACT_COUNT; i++)
+        values.value[i] = 0;
+    values.value[FACT_purchases] = 2;
+    values.value[FACT_settle_purchases] = 2;
+    values.value[FACT_subscription] = 1;
+    values.value[FACT_days_since_last_purchase] = 60;
+    values.value[FACT_tier] = TIER_FOLLOWER;
+    values.value[FACT_phase] = PHASE_ADOPT;
+    values.value[FACT_segment] = SEGMENT_PASSIVE_HIGH;
+    values.value[FACT_last_nps] = FACT_ABSENT;
+    return values;
+}
+
+static void truth(void **state)
+{
+    static const struct {
+        const char *text;
+        bool truth;
+    } table[] = {
+        {"purchases = 2", true}, {"purchases != 2", false}, {"purchases < 3", true}, {"purchases <= 1", false},
+        {"purchases > 1", true}, {"purchases >= 3", false}, {"purchases in (1, 2)", true}, {"purchases in (1,3)", false},
+        {"subscription", true}, {"not subscription", false}, {"not not subscription", true}, {"subscription = false", false},
+        {"tier = follower", true}, {"tier in (lapsed, dormant)", false}, {"not (tier in (lapsed, dormant))", true},
+        {"phase >= accomplish", true}, {"phase < adopt", false}, {"segment > passive_mid", true},
+        {"campaign = \"spring\"", true}, {"campaign != 'spring'", false}, {"campaign in (\"a\", \"spring\")", true},
+        {"goal = \"x\"", false}, {"goal != \"x\"", false}, /* absent: neither */
+        {"last_nps >= 9", false}, {"last_nps < 9", false}, {"last_nps != 9", false}, {"not last_nps >= 9", true},
+        {"purchases >= settle_purchases", true}, {"purchases > settle_purchases", false},
+        {"purchases < last_nps", false}, {"purchases != last_nps", false},
+        {"days_since_last_purchase < 60", false}, {"days_since_last_purchase >= 60", true}, {"purchases > -1", true},
+        /* and binds tighter than or */
+        {"subscription or purchases = 9 and purchases = 8", true}, {"(subscription or purchases = 9) and purchases = 8", false},
+        {"purchases = 9 and subscription or purchases = 2", true}, {"purchases = 9 or purchases = 8 or purchases = 2", true},
+        {"not purchases = 9 and subscription", true}, {"((((subscription))))", true},
+        {"\tsubscription\n and  purchases=2", true},
+    };
+    struct fact_values values = customer();
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct expression expression;
+        struct expression_error error = {0};
+        if (!compile(table[i].text, &expression, &error))
+            fail_msg("%s: %s", table[i].text, error.message.data);
+        if (expression_true(&expression, &values) != table[i].truth)
+            fail_msg("%s: expected %d", table[i].text, table[i].truth);
+        assert_true(span_equal(expression.text, span_of(table[i].text)));
+    }
+}
+
+static void errors_say_where(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t column;
+        const char *message;
+    } table[] = {
+        {"", 1, "expected a fact, not or \"(\", found the end"},
+        {"purchses = 1", 1, "expected a fact, found \"purchses\"; nearest: purchases"},
+        {"purchases = one", 13, "expected a whole number or a number fact, found \"one\""},
+        {"purchases = 1x", 13, "expected a whole number or a number fact, found \"1x\""},
+        {"purchases = 99999999999999999999", 13, "expected a whole number or a number fact, found \"99999999999999999999\""},
+        {"days_since_last_purchase < purchases", 28, "expected a whole number, found \"purchases\""},
+        {"subscription = 1", 16, "expected true or false, found \"1\""},
+        {"subscription and", 17, "expected a fact, not or \"(\", found the end"},
+        {"subscription subscription", 14, "expected and, or or the end, found \"subscription\""},
+        {"purchases in 1", 14, "expected \"(\" after in, found \"1\""},
+        {"purchases in (1 2)", 17, "expected \",\" or \")\", found \"2\""},
+        {"purchases in ()", 15, "expected a whole number or a number fact, found \")\""},
+        {"tier < lapsed", 6, "expected = or != or in (this fact has no order), found \"<\""},
+        {"campaign = \"spring", 12, "expected a text in quotes, found \"\"spring\""},
+        {"purchases == 1", 12, "expected a whole number or a number fact, found \"=\""},
+        {"purchases ~ 1", 11, "expected a comparison (= != < <= > >= in), found \"~\""},
+        {"\xE8\xB3\xBC\xE5\x85\xA5 = 1", 1, "expected a fact, not or \"(\", found \"\xE8\xB3\xBC\""},
+        {"campaign = \"\xE8\xB3\xBC\" x", 16, "expected and, or or the end, found \"x\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct expression expression;
+        struct expression_error error = {0};
+        assert_false(compile(table[i].text, &expression, &error));
+        assert_string_equal(error.message.data, table[i].message);
+        assert_int_equal(error.column, table[i].column);
+        buffer_release(&error.message);
+    }
+}
+
+/* The evaluator's stack is one word: the deepest text that compiles must still be right. */
+static void deepest_nesting(void **state)
+{
+    struct buffer text = {0};
+    struct expression expression;
+    struct expression_error error = {0};
+    struct fact_values values = customer();
+    (void)state;
+    for (int i = 0; i < EXPRESSION_DEPTH_MAX; i++)
+        buffer_add_text(&text, "purchases = 9 or subscription and (");
+    buffer_add_text(&text, "purchases = 2");
+    for (int i = 0; i < EXPRESSION_DEPTH_MAX; i++)
+        buffer_add_char(&text, ')');
+    assert_true(expression_compile(&arena, buffer_span(&text), NULL, &expression, &error));
+    assert_true(expression_true(&expression, &values));
+    values.value[FACT_purchases] = 3;
+    assert_false(expression_true(&expression, &values));
+    buffer_reset(&text);
+    for (int i = 0; i <= EXPRESSION_DEPTH_MAX; i++)
+        buffer_add_char(&text, '(');
+    assert_false(expression_compile(&arena, buffer_span(&text), NULL, &expression, &error));
+    buffer_release(&text);
+    buffer_release(&error.message);
+}
+
+/* R35: "< 60" changes at 60, "<= 60" at 61, "= 60" at both; other facts have no boundary; no repeats. */
+static void r35_day_boundaries(void **state)
+{
+    struct expression expression;
+    struct expression_error error = {0};
+    struct day_boundary boundaries[16];
+    (void)state;
+    assert_true(compile("days_since_last_purchase < 60 or days_since_last_purchase >= 60 or days_since_last_open <= 7 or "
+                        "days_since_last_purchase = 90 or purchases >= 5 or days_since_last_open > 6", &expression, &error));
+    size_t count = expression_boundaries(&expression, boundaries, 0, COUNT_OF(boundaries));
+    static const struct day_boundary expected[] = {
+        {FACT_days_since_last_purchase, 60}, {FACT_days_since_last_open, 8}, {FACT_days_since_last_purchase, 90},
+        {FACT_days_since_last_purchase, 91}, {FACT_days_since_last_open, 7}};
+    assert_int_equal(count, COUNT_OF(expected));
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(boundaries[i].fact, expected[i].fact);
+        assert_int_equal(boundaries[i].days, expected[i].days);
+    }
+}
+
+static void note_fact(enum fact fact, void *context)
+{
+    buffer_format(context, "%s ", fact_name(fact));
+}
+
+static void facts_in_order(void **state)
+{
+    struct expression expression;
+    struct expression_error error = {0};
+    struct buffer names = {0};
+    (void)state;
+    assert_true(compile("subscription and (purchases >= settle_purchases or subscription)", &expression, &error));
+    expression_facts(&expression, note_fact, &names);
+    assert_string_equal(names.data, "subscription purchases settle_purchases subscription ");
+    buffer_release(&names);
+}
+
+static void every_fact_is_found(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FACT_COUNT; i++) {
+        enum fact fact = FACT_COUNT;
+        assert_true(fact_find(span_of(fact_name((enum fact)i)), &fact));
+        assert_int_equal(fact, i);
+    }
+    enum fact fact;
+    assert_false(fact_find(SPAN("purchase"), &fact));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(truth),           cmocka_unit_test(errors_say_where), cmocka_unit_test(deepest_nesting),
+        cmocka_unit_test(r35_day_boundaries), cmocka_unit_test(facts_in_order),   cmocka_unit_test(every_fact_is_found),
+    };
+    arena_init(&arena, 0);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_release(&arena);
+    return failed;
+}

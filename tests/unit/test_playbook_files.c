@@ -1,0 +1,186 @@
+/* Folders of playbooks, each beside the exact words that it must be answered with: broken/ by the compiler, doubtful/ by
+ * lint. And the table of the articles' five rows on their own grid. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/check.h"
+#include "common/io/zones_load.h"
+#include "workers/lint/lint.h"
+
+#include <dirent.h>
+
+#define FOLDER ORIORI_SOURCE_DIR "/tests/playbooks/"
+
+static struct buffer file_read(const char *path)
+{
+    struct buffer text = {0};
+    FILE *file = fopen(path, "rb");
+    char chunk[4096];
+    size_t size;
+    if (file == NULL)
+        fail_msg("cannot read %s", path);
+    while ((size = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buffer_add(&text, chunk, size);
+    fclose(file);
+    return text;
+}
+
+static struct playbook *compile_file(const char *path, const char *name, struct buffer *yaml, struct buffer *text, size_t *count)
+{
+    struct playbook_errors errors = {0};
+    *yaml = file_read(path);
+    struct playbook *playbook = playbook_compile(buffer_span(yaml), name, &errors);
+    assert_int_equal(playbook == NULL, errors.count > 0);
+    *text = errors.text;
+    *count = errors.count;
+    return playbook;
+}
+
+/* What `oriori lint --quiet` prints. */
+static struct buffer answer_of(const char *path, const char *name)
+{
+    struct buffer yaml, text;
+    size_t count;
+    char error[ZONES_ERROR_SIZE];
+    struct playbook *playbook = compile_file(path, name, &yaml, &text, &count);
+    if (playbook == NULL) {
+        buffer_format(&text, "%s: errors %zu\n", name, count);
+    } else {
+        struct zones *zones = zones_load(NULL, error);
+        struct lint lint = {.playbook = playbook, .yaml = buffer_span(&yaml), .file_name = name, .zones = zones,
+                            .events = LINT_ALL_EVENTS, .least = LINT_WARNING};
+        lint_run(&lint);
+        buffer_add_span(&text, buffer_span(&lint.text));
+        buffer_format(&text, "%s: errors %zu, warnings %zu, notes %zu\n", name, lint.counts[LINT_ERROR],
+                      lint.counts[LINT_WARNING], lint.counts[LINT_NOTE]);
+        lint_release(&lint);
+        zones_free(zones);
+    }
+    playbook_free(playbook);
+    buffer_release(&yaml);
+    return text;
+}
+
+static size_t check_folder(const char *folder, bool compiles)
+{
+    size_t count = 0;
+    DIR *entries = opendir(folder);
+    assert_non_null(entries);
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        char path[512], expected_path[512];
+        size_t size = strlen(entry->d_name);
+        if (size < 5 || strcmp(entry->d_name + size - 5, ".yaml") != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        snprintf(expected_path, sizeof expected_path, "%s/%.*s.expected", folder, (int)(size - 5), entry->d_name);
+        struct buffer expected = file_read(expected_path), answer = answer_of(path, entry->d_name);
+        if (!span_equal(buffer_span(&expected), buffer_span(&answer)))
+            fail_msg("%s\nexpected:\n%s\nfound:\n%s", entry->d_name, expected.data, answer.data);
+        assert_int_equal(strstr(answer.data, ", notes ") != NULL, compiles);
+        buffer_release(&expected);
+        buffer_release(&answer);
+        count++;
+    }
+    closedir(entries);
+    return count;
+}
+
+static void broken_playbooks_say_why(void **state)
+{
+    (void)state;
+    assert_true(check_folder(FOLDER "broken", false) >= 30);
+}
+
+static void doubtful_playbooks_are_doubted(void **state)
+{
+    (void)state;
+    assert_true(check_folder(FOLDER "doubtful", true) >= 10);
+}
+
+static void default_playbook_passes(void **state)
+{
+    (void)state;
+    struct buffer answer = answer_of(ORIORI_SOURCE_DIR "/schemas/playbook.yaml", "playbook.yaml");
+    assert_string_equal(answer.data, "playbook.yaml: errors 0, warnings 0, notes 7\n");
+    buffer_release(&answer);
+}
+
+/* [001]: 39 of the 90 points are in no row, 9 in two. */
+static void five_rows_of_the_article(void **state)
+{
+    static const char grid[] = "registered=true purchases=1,2,3 days_since_last_purchase=30,75,120 subscription=true,false "
+                               "positive_reactions=0,1,2,3,4";
+    struct buffer yaml, errors, text = {0}, error = {0};
+    struct grid_result result;
+    size_t count, lines = 0;
+    (void)state;
+    struct playbook *playbook = compile_file(FOLDER "seed-five-rows.yaml", "seed-five-rows.yaml", &yaml, &errors, &count);
+    assert_non_null(playbook);
+    assert_true(lint_grid(playbook, span_of(grid), true, &text, &result, &error));
+    assert_int_equal(result.points, 90);
+    assert_int_equal(result.holes, 39);
+    assert_int_equal(result.overlaps, 9);
+    for (size_t i = 0; i < text.size; i++)
+        lines += text.data[i] == '\n';
+    assert_int_equal(lines, 39 + 9);
+    assert_false(lint_grid(playbook, SPAN("purchases=one"), false, &text, &result, &error));
+    assert_false(lint_grid(playbook, SPAN("purchase=1"), false, &text, &result, &error));
+    playbook_free(playbook);
+    buffer_release(&yaml);
+    buffer_release(&errors);
+    buffer_release(&text);
+    buffer_release(&error);
+}
+
+static size_t warnings_with(uint64_t events, const char *sentence)
+{
+    struct buffer yaml, errors;
+    size_t count;
+    struct playbook *playbook = compile_file(ORIORI_SOURCE_DIR "/schemas/playbook.yaml", "p", &yaml, &errors, &count);
+    struct lint lint = {.playbook = playbook, .yaml = buffer_span(&yaml), .file_name = "p", .events = events, .least = LINT_WARNING};
+    lint_run(&lint);
+    assert_int_equal(strstr(lint.text.data ? lint.text.data : "", sentence) != NULL, true);
+    count = lint.counts[LINT_WARNING];
+    lint_release(&lint);
+    playbook_free(playbook);
+    buffer_release(&yaml);
+    buffer_release(&errors);
+    return count;
+}
+
+/* R39: a shop without any delivery facts ends at affirm. */
+static void r39_lint_tells_a_shop_without_deliveries(void **state)
+{
+    uint64_t deliveries = UINT64_C(1) << EVENT_SHIPPED | UINT64_C(1) << EVENT_DELIVERED;
+    (void)state;
+    assert_true(warnings_with(~deliveries, "phase activate can never be reached") > 10);
+    assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_DELIVERED), ""), 0); /* SHIPPED is enough (R16) */
+    assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_FAILED), "rule delivery_trouble can never fire"), 1);
+}
+
+/* Cut anywhere, a playbook is refused or taken, never a crash. */
+static void cut_playbooks(void **state)
+{
+    struct buffer yaml = file_read(ORIORI_SOURCE_DIR "/schemas/playbook.yaml");
+    (void)state;
+    for (size_t size = 0; size < yaml.size; size += 97) {
+        struct playbook_errors errors = {0};
+        playbook_free(playbook_compile((struct span){yaml.data, size}, "cut", &errors));
+        buffer_release(&errors.text);
+    }
+    buffer_release(&yaml);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(broken_playbooks_say_why),   cmocka_unit_test(doubtful_playbooks_are_doubted),
+        cmocka_unit_test(default_playbook_passes),    cmocka_unit_test(five_rows_of_the_article),
+        cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries), cmocka_unit_test(cut_playbooks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
