@@ -42,8 +42,10 @@ static enum world batch_run(struct worker *worker, struct batch *batch)
                               steps[i].name, log_error_text(worker->log), store_error_text(worker->store));
             return outcome;
         }
-        if (worker->recover || !worker->assigned || (steps[i].run != flow_fetch && batch_is_empty(batch)))
+        if (worker->recover || !worker->assigned)
             break;
+        if ((steps[i].run == flow_route || steps[i].run == flow_load) && batch_is_empty(batch))
+            break; /* neither records nor timers */
     }
     return WORLD_DONE;
 }

@@ -1,0 +1,314 @@
+/* The auditor: what the log holds in the end, against the history, against the replay of crm.steps, against the store.
+ */
+#include "common/base/check.h"
+#include "common/flow/batch.h"
+#include "common/flow/replay.h"
+#include "tests/sim/toy_engine.h"
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+__attribute__((format(printf, 2, 3))) static bool wrong(char *why, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, SIM_TEXT_SIZE, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* ---- sorted lists of lines ---- */
+
+struct lines {
+    char **items;
+    size_t count, capacity;
+};
+
+static void lines_add(struct lines *lines, struct span text)
+{
+    if (lines->count == lines->capacity) {
+        lines->capacity = lines->capacity ? lines->capacity * 2 : 64;
+        lines->items = realloc(lines->items, lines->capacity * sizeof(char *));
+        CHECK(lines->items);
+    }
+    lines->items[lines->count++] = strndup(text.data, text.size);
+}
+
+static int line_order(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void lines_sort(struct lines *lines)
+{
+    if (lines->count)
+        qsort(lines->items, lines->count, sizeof(char *), line_order);
+}
+
+static void lines_unique(struct lines *lines)
+{
+    size_t kept = 0;
+    lines_sort(lines);
+    for (size_t i = 0; i < lines->count; i++) {
+        if (kept && strcmp(lines->items[kept - 1], lines->items[i]) == 0)
+            free(lines->items[i]);
+        else
+            lines->items[kept++] = lines->items[i];
+    }
+    lines->count = kept;
+}
+
+static void lines_release(struct lines *lines)
+{
+    for (size_t i = 0; i < lines->count; i++)
+        free(lines->items[i]);
+    free(lines->items);
+}
+
+static bool lines_equal(const struct lines *found, const struct lines *wanted, const char *what, char *why)
+{
+    size_t least = found->count < wanted->count ? found->count : wanted->count;
+    for (size_t i = 0; i < least; i++)
+        if (strcmp(found->items[i], wanted->items[i]) != 0)
+            return wrong(why, "%s: found \"%s\", wanted \"%s\"", what, found->items[i], wanted->items[i]);
+    if (found->count == wanted->count)
+        return true;
+    return wrong(why, "%s: found %zu, wanted %zu; the first more or missing: \"%s\"", what, found->count, wanted->count,
+                 found->count > least ? found->items[least] : wanted->items[least]);
+}
+
+static void topic_lines(const struct sim_world *world, const char *topic, struct lines *lines)
+{
+    struct log_record record;
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, topic, p, true, &offset, &record);)
+            lines_add(lines, record.value);
+}
+
+/* ---- against the history: every action once, none beside ---- */
+
+static void action_lines(const struct sim_world *world, struct lines *lines)
+{
+    struct log_record record;
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "actions", p, true, &offset, &record);) {
+            char customer[64], rule[64], key[64], text[256], line[256];
+            snprintf(text, sizeof(text), "%.*s", (int)record.value.size, record.value.data);
+            CHECK(sscanf(text, "%*d %63s %*d %*d %*s %63s %63s", customer, rule, key) == 3);
+            snprintf(line, sizeof(line), "%s|%s|%s", customer, rule, key);
+            lines_add(lines, span_of(line));
+        }
+    lines_sort(lines);
+}
+
+static bool audit_actions(const struct sim_world *world, char *why)
+{
+    struct lines found = {0}, wanted = {0};
+    for (size_t i = 0; i < world->expected_count; i++)
+        lines_add(&wanted, span_of(world->expected[i]));
+    lines_unique(&wanted); /* the history's repetitions are meant to be one; the log's are not */
+    action_lines(world, &found);
+    bool good = lines_equal(&found, &wanted, "actions against the history", why);
+    lines_release(&found);
+    lines_release(&wanted);
+    return good;
+}
+
+static bool audit_dead(const struct sim_world *world, char *why)
+{
+    struct lines found = {0};
+    struct arena arena;
+    struct log_record record;
+    arena_init(&arena, 0);
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "dead", p, true, &offset, &record);) {
+            struct dead_letter letter;
+            char line[200];
+            CHECK(dead_letter_decode(record.value, &arena, &letter));
+            snprintf(line, sizeof(line), "%.*s %d %lld", (int)letter.original.topic.size, letter.original.topic.data,
+                     (int)letter.original.partition, (long long)letter.original.offset);
+            lines_add(&found, span_of(line));
+        }
+    size_t count = found.count;
+    lines_unique(&found);
+    bool good = count == world->dead_count && found.count == count;
+    if (!good)
+        wrong(why, "dead letters: %zu, %zu of them distinct, wanted %zu", count, found.count, world->dead_count);
+    lines_release(&found);
+    arena_release(&arena);
+    return good;
+}
+
+/* ---- against the replay of crm.steps ---- */
+
+struct audit {
+    const struct sim_world *world;
+    struct replay replay;
+    struct lines replayed;
+    int64_t next[TOPIC_COUNT + 1][SIM_SHARDS]; /* where the next range of each partition must begin */
+    struct buffer line;
+};
+
+static bool next_record(void *context, struct span topic, int32_t partition, int64_t *offset, int64_t end,
+                        struct original *ret_record)
+{
+    const struct audit *audit = context;
+    struct log_record record;
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", (int)topic.size, topic.data);
+    if (!memory_cluster_read(audit->world->cluster, name, partition, true, offset, &record) || record.offset >= end)
+        return false;
+    *ret_record = (struct original){.topic = topic,
+                                    .partition = partition,
+                                    .offset = record.offset,
+                                    .timestamp = record.timestamp,
+                                    .key = record.key,
+                                    .value = record.value};
+    return true;
+}
+
+static int rank_of(const struct audit *audit, struct span topic)
+{
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        if (span_equal(topic, span_of(audit->world->flow.inputs[t])))
+            return t;
+    return TOPIC_COUNT;
+}
+
+static bool ranges_follow(struct audit *audit, const struct step_log *step, char *why)
+{
+    for (size_t i = 0; i < step->range_count; i++) {
+        const struct step_range *range = &step->ranges[i];
+        int64_t *next = &audit->next[rank_of(audit, range->topic)][range->partition];
+        if (range->partition != step->shard || range->from < *next || range->next <= range->from)
+            return wrong(why, "shard %d seq %lld: range %.*s[%d] %lld..%lld after %lld", (int)step->shard,
+                         (long long)step->seq, (int)range->topic.size, range->topic.data, (int)range->partition,
+                         (long long)range->from, (long long)range->next, (long long)*next);
+        *next = range->next;
+    }
+    return true;
+}
+
+static void visits_note(struct audit *audit, const struct step_run *run)
+{
+    for (size_t i = 0; i < run->visit_count; i++)
+        for (const struct record *record = run->visits[i].result.records; record; record = record->next) {
+            buffer_reset(&audit->line);
+            toy_record_write(record, &audit->line);
+            lines_add(&audit->replayed, buffer_span(&audit->line));
+        }
+}
+
+static bool replay_shard(struct audit *audit, int32_t shard, char *why)
+{
+    struct arena arena;
+    struct log_record record;
+    int64_t seq = 1;
+    bool good = true;
+    arena_init(&arena, 0);
+    for (int64_t offset = 0;
+         good && memory_cluster_read(audit->world->cluster, "steps", shard, true, &offset, &record);) {
+        struct step_log step;
+        struct step_run run;
+        arena_reset(&arena);
+        CHECK(step_log_decode(record.value, &arena, &step));
+        if (step.seq != seq + 1) {
+            good = wrong(why, "shard %d: step seq %lld after %lld", (int)shard, (long long)step.seq, (long long)seq);
+            break;
+        }
+        seq = step.seq;
+        good = ranges_follow(audit, &step, why);
+        enum replay_fault fault = good ? replay_step(&audit->replay, &step, &run) : REPLAY_DONE;
+        if (fault != REPLAY_DONE)
+            good = wrong(why, "shard %d seq %lld: %s", (int)shard, (long long)seq, replay_fault_text(fault));
+        if (good)
+            visits_note(audit, &run);
+    }
+    struct span metadata;
+    int64_t committed = 0;
+    memory_cluster_committed(audit->world->cluster, SIM_GROUP, "forward", shard, &metadata);
+    if (good && (!seq_parse(metadata, &committed) || committed != seq))
+        good = wrong(why, "shard %d: the committed seq is %lld, the last step's %lld", (int)shard, (long long)committed,
+                     (long long)seq);
+    arena_release(&arena);
+    return good;
+}
+
+static bool audit_records(struct audit *audit, char *why)
+{
+    struct lines found = {0};
+    topic_lines(audit->world, "actions", &found);
+    topic_lines(audit->world, "transitions", &found);
+    topic_lines(audit->world, "decisions", &found);
+    lines_sort(&found);
+    lines_sort(&audit->replayed);
+    bool good = lines_equal(&found, &audit->replayed, "records against the replay of the steps", why);
+    lines_release(&found);
+    return good;
+}
+
+/* ---- against the changelog and the store ---- */
+
+/* The last committed value of each key of crm.state[shard], through the replay's own table of customers. */
+static bool changelog_equals(const struct audit *audit, struct replay *changelog, char *why)
+{
+    struct span id, state;
+    size_t count = 0;
+    for (; replay_customer_at(changelog, count, &id, &state); count++)
+        if (!span_equal(state, replay_state(&audit->replay, id)))
+            return wrong(why, "customer %.*s: the changelog's state is not the replay's", (int)id.size, id.data);
+    if (count != audit->replay.customer_count)
+        return wrong(why, "%zu customers in the changelog, %zu in the replay", count, audit->replay.customer_count);
+    return true;
+}
+
+static bool store_equals(const struct audit *audit, const struct replay *changelog, char *why)
+{
+    struct span id, state;
+    int64_t wake_at, wanted;
+    size_t count = 0;
+    struct arena arena;
+    bool good = true;
+    arena_init(&arena, 0);
+    for (int32_t h = 0; h < SIM_SHARDS && good; h++)
+        for (size_t i = 0; good && memory_server_customer(audit->world->server, h, i, &id, &state, &wake_at);
+             i++, count++) {
+            good = span_equal(state, replay_state(changelog, id)) &&
+                   toy_engine.wake_at(NULL, &arena, id, state, &wanted) && wake_at == wanted;
+            if (!good)
+                wrong(why, "customer %.*s: the store's state or wake-up is not the changelog's", (int)id.size, id.data);
+        }
+    if (good && count != changelog->customer_count)
+        good = wrong(why, "%zu customers in the store, %zu in the changelog", count, changelog->customer_count);
+    arena_release(&arena);
+    return good;
+}
+
+static bool audit_states(struct audit *audit, char *why)
+{
+    struct replay changelog;
+    struct log_record record;
+    replay_init(&changelog, &audit->world->flow, audit->replay.records);
+    for (int32_t h = 0; h < SIM_SHARDS; h++)
+        for (int64_t offset = 0; memory_cluster_read(audit->world->cluster, "state", h, true, &offset, &record);)
+            if (!span_equal(record.key, meta_key()))
+                replay_state_set(&changelog, record.key, record.value);
+    bool good = changelog_equals(audit, &changelog, why) && store_equals(audit, &changelog, why);
+    replay_release(&changelog);
+    return good;
+}
+
+bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
+{
+    struct audit audit = {.world = world};
+    replay_init(&audit.replay, &world->flow, (struct replay_records){&audit, next_record});
+    bool good = audit_actions(world, ret_why) && audit_dead(world, ret_why);
+    for (int32_t h = 0; h < SIM_SHARDS && good; h++)
+        good = replay_shard(&audit, h, ret_why);
+    good = good && audit_records(&audit, ret_why) && audit_states(&audit, ret_why);
+    replay_release(&audit.replay);
+    lines_release(&audit.replayed);
+    buffer_release(&audit.line);
+    return good;
+}

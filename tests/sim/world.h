@@ -1,0 +1,84 @@
+/* A whole small world in one process: an in-memory Kafka and Redis, a scripted clock, a few workers with faults at
+ * their seams, a shop that writes events (some under wrong keys, twice, for a test, unreadable, from the future), and
+ * an auditor that knows from the history alone what must have come out.
+ *
+ * The auditor shares with the flow only the step itself (step_run, through replay.c). */
+#ifndef ORIORI_TESTS_SIM_WORLD_H
+#define ORIORI_TESTS_SIM_WORLD_H
+
+#include "common/flow/worker.h"
+#include "common/io/clock_scripted.h"
+#include "common/io/log_memory.h"
+#include "common/io/store_memory.h"
+#include "tests/sim/fault.h"
+
+#define SIM_GROUP "crm"
+enum { SIM_WORKERS_MAX = 4, SIM_SHARDS = 4, SIM_TEXT_SIZE = 512 };
+
+struct sim_config {
+    uint64_t seed;
+    int worker_count;
+    uint32_t marker_lag_max;
+    bool stable_ids; /* a restarted worker has its old transactional id */
+    size_t batch_records_max;
+    bool no_customers_topic; /* the optional topic is absent */
+    FILE *trace;             /* what the workers report; NULL = silent */
+};
+
+struct sim_worker {
+    struct sim_world *world;
+    int index, incarnation;
+    bool alive;
+    char transactional_id[32];
+    struct faults faults;
+    struct log log;
+    struct store store;
+    struct worker worker;
+    int64_t resume_at; /* stalled, or waiting: no turn before */
+};
+
+struct sim_world {
+    struct sim_config config;
+    struct clock_scripted script;
+    struct clock clock;
+    struct memory_cluster *cluster;
+    struct memory_server *server;
+    struct playbook playbook;
+    struct zones *zones;
+    struct step_world step_world;
+    struct flow_config flow;
+    struct sim_worker workers[SIM_WORKERS_MAX];
+    uint64_t random;
+    /* the history, and what it must lead to */
+    size_t event_count, dead_count;
+    char **expected; /* "customer|rule|key", with repetitions */
+    size_t expected_count, expected_capacity;
+    /* asked before every call of a worker's seams */
+    void *fault_context;
+    enum fault_kind (*fault)(void *context, struct sim_worker *worker, const char *call);
+};
+
+void sim_world_init(struct sim_world *world, const struct sim_config *config);
+void sim_world_release(struct sim_world *world);
+uint64_t sim_random(struct sim_world *world, uint64_t below);
+
+/* The shop writes one event, whatever kind chance says. */
+void sim_world_event(struct sim_world *world);
+/* One record to every crm.forward[h] (plain producer). */
+void sim_world_control(struct sim_world *world, const struct forward *control);
+
+void sim_worker_start(struct sim_world *world, int index);
+void sim_worker_kill(struct sim_world *world, int index); /* without a goodbye */
+void sim_worker_end(struct sim_world *world, int index);  /* with one */
+/* One turn of a live worker; a worker whose handles died in it is killed. Returns what worker_turn says. */
+int32_t sim_worker_turn(struct sim_world *world, int index);
+
+/* Everything consumed, nothing due, every shard ready. */
+bool sim_world_settled(struct sim_world *world);
+/* Turns all workers, time passing, dead ones started again, until settled. False: not within turn_max turns. */
+bool sim_world_run(struct sim_world *world, int turn_max);
+
+/* The whole claim. False: *ret_why says what is wrong. */
+bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
+
+#endif
