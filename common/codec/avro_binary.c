@@ -129,7 +129,7 @@ struct span avro_read_bytes(struct avro_cursor *cursor)
     return avro_read_fixed(cursor, (size_t)size);
 }
 
-size_t avro_read_block(struct avro_cursor *cursor, size_t least_item_size)
+static size_t read_block(struct avro_cursor *cursor, size_t least_item_size, size_t count_max)
 {
     int64_t count = avro_read_long(cursor);
     if (count < 0) { /* a negative count is followed by the block's size in bytes, of use to who skips */
@@ -137,7 +137,19 @@ size_t avro_read_block(struct avro_cursor *cursor, size_t least_item_size)
         if (avro_read_long(cursor) < 0)
             spoil(cursor);
     }
-    if ((uint64_t)count > avro_cursor_left(cursor) / least_item_size)
+    if (least_item_size != 0)
+        count_max = avro_cursor_left(cursor) / least_item_size;
+    if ((uint64_t)count > count_max)
         spoil(cursor);
     return cursor->bad ? 0 : (size_t)count;
+}
+
+size_t avro_read_block(struct avro_cursor *cursor, size_t least_item_size)
+{
+    return read_block(cursor, least_item_size, 0);
+}
+
+size_t avro_read_block_within(struct avro_cursor *cursor, size_t count_max)
+{
+    return read_block(cursor, 0, count_max);
 }

@@ -42,6 +42,8 @@ struct span avro_read_fixed(struct avro_cursor *cursor, size_t size);
 /* The head of an array's or map's next block: its item count, 0 at the end. A count that could not fit into what is
  * left, every item taking at least least_item_size (> 0) bytes, is bad. */
 size_t avro_read_block(struct avro_cursor *cursor, size_t least_item_size);
+size_t avro_read_block_within(struct avro_cursor *cursor,
+                              size_t count_max); /* the bound given, for items of no bytes */
 
 static inline size_t avro_cursor_left(const struct avro_cursor *cursor)
 {
