@@ -126,7 +126,7 @@ static inline void subject_store(struct subject *subject)
 }
 
 /* Events without an id get one of their own. */
-static inline void identify(struct event *events, size_t count, char (*ids)[24])
+static inline void identify(struct event *events, size_t count, char (*ids)[32])
 {
     for (size_t i = 0; i < count; i++)
         if (events[i].event_id.size == 0) {
@@ -137,7 +137,7 @@ static inline void identify(struct event *events, size_t count, char (*ids)[24])
 
 static inline enum verdict_fold subject_apply(struct subject *subject, struct event event)
 {
-    char id[24];
+    char id[32];
     if (event.event_id.size == 0) {
         snprintf(id, sizeof id, "auto-%zu", subject->event_count);
         event.event_id = span_of(id);
@@ -245,7 +245,7 @@ static inline void permute(struct subject *subject, const struct event *events, 
  * subject is left as the last order left him. */
 static inline size_t assert_any_order(struct subject *subject, struct event *events, size_t count, int64_t now)
 {
-    char ids[PERMUTED_MOST][24];
+    char ids[PERMUTED_MOST][32];
     size_t order[PERMUTED_MOST], tried = 0;
     CHECK(count <= PERMUTED_MOST);
     identify(events, count, ids);
