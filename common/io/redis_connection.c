@@ -36,7 +36,7 @@ static enum world fail(struct redis_connection *connection, enum world world, co
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     buffer_reset(&connection->error);
-    buffer_format(&connection->error, "Redis at %s: %s", connection->config->redis_url, text);
+    buffer_format(&connection->error, "Redis at %s: %s", connection->shown, text);
     if (connection->context)
         redisFree(connection->context);
     connection->context = NULL;
@@ -111,12 +111,19 @@ static bool parse_url(struct redis_connection *connection, const char *url)
     return strncmp(url, "redis://", 8) == 0 && parse_host(connection, parse_credentials(connection, url + 8));
 }
 
+const char *redis_url_shown(const char *url)
+{
+    const char *at = strrchr(url, '@');
+    return at ? at + 1 : url;
+}
+
 bool redis_open(struct redis_connection *connection, const struct config *config, struct redis_script *scripts,
                 size_t script_count)
 {
     *connection = (struct redis_connection){.config = config, .scripts = scripts, .script_count = script_count};
     signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL: a Redis that went away would end the process */
     arena_init(&connection->memory, 0);
+    connection->shown = redis_url_shown(config->redis_url);
     connection->address.user = connection->address.password = "";
     if (strncmp(config->redis_url, "rediss://", 9) == 0) {
         fail(connection, WORLD_STOP, "TLS is not built in");

@@ -27,6 +27,7 @@ struct redis_address { /* of redis.url; texts in the connection's own memory */
 struct redis_connection {
     const struct config *config;
     struct redis_address address;
+    const char *shown; /* the URL without its password */
     struct arena memory;
     redisContext *context; /* NULL = not connected */
     struct redis_script *scripts;
@@ -47,6 +48,9 @@ struct redis_call {
 bool redis_open(struct redis_connection *connection, const struct config *config, struct redis_script *scripts,
                 size_t script_count);
 void redis_close(struct redis_connection *connection);
+
+/* What may be logged of a URL: all behind user and password. Borrows from it. */
+const char *redis_url_shown(const char *url);
 
 void redis_call_init(struct redis_call *call, struct arena *arena, int capacity, struct redis_script *script);
 void redis_call_add(struct redis_call *call, struct span argument);

@@ -112,7 +112,7 @@ static bool is_array(const redisReply *reply, size_t count)
 static enum world strange(struct store_redis *store, const char *what)
 {
     buffer_reset(&store->error);
-    buffer_format(&store->error, "Redis at %s: %s", store->connection.config->redis_url, what);
+    buffer_format(&store->error, "Redis at %s: %s", store->connection.shown, what);
     return WORLD_RECOVER;
 }
 

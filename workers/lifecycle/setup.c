@@ -1,0 +1,173 @@
+#include "workers/lifecycle/setup.h"
+
+#include "common/base/check.h"
+#include "common/codec/avro_write.h"
+#include "common/io/data_file.h"
+#include "common/io/logger.h"
+#include "common/io/zones_load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { CALL_TIMEOUT_DIVISOR = 5 /* the flow tries a call several times: each may take a part of the whole */ };
+
+/* ---- opening ---- */
+
+bool setup_config(struct setup *setup, const char *path)
+{
+    struct buffer errors = {0};
+    *setup = (struct setup){0};
+    bool good = config_load(&setup->config, path, &errors);
+    if (!good)
+        fputs(errors.data, stderr);
+    buffer_release(&errors);
+    if (!good)
+        return false;
+    logger_init(setup->config.level, setup->config.format);
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        setup->subscription[topic] = setup->config.topic_inputs[topic];
+    setup->subscription[TOPIC_COUNT] = config_topic(&setup->config, "forward");
+    return true;
+}
+
+static bool open_playbook(struct setup *setup)
+{
+    struct buffer path = {0};
+    struct playbook_errors errors = {0};
+    if (setup->config.playbook[0])
+        buffer_add_text(&path, setup->config.playbook);
+    else if (!data_file_playbook(&path))
+        fputs("oriori: the config names no playbook, and the shipped one is not found\n", stderr);
+    if (path.size && !file_read(path.data, &setup->playbook_text))
+        fprintf(stderr, "oriori: cannot read the playbook %s: %s\n", path.data, strerror(errno));
+    else if (path.size)
+        setup->playbook = playbook_compile(buffer_span(&setup->playbook_text), path.data, &errors);
+    if (errors.count)
+        fputs(errors.text.data, stderr);
+    buffer_release(&errors.text);
+    buffer_release(&path);
+    return setup->playbook != NULL;
+}
+
+bool setup_world(struct setup *setup)
+{
+    char error[ZONES_ERROR_SIZE];
+    if (!open_playbook(setup))
+        return false;
+    setup->zones = zones_load(setup->config.zones, error);
+    if (setup->zones == NULL)
+        fprintf(stderr, "oriori: %s\n", error);
+    setup->world = (struct step_world){.playbook = setup->playbook, .zones = setup->zones};
+    return setup->zones != NULL;
+}
+
+/* context: the folder, "" = the shipped files. */
+static bool read_schema(void *context, const char *file_name, struct buffer *buffer)
+{
+    const char *folder = context;
+    struct buffer path = {0};
+    bool good = true;
+    if (folder[0])
+        buffer_format(&path, "%s/%s", folder, file_name);
+    else
+        good = data_file_find(file_name, &path);
+    good = good && file_read(path.data, buffer);
+    buffer_release(&path);
+    return good;
+}
+
+bool setup_schemas(struct setup *setup)
+{
+    struct buffer error = {0};
+    setup->schemas = schema_set_new();
+    bool good = schema_set_load(setup->schemas, read_schema, (void *)setup->config.schemas, &error);
+    if (!good)
+        fprintf(stderr, "oriori: schemas%s%s: %s\n", setup->config.schemas[0] ? " in " : "", setup->config.schemas,
+                error.data);
+    buffer_release(&error);
+    return good;
+}
+
+void setup_close(struct setup *setup)
+{
+    schema_set_free(setup->schemas);
+    zones_free(setup->zones);
+    playbook_free(setup->playbook);
+    buffer_release(&setup->playbook_text);
+    config_release(&setup->config);
+}
+
+/* ---- the flow's config ---- */
+
+static enum world event_read(void *context, enum topic topic, struct span value, struct arena *arena,
+                             struct event *ret_event, enum reason *ret_reason, const char **ret_field,
+                             struct span *ret_message)
+{
+    *ret_message = SPAN("");
+    *ret_field = NULL;
+    *ret_reason = schema_set_read_event(context, topic, value, arena, ret_event, ret_field);
+    return WORLD_DONE;
+}
+
+static void record_write(void *context, const struct record *record, struct buffer *buffer)
+{
+    (void)context;
+    record_avro_write(record, buffer);
+}
+
+static enum start start_of(enum config_start start)
+{
+    static const enum start starts[] = {[CONFIG_START_EARLIEST] = START_EARLIEST,
+                                        [CONFIG_START_LATEST] = START_LATEST,
+                                        [CONFIG_START_TIMESTAMP] = START_TIMESTAMP};
+    return starts[start];
+}
+
+static enum decisions_published decisions_of(enum config_decisions decisions)
+{
+    static const enum decisions_published published[] = {[CONFIG_DECISIONS_OFF] = DECISIONS_OFF,
+                                                         [CONFIG_DECISIONS_SENT_AND_BLOCKED] =
+                                                             DECISIONS_SENT_AND_BLOCKED,
+                                                         [CONFIG_DECISIONS_ALL] = DECISIONS_ALL};
+    return published[decisions];
+}
+
+static void name_topics(struct config *config, struct flow_config *flow)
+{
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        flow->inputs[topic] = config->topic_inputs[topic];
+    flow->forward_topic = config_topic(config, "forward");
+    flow->state_topic = config_topic(config, "state");
+    flow->steps_topic = config_topic(config, "steps");
+    flow->actions_topic = config_topic(config, "actions");
+    flow->transitions_topic = config_topic(config, "transitions");
+    flow->decisions_topic = config_topic(config, "decisions");
+    flow->dead_topic = config_topic(config, "dead");
+}
+
+struct flow_config setup_flow(struct setup *setup)
+{
+    struct config *config = &setup->config;
+    struct flow_config flow = flow_config_default();
+    name_topics(config, &flow);
+    flow.application_id = span_of(config->application_id);
+    flow.transactional_id = span_of(config->transactional_id);
+    flow.shard_count = (int32_t)config->shards;
+    flow.start = start_of(config->start_kind);
+    flow.start_ms = config->start_ms;
+    flow.batch_records_max = (size_t)config->batch_records;
+    flow.batch_bytes_max = (size_t)config->batch_bytes;
+    flow.batch_wait_ms = (int32_t)config->batch_wait_ms;
+    flow.batch_timers_max = (size_t)config->batch_timers;
+    flow.dead_value_max = (size_t)config->topic_message_bytes_max;
+    flow.call_timeout_ms = (int32_t)(config->timeout_request_ms / CALL_TIMEOUT_DIVISOR);
+    flow.decisions = decisions_of(config->decisions);
+    flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
+    flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
+    flow.world = &setup->world;
+    flow.formats = (struct formats){setup->schemas, event_read, record_write};
+    CHECK(getrandom(&flow.token, sizeof(flow.token), 0) == sizeof(flow.token));
+    return flow;
+}

@@ -1,0 +1,243 @@
+/* `oriori worker`: config in, seams opened, loop run, seams closed. All that it decides is when to end. */
+#include "workers/subcommand.h"
+
+#include "common/base/check.h"
+#include "common/io/clock_wall.h"
+#include "common/io/log_kafka.h"
+#include "common/io/logger.h"
+#include "common/io/redis_connection.h"
+#include "common/io/store_redis.h"
+#include "workers/lifecycle/setup.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    REPEAT_MS = 5000,     /* the same trouble is said once in so long */
+    PAUSE_MS = 100,       /* while backing off the group hears from us so often */
+    SHUTDOWN_SECONDS = 8, /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
+    STATUS_MS = 60000     /* a line about how it goes */
+};
+
+static const char usage[] =
+    "usage: oriori worker --config FILE\n\n"
+    "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
+    "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
+    "the start or later: it says so every few seconds and tries again.\n\n"
+    "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
+    "example: oriori worker --config deploy/examples/worker.yaml\n";
+
+/* ---- signals and the watchdog ---- */
+
+static volatile sig_atomic_t ending; /* how often we were asked to end */
+static const struct worker *watched; /* by the alarm; NULL while there is none */
+static volatile int64_t turned_at;   /* monotonic ms of the last turn */
+static int64_t silence_max_ms;
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
+}
+
+static void on_end(int signal)
+{
+    (void)signal;
+    if (++ending > 1) /* somebody is in a hurry: what is open is aborted by whoever comes next */
+        _exit(EXIT_FAILED);
+    alarm(SHUTDOWN_SECONDS);
+}
+
+static void die(const char *text, int status)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+    _exit(status);
+}
+
+/* A turn that hangs (a call that never comes back) ends the process: a restart heals what waiting cannot. A long
+ * recovery counts as progress by its portions. Only async-signal-safe calls in here. */
+static void on_alarm(int signal)
+{
+    (void)signal;
+    if (ending)
+        die("oriori: the end took too long; what was open will be aborted\n", EXIT_DONE);
+    int64_t last = watched && watched->progress_at > turned_at ? watched->progress_at : turned_at;
+    if (monotonic_ms() - last > silence_max_ms)
+        die("oriori: no progress for longer than timeouts.progress; ending\n", EXIT_FAILED);
+    alarm((unsigned)(silence_max_ms / 1000));
+}
+
+static void install_signals(const struct config *config)
+{
+    silence_max_ms = config->timeout_progress_ms;
+    turned_at = monotonic_ms();
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end}, NULL);
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = on_end}, NULL);
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    alarm((unsigned)(silence_max_ms / 1000));
+}
+
+/* ---- reports ---- */
+
+struct reporter {
+    char last[512];
+    int64_t said_at; /* monotonic ms; 0 = nothing yet */
+    int64_t held_back;
+};
+
+/* The flow reports each failed try; people want to read one line every few seconds. */
+static void report(void *context, enum report_level level, const char *text)
+{
+    static const enum config_level levels[] = {
+        [REPORT_INFO] = CONFIG_LEVEL_INFO, [REPORT_WARNING] = CONFIG_LEVEL_WARN, [REPORT_ERROR] = CONFIG_LEVEL_ERROR};
+    struct reporter *reporter = context;
+    int64_t now = monotonic_ms();
+    if (reporter->said_at && now - reporter->said_at < REPEAT_MS &&
+        strncmp(reporter->last, text, sizeof(reporter->last) - 1) == 0) {
+        reporter->held_back++;
+        return;
+    }
+    snprintf(reporter->last, sizeof(reporter->last), "%s", text);
+    reporter->said_at = now;
+    if (reporter->held_back)
+        logger(levels[level], text, LOG_INTEGER("repeated", reporter->held_back));
+    else
+        logger(levels[level], text);
+    reporter->held_back = 0;
+}
+
+static void log_status(const struct worker *worker, const char *message)
+{
+    const struct flow_counts *counts = &worker->counts;
+    logger(CONFIG_LEVEL_INFO, message, LOG_INTEGER("records", counts->records),
+           LOG_INTEGER("applied", counts->verdicts[VERDICT_APPLIED]), LOG_INTEGER("dead_letters", counts->dead_letters),
+           LOG_INTEGER("transactions", counts->transactions), LOG_INTEGER("transitions", counts->transitions),
+           LOG_INTEGER("actions", counts->actions), LOG_INTEGER("timer_visits", counts->timer_visits),
+           LOG_INTEGER("off_home", counts->forwarded_off_home), LOG_INTEGER("recoveries", counts->recoveries),
+           LOG_INTEGER("stopped_shards", counts->stopped_shards));
+}
+
+/* ---- the loop ---- */
+
+/* While the flow backs off a turn returns at once. */
+static void pause_when_backing_off(const struct worker *worker)
+{
+    int64_t left = worker->retry_at ? worker->retry_at - monotonic_ms() : 0;
+    if (left > PAUSE_MS)
+        left = PAUSE_MS;
+    if (left > 0)
+        nanosleep(&(struct timespec){0, left * 1000000}, NULL);
+}
+
+/* Says once that all of ours is served, and once more after each time it was not. */
+static void note_ready(const struct worker *worker, bool *was_ready)
+{
+    bool ready = worker_ready(worker);
+    if (ready && !*was_ready) {
+        int owned = 0;
+        for (int32_t h = 0; h < worker->config.shard_count; h++)
+            owned += worker->shards[h].phase == SHARD_READY;
+        logger(CONFIG_LEVEL_INFO, "ready", LOG_INTEGER("shards", owned), LOG_INTEGER("generation", worker->generation));
+    }
+    *was_ready = ready;
+}
+
+static void run(struct worker *worker)
+{
+    int64_t status_at = monotonic_ms() + STATUS_MS;
+    int32_t wait_ms = 0;
+    bool was_ready = false;
+    while (!ending && !worker_ended(worker)) {
+        wait_ms = worker_turn(worker, wait_ms);
+        turned_at = monotonic_ms();
+        note_ready(worker, &was_ready);
+        pause_when_backing_off(worker);
+        if (turned_at >= status_at) {
+            log_status(worker, "status");
+            status_at = turned_at + STATUS_MS;
+        }
+    }
+}
+
+static int run_on(struct setup *setup, struct log *log, struct store *store)
+{
+    struct reporter reporter = {0};
+    struct flow_config flow = setup_flow(setup);
+    struct clock clock = clock_wall_open();
+    struct worker worker;
+    flow.report = report;
+    flow.report_context = &reporter;
+    worker_init(&worker, &flow, log, store, &clock);
+    watched = &worker;
+    run(&worker);
+    watched = NULL;
+    alarm(SHUTDOWN_SECONDS);
+    bool failed = worker_ended(&worker);
+    log_status(&worker, "ending");
+    if (failed)
+        logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", worker.trouble));
+    worker_release(&worker);
+    return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int open_and_run(struct setup *setup)
+{
+    struct log log = {0};
+    struct store store = {0};
+    struct buffer error = {0};
+    int status = EXIT_FAILED;
+    if (setup->config.log == CONFIG_LOG_MEMORY)
+        buffer_add_text(&error, "log: memory is one process with its feeder: use `oriori demo`");
+    else if (log_kafka_open(&setup->config, setup->subscription, COUNT_OF(setup->subscription), &log, &error) ==
+                 WORLD_DONE &&
+             store_redis_open(&setup->config, &store, &error) == WORLD_DONE) {
+        logger(CONFIG_LEVEL_INFO, "starting", LOG_TEXT("version", ORIORI_VERSION),
+               LOG_TEXT("application", setup->config.application_id), LOG_INTEGER("shards", setup->config.shards),
+               LOG_TEXT("transactional_id", setup->config.transactional_id),
+               LOG_TEXT("redis", redis_url_shown(setup->config.redis_url)));
+        status = run_on(setup, &log, &store);
+    }
+    if (error.size)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    buffer_release(&error);
+    log_close(&log); /* a dynamic member leaves the group here */
+    store_close(&store);
+    return status;
+}
+
+int worker_main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return EXIT_DONE;
+        }
+        if (option != 'c')
+            path = NULL;
+        else
+            path = optarg;
+    }
+    if (path == NULL || optind != argc) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    struct setup setup;
+    int status = EXIT_FAILED;
+    if (setup_config(&setup, path) && setup_world(&setup) && setup_schemas(&setup)) {
+        install_signals(&setup.config);
+        status = open_and_run(&setup);
+    }
+    setup_close(&setup);
+    return status;
+}
