@@ -179,11 +179,32 @@ static void every_fact_is_found(void **state)
     assert_false(fact_find(SPAN("purchase"), &fact));
 }
 
+/* The documentation's table of facts is this one. */
+static void readme_names_every_fact(void **state)
+{
+    static const char *const kinds[] = {"number", "yes or no", "days", "tier", "phase", "stage", "segment", "text"};
+    struct buffer readme = {0}, table = {0};
+    char chunk[4096];
+    size_t size;
+    FILE *file = fopen(ORIORI_SOURCE_DIR "/common/playbook/README.md", "rb");
+    (void)state;
+    assert_non_null(file);
+    while ((size = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buffer_add(&readme, chunk, size);
+    fclose(file);
+    for (int i = 0; i < FACT_COUNT; i++)
+        buffer_format(&table, "| `%s` | %s | %s |\n", fact_name((enum fact)i), kinds[fact_type((enum fact)i)], fact_text((enum fact)i));
+    assert_non_null(strstr(readme.data, table.data));
+    buffer_release(&readme);
+    buffer_release(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truth),           cmocka_unit_test(errors_say_where), cmocka_unit_test(deepest_nesting),
         cmocka_unit_test(r35_day_boundaries), cmocka_unit_test(facts_in_order),   cmocka_unit_test(every_fact_is_found),
+        cmocka_unit_test(readme_names_every_fact),
     };
     arena_init(&arena, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
