@@ -174,9 +174,9 @@ def moves(before, after, view, cause):
 
 def climb(dimension, ranks, old, new, view, cause, at):
     """R41: each rung passed upward is a move of its own; a fall is one."""
-    if old is not None and ranks.index(new) < ranks.index(old):
-        return [Move(dimension, old, new, "down", True, at)]
     times = [at] + rung_times(view) if dimension == "phase" and cause else None
+    if old is not None and ranks.index(new) < ranks.index(old):
+        return [Move(dimension, old, new, "down", True, times[ranks.index(new)] if times else at)]
     found = []
     start = -1 if old is None else ranks.index(old)
     for rank in range(start + 1, ranks.index(new) + 1):

@@ -207,9 +207,9 @@ class Parcel:
         last = shipped.content()
         if any(time >= last.occurred_at for time in self.failures):
             return None
-        if last.estimated_at is not None and last.estimated_at >= last.occurred_at:
-            return last.estimated_at, last, True
-        return last.occurred_at + self.order.figure("transit_days", playbook.TRANSIT), last, True
+        if last.estimated_at is not None:
+            return max(last.estimated_at, shipped.time()), last, True
+        return shipped.time() + self.order.figure("transit_days", playbook.TRANSIT), last, True
 
 
 class Response:
@@ -354,7 +354,7 @@ class Base:
         self.cycle_responses = [response for response in self.responses if self.in_cycle(response.time)]
 
     def in_cycle(self, time):
-        return self.cycle_start is None or time >= self.cycle_start
+        return self.cycle_start is not None and time >= self.cycle_start
 
     # R25
     def read_opens(self, facts):
@@ -409,10 +409,10 @@ class Base:
         said = []
         for fact in facts:
             content = fact.content()
-            if fact.key[0] == "order" and content.time_zone:
-                said.append((fact.time(), 0, fact.key[1].encode("utf-8"), content.time_zone))
+            if fact.key[0] == "order" and content.kind == "PLACED" and content.time_zone:
+                said.append((fact.time(), 1, fact.key[1].encode("utf-8"), content.time_zone))
             elif fact.key[0] == "other" and content.kind == "REGISTERED" and content.time_zone:
-                said.append((fact.time(), 1, xxh64(content.event_id), content.time_zone))
+                said.append((fact.time(), 0, xxh64(content.event_id), content.time_zone))
         name = max(said)[3] if said else playbook.TIME_ZONE
         self.zone = zone_find(name) or zone_find(playbook.TIME_ZONE)
 

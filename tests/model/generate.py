@@ -160,7 +160,8 @@ class History:
             if self.chance(0.3):
                 self.delivery(name, time + DAY, "DELIVERED")
         for _ in range(10):
-            self.any(name, START + self.random.randint(0, 500) * DAY)
+            event = self.random.choice([self.any_order, self.delivery, self.survey, self.mail, self.subscription])
+            event(name, START + self.random.randint(0, 500) * DAY)
         self.disturb(late=False)
         for line in self.lines[-10:]:
             line["received_at"] = time

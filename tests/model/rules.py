@@ -165,10 +165,11 @@ class Runs:
             self.add(Run(rule, key, order, move.effective_at, move.effective_at + rule.delay, backfill, view.now))
 
     def event(self, rule, event, fact, view):
-        """An order, a delivery or an answer triggers the rule, whenever a record of it is applied (R60, R63)."""
+        """An order or a delivery triggers the rule when its first record is applied, an edit does not (R60); an answer
+        does whenever a record of it is applied (R63)."""
         content, time, kind = fact.content(), fact.time(), rule.trigger[0]
         if kind == "event":
-            if event.kind not in rule.trigger[1]:
+            if event.kind not in rule.trigger[1] or len(fact.records) > 1:
                 return
             order = order_id_of(event)
             key = "delivery:" + event.event_id if rule.once == "delivery" else order_key(rule, order)
@@ -210,7 +211,7 @@ class Runs:
         if rule.every:
             self.follow_series(rule, now, before, waiting, key, view)
         elif waiting:
-            if not now.same(before) or waiting[0].due != due:
+            if not now.same(before):
                 self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at))
         elif not now.same(before) and not self.published(rule, key, 1, view):
             self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at))
@@ -223,10 +224,9 @@ class Runs:
         if not kept:
             self.start_series(rule, key, now.order_id, now.time, delay, now.backfill, now.arrived_at, view)
             return
-        for run in waiting:
+        for run in waiting if not now.same(before) else []:
             due = now.time + delay + (run.n - run.m) * rule.every
-            if not now.same(before) or run.due != due:
-                self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at, run.n, run.m))
+            self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at, run.n, run.m))
 
     def follow_credits(self, rule, credits):
         """A waiting reward hangs on the friend's earliest order (R30)."""

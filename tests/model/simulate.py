@@ -169,8 +169,7 @@ class Customer:
         send.revoked = True
         self.world.revokes += 1
         self.emit(now, {**send.action, "kind": "revoke", "state": self.state_now(view),
-                        "event_id": cause.event_id if cause else None, "made_at": now, "send_after": now,
-                        "reason": reason})
+                        "event_id": cause.event_id if cause else None, "reason": reason})
 
     def cancel(self, now, cause, newly_void, tier_moves):
         """R79 and `unbroken` (R56), in run order."""
@@ -311,7 +310,7 @@ class World:
         self.heap = []
         self.clock = None
         self.events = dict.fromkeys(("read", "applied", "duplicate", "test", "erased", "dead_letter"), 0)
-        self.counts = {"transitions": {}, "decisions": {}, "actions": {}}
+        self.counts = {"transitions": {dimension: {} for dimension in DIMENSIONS}, "decisions": {}, "actions": {}}
         self.revokes = 0
         self.unknown_zones = set()
         self.log = log or (lambda text: None)
