@@ -96,6 +96,23 @@ static const struct log_offset *forward_offset(const struct healing *healing)
     return NULL;
 }
 
+/* Before a shard is stopped for what it found: is it still so? Meanwhile another worker may have taken the shard and
+ * gone on, while this one was paused; then what was read no longer fits together, and nothing is wrong. */
+static enum world stop_if_so(struct worker *worker, struct shard *shard, const struct healing *healing, const char *why)
+{
+    for (size_t i = 0; i < healing->count; i++) {
+        const struct log_offset *before = &healing->offsets[i];
+        struct log_offset now = {.topic = before->topic, .partition = before->partition};
+        enum world outcome = log_committed(worker->log, &now, 1, worker->config.wait_pending_ms, &worker->arena);
+        if (outcome != WORLD_DONE)
+            return outcome;
+        if (now.offset != before->offset || !span_equal(now.metadata, before->metadata))
+            return WORLD_AGAIN;
+    }
+    shard_stop(worker, shard, why);
+    return WORLD_STOP;
+}
+
 /* ---- (3) ---- */
 
 /* A portion of the changelog on its way into the view. */
@@ -134,13 +151,13 @@ static enum world portion_apply(struct worker *worker, const struct shard *shard
     return worker_keep_alive(worker) ? WORLD_DONE : WORLD_RECOVER;
 }
 
-static bool portion_add_meta(struct worker *worker, struct shard *shard, struct healing *healing,
-                             struct portion *portion, const struct log_record *record)
+static enum world portion_add_meta(struct worker *worker, struct shard *shard, struct healing *healing,
+                                   struct portion *portion, const struct log_record *record)
 {
     struct meta meta;
     if (!meta_decode(record->value, &worker->portion, &meta) || meta.shard != shard->index) {
         shard_stop(worker, shard, "crm.state holds a `__meta` record that this program cannot read");
-        return false;
+        return WORLD_STOP;
     }
     if (meta.seq <= portion->seq || meta.seq > healing->committed_seq) {
         char why[200];
@@ -148,18 +165,17 @@ static bool portion_add_meta(struct worker *worker, struct shard *shard, struct 
                  "crm.state[%d] goes on with seq %lld after the view's %lld, committed is %lld: topic re-created, or "
                  "offsets reset by a tool",
                  (int)shard->index, (long long)meta.seq, (long long)portion->seq, (long long)healing->committed_seq);
-        shard_stop(worker, shard, why);
-        return false;
+        return stop_if_so(worker, shard, healing, why);
     }
     portion->seq = meta.seq;
     buffer_reset(&worker->last_meta);
     buffer_add_span(&worker->last_meta, record->value);
     portion->last = healing->view.last = buffer_span(&worker->last_meta);
-    return true;
+    return WORLD_DONE;
 }
 
-static bool portion_add_state(struct worker *worker, struct shard *shard, struct portion *portion,
-                              const struct log_record *record)
+static enum world portion_add_state(struct worker *worker, struct shard *shard, struct portion *portion,
+                                    const struct log_record *record)
 {
     struct store_write *write = &portion->writes[portion->count];
     write->customer_id = arena_copy(&worker->portion, record->key);
@@ -168,10 +184,10 @@ static bool portion_add_state(struct worker *worker, struct shard *shard, struct
         !worker->config.engine.wake_at(worker->config.world, &worker->portion, write->customer_id, write->state,
                                        &write->wake_at)) {
         shard_stop(worker, shard, "crm.state holds a state that this program cannot read");
-        return false;
+        return WORLD_STOP;
     }
     portion->count++;
-    return true;
+    return WORLD_DONE;
 }
 
 /* The reader is at the last stable offset and the committed seq has not come. */
@@ -188,8 +204,7 @@ static enum world end_reached(struct worker *worker, struct shard *shard, const 
     char why[160];
     snprintf(why, sizeof(why), "crm.state[%d] ends at %lld without the committed seq %lld: records were lost",
              (int)shard->index, (long long)end, (long long)healing->committed_seq);
-    shard_stop(worker, shard, why);
-    return WORLD_STOP;
+    return stop_if_so(worker, shard, healing, why);
 }
 
 /* WORLD_STOP here means the shard, and shard_stop has said so. */
@@ -208,11 +223,11 @@ static enum world read_on(struct worker *worker, struct shard *shard, struct hea
         if (event.happening != LOG_RECORD)
             return event.happening == LOG_BROKEN ? WORLD_STOP : WORLD_AGAIN;
         portion->next = event.record.offset + 1;
-        bool good = span_equal(event.record.key, meta_key())
-                        ? portion_add_meta(worker, shard, healing, portion, &event.record)
-                        : portion_add_state(worker, shard, portion, &event.record);
-        if (!good)
-            return WORLD_STOP;
+        outcome = span_equal(event.record.key, meta_key())
+                      ? portion_add_meta(worker, shard, healing, portion, &event.record)
+                      : portion_add_state(worker, shard, portion, &event.record);
+        if (outcome != WORLD_DONE)
+            return outcome;
         if (portion->count == worker->config.portion_max &&
             (outcome = portion_apply(worker, shard, healing, portion)) != WORLD_DONE)
             return outcome;
@@ -234,8 +249,7 @@ static enum world heal(struct worker *worker, struct shard *shard, struct healin
                  "lost or offsets reset",
                  (long long)healing->view.pos, (long long)healing->view.seq, (int)shard->index, (long long)high,
                  (long long)healing->committed_seq);
-        shard_stop(worker, shard, why);
-        return WORLD_STOP;
+        return stop_if_so(worker, shard, healing, why);
     }
     if (healing->view.seq == healing->committed_seq)
         return WORLD_DONE;
@@ -291,8 +305,7 @@ static enum world bear(struct worker *worker, struct shard *shard, struct healin
              "crm.forward[%d] has no committed offset but the shard was born (offsets expired, or reset by a tool): "
              "`oriori shard adopt %d` restores them from the last `__meta`",
              (int)shard->index, (int)shard->index);
-    shard_stop(worker, shard, why);
-    return WORLD_STOP;
+    return stop_if_so(worker, shard, healing, why);
 }
 
 /* ---- (4) ---- */
@@ -356,8 +369,7 @@ static enum world sources_resolve(struct worker *worker, struct shard *shard, co
             char why[200];
             snprintf(why, sizeof(why), "the committed offset of %s[%d] is gone: `oriori shard adopt %d` restores it",
                      topic, (int)source->partition, (int)shard->index);
-            shard_stop(worker, shard, why);
-            return WORLD_STOP;
+            return stop_if_so(worker, shard, healing, why);
         }
         enum world outcome = new_source_start(worker, source);
         if (outcome != WORLD_DONE)
@@ -367,17 +379,19 @@ static enum world sources_resolve(struct worker *worker, struct shard *shard, co
     return commit_starts(worker, starts, start_count);
 }
 
-static bool meta_is_ours(struct worker *worker, struct shard *shard, const struct meta *meta, int64_t seq)
+static enum world meta_check(struct worker *worker, struct shard *shard, const struct healing *healing,
+                             const struct meta *meta)
 {
-    if (meta->seq == seq && meta->shard == shard->index && meta->shard_count == worker->config.shard_count &&
+    if (meta->seq == healing->committed_seq && meta->shard == shard->index &&
+        meta->shard_count == worker->config.shard_count &&
         span_equal(meta->application_id, worker->config.application_id))
-        return true;
+        return WORLD_DONE;
     char why[200];
-    snprintf(
-        why, sizeof(why), "its `__meta` says seq %lld, S %d, application %.*s: not the shard that the offsets name",
-        (long long)meta->seq, (int)meta->shard_count, (int)(meta->application_id.size & 63), meta->application_id.data);
-    shard_stop(worker, shard, why);
-    return false;
+    snprintf(why, sizeof(why),
+             "its `__meta` says seq %lld, S %d, application %.*s: not the shard that the offsets name",
+             (long long)meta->seq, (int)meta->shard_count,
+             (int)(meta->application_id.size < 64 ? meta->application_id.size : 64), meta->application_id.data);
+    return stop_if_so(worker, shard, healing, why);
 }
 
 /* The view is whole: the shard is what its last `__meta` says. */
@@ -388,8 +402,9 @@ static enum world adopt(struct worker *worker, struct shard *shard, struct heali
         shard_stop(worker, shard, "the view has no `__meta` that this program can read: empty it, it is rebuilt");
         return WORLD_STOP;
     }
-    if (!meta_is_ours(worker, shard, &meta, healing->committed_seq))
-        return WORLD_STOP;
+    enum world outcome = meta_check(worker, shard, healing, &meta);
+    if (outcome != WORLD_DONE)
+        return outcome;
     struct control control = control_of_meta(&meta);
     shard->control = control_copy(&control, &shard->memory);
     shard->seq = healing->committed_seq;

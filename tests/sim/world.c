@@ -146,8 +146,18 @@ void sim_worker_start(struct sim_world *world, int index)
     worker_init(&worker->worker, &flow, &worker->log, &worker->store, &world->clock);
 }
 
+/* All counts are of one type: added as an array. */
+static void counts_add(struct flow_counts *total, const struct flow_counts *counts)
+{
+    uint64_t *to = (uint64_t *)total;
+    const uint64_t *from = (const uint64_t *)counts;
+    for (size_t i = 0; i < sizeof(*total) / sizeof(*to); i++)
+        to[i] += from[i];
+}
+
 static void worker_gone(struct sim_worker *worker)
 {
+    counts_add(&worker->world->totals, &worker->worker.counts);
     worker_release(&worker->worker);
     worker->alive = false;
 }

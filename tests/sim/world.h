@@ -53,6 +53,7 @@ struct sim_world {
     size_t event_count, dead_count;
     char **expected; /* "customer|rule|key", with repetitions */
     size_t expected_count, expected_capacity;
+    struct flow_counts totals; /* of all workers that are gone */
     /* asked before every call of a worker's seams */
     void *fault_context;
     enum fault_kind (*fault)(void *context, struct sim_worker *worker, const char *call);
