@@ -181,6 +181,17 @@ static rd_kafka_resp_err_t produce_once(struct log_kafka *log, rd_kafka_topic_t 
         RD_KAFKA_V_TIMESTAMP(message->timestamp), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
 
+static enum world fail_produce(struct log_kafka *log, const struct log_message *message, rd_kafka_resp_err_t code)
+{
+    enum world world = kafka_world(code);
+    char text[256] = "";
+    if (code == RD_KAFKA_RESP_ERR__FATAL) /* the code says only that there was one */
+        rd_kafka_fatal_error(log->producer, text, sizeof(text));
+    return log_kafka_fail(log, world == WORLD_AGAIN ? WORLD_RECOVER : world, "produce to %s[%d], %zu bytes: %s",
+                          message->topic, message->partition, message->value.size,
+                          text[0] ? text : rd_kafka_err2str(code));
+}
+
 /* A full queue is served until there is room; the transaction's time bounds it. */
 enum world log_kafka_produce(void *context, const struct log_message *message, int64_t *ret_ticket)
 {
@@ -198,9 +209,7 @@ enum world log_kafka_produce(void *context, const struct log_message *message, i
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (headers)
             rd_kafka_headers_destroy(headers);
-        enum world world = kafka_world(code);
-        return log_kafka_fail(log, world == WORLD_AGAIN ? WORLD_RECOVER : world, "produce to %s[%d], %zu bytes: %s",
-                              message->topic, message->partition, message->value.size, rd_kafka_err2str(code));
+        return fail_produce(log, message, code);
     }
     if (ret_ticket)
         *ret_ticket = ticket;
