@@ -12,6 +12,7 @@
 #include "workers/lint/lint.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 
 #define FOLDER ORIORI_SOURCE_DIR "/tests/playbooks/"
 
@@ -175,12 +176,57 @@ static void cut_playbooks(void **state)
     buffer_release(&yaml);
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13, *state ^= *state >> 7, *state ^= *state << 17;
+    return *state;
+}
+
+/* Bytes changed, pieces doubled and cut out: refused or taken, and what is taken can be linted. MUTATIONS=n for more. */
+static void mutated_playbooks(void **state)
+{
+    static const char letters[] = "{}[]:,-#&*!|>'\"%@` \n0123456789()<=adnort_~";
+    struct buffer seed = file_read(FOLDER "seed-five-rows.yaml"), text = {0};
+    const char *more = getenv("MUTATIONS");
+    uint64_t random = UINT64_C(20261122);
+    size_t taken = 0;
+    (void)state;
+    for (long i = 0, rounds = more != NULL ? atol(more) : 1000; i < rounds; i++) {
+        struct playbook_errors errors = {0};
+        buffer_reset(&text);
+        buffer_add_span(&text, buffer_span(&seed));
+        for (uint64_t edits = next_random(&random) % 4 + 1; edits > 0; edits--) {
+            size_t at = next_random(&random) % text.size, other = next_random(&random) % text.size;
+            size_t size = next_random(&random) % 24;
+            size = size < text.size - (at > other ? at : other) ? size : text.size - (at > other ? at : other);
+            if (next_random(&random) % 3 == 0)
+                memmove(text.data + at, text.data + other, size);
+            else
+                text.data[at] = letters[next_random(&random) % (sizeof letters - 1)];
+        }
+        struct playbook *playbook = playbook_compile(buffer_span(&text), "mutated", &errors);
+        assert_int_equal(playbook == NULL, errors.count > 0);
+        if (playbook != NULL) {
+            struct lint lint = {.playbook = playbook, .yaml = buffer_span(&text), .file_name = "mutated", .events = LINT_ALL_EVENTS};
+            lint_run(&lint);
+            lint_release(&lint);
+            taken++;
+        }
+        playbook_free(playbook);
+        buffer_release(&errors.text);
+    }
+    assert_true(taken > 0);
+    buffer_release(&seed);
+    buffer_release(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_playbooks_say_why),   cmocka_unit_test(doubtful_playbooks_are_doubted),
         cmocka_unit_test(default_playbook_passes),    cmocka_unit_test(five_rows_of_the_article),
         cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries), cmocka_unit_test(cut_playbooks),
+        cmocka_unit_test(mutated_playbooks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
