@@ -1,0 +1,116 @@
+/* Local days and the sending window (R62, R69 to R71). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/engine/window.h"
+#include "tests/unit/shop.h"
+
+static struct zones *zones;
+
+static int load(void **state)
+{
+    char error[ZONES_ERROR_SIZE];
+    (void)state;
+    zones = zones_load(NULL, error);
+    return zones == NULL ? -1 : 0;
+}
+
+static int64_t at(const char *text)
+{
+    int64_t ms;
+    CHECK(timestamp_parse(span_of(text), &ms));
+    return ms;
+}
+
+static const struct playbook nine_to_eight = {.window_start_ms = 9 * HOUR_MS, .window_end_ms = 20 * HOUR_MS};
+
+static void r71_the_window_is_open_from_nine_to_just_before_eight(void **state)
+{
+    (void)state;
+    const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
+    assert_false(window_open(&nine_to_eight, tokyo, at("2024-06-01T08:59:59.999+09:00")));
+    assert_true(window_open(&nine_to_eight, tokyo, at("2024-06-01T09:00:00+09:00")));
+    assert_true(window_open(&nine_to_eight, tokyo, at("2024-06-01T19:59:59.999+09:00")));
+    assert_false(window_open(&nine_to_eight, tokyo, at("2024-06-01T20:00:00+09:00")));
+}
+
+static void r71_what_is_held_goes_at_the_next_nine(void **state)
+{
+    (void)state;
+    const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
+    int64_t nine = at("2024-06-02T09:00:00+09:00");
+    assert_int_equal(window_next_start(&nine_to_eight, tokyo, at("2024-06-01T20:00:00+09:00")), nine);
+    assert_int_equal(window_next_start(&nine_to_eight, tokyo, at("2024-06-02T00:00:00+09:00")), nine);
+    assert_int_equal(window_next_start(&nine_to_eight, tokyo, at("2024-06-02T08:59:59.999+09:00")), nine);
+    assert_int_equal(window_next_day_start(&nine_to_eight, tokyo, at("2024-06-01T09:00:00+09:00")), nine); /* R69 */
+    assert_int_equal(window_next_day_start(&nine_to_eight, tokyo, at("2024-06-02T00:00:00+09:00")),
+                     nine + DAY_MS);
+}
+
+/* A window that opens at 02:30, where the clocks change. */
+static void r71_a_gap_gives_the_first_instant_after_an_overlap_the_earlier(void **state)
+{
+    (void)state;
+    const struct playbook early = {.window_start_ms = 2 * HOUR_MS + 30 * MINUTE_MS, .window_end_ms = 20 * HOUR_MS};
+    const struct zone *york = zones_find(zones, SPAN("America/New_York"));
+    assert_int_equal(window_next_start(&early, york, at("2024-03-10T01:00:00-05:00")), at("2024-03-10T03:00:00-04:00"));
+    const struct playbook overlap = {.window_start_ms = HOUR_MS + 30 * MINUTE_MS, .window_end_ms = 20 * HOUR_MS};
+    assert_int_equal(window_next_start(&overlap, york, at("2024-11-03T00:00:00-04:00")), at("2024-11-03T01:30:00-04:00"));
+    /* 01:10 for the second time: the earlier 01:30 is over, the wait must still end after now */
+    int64_t second = at("2024-11-03T01:10:00-05:00");
+    assert_int_equal(window_next_start(&overlap, york, second), at("2024-11-03T01:30:00-05:00"));
+}
+
+static void r70_a_day_is_the_customers_calendar_day(void **state)
+{
+    (void)state;
+    int64_t noon = at("2024-06-01T12:00:00Z");
+    int64_t day = timestamp_days_from_civil(2024, 6, 1);
+    assert_int_equal(window_day(NULL, noon), day);
+    assert_int_equal(window_day(zones_find(zones, SPAN("Pacific/Auckland")), noon), day + 1);
+    assert_int_equal(window_day(zones_find(zones, SPAN("Pacific/Honolulu")), at("2024-06-01T09:59:59Z")), day - 1);
+}
+
+static void r62_the_next_date_is_strictly_ahead(void **state)
+{
+    (void)state;
+    static const struct calendar_date dates[] = {{2, 4}, {11, 7}};
+    const struct trigger trigger = {.kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 2, .time_of_day_ms = 9 * HOUR_MS};
+    const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
+    int64_t day;
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2024-02-04T08:59:59.999+09:00"), &day),
+                     at("2024-02-04T09:00:00+09:00"));
+    assert_int_equal(day, timestamp_days_from_civil(2024, 2, 4));
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2024-02-04T09:00:00+09:00"), &day),
+                     at("2024-11-07T09:00:00+09:00"));
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2024-12-31T23:00:00+09:00"), &day),
+                     at("2025-02-04T09:00:00+09:00"));
+    assert_int_equal(day, timestamp_days_from_civil(2025, 2, 4));
+}
+
+static void r33_an_unknown_zone_falls_back_to_the_playbooks(void **state)
+{
+    (void)state;
+    const struct playbook playbook = {.time_zone = {"Asia/Tokyo", 10}};
+    const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
+    assert_ptr_equal(window_zone(&playbook, zones, SPAN("Mars/Base")), tokyo);
+    assert_ptr_equal(window_zone(&playbook, zones, SPAN_NONE), tokyo);
+    assert_ptr_not_equal(window_zone(&playbook, zones, SPAN("Europe/London")), tokyo);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r71_the_window_is_open_from_nine_to_just_before_eight),
+        cmocka_unit_test(r71_what_is_held_goes_at_the_next_nine),
+        cmocka_unit_test(r71_a_gap_gives_the_first_instant_after_an_overlap_the_earlier),
+        cmocka_unit_test(r70_a_day_is_the_customers_calendar_day),
+        cmocka_unit_test(r62_the_next_date_is_strictly_ahead),
+        cmocka_unit_test(r33_an_unknown_zone_falls_back_to_the_playbooks),
+    };
+    return cmocka_run_group_tests(tests, load, NULL);
+}
