@@ -1,5 +1,6 @@
 /* A zone is the list of instants at which its offset changed, and for the years after the list the POSIX rule of TZif's
- * footer ("EST5EDT,M3.2.0,M11.1.0"). RFC 8536 is the format's source. Leap seconds do not exist here, as in Unix time. */
+ * footer ("EST5EDT,M3.2.0,M11.1.0"). RFC 8536 is the format's source. Leap seconds do not exist here, as in Unix time.
+ */
 #include "common/base/zone.h"
 
 #include "common/base/check.h"
@@ -80,7 +81,8 @@ static bool header_read(struct cursor *cursor, struct header *header)
     if (cursor->bad || memcmp(magic, "TZif", 4) != 0 || cursor_take(cursor, 15) == NULL || cursor->bad)
         return false;
     header->version = magic[4] == 0 ? 1 : magic[4] - '0';
-    size_t *const counts[] = {&header->is_ut, &header->is_std, &header->leaps, &header->times, &header->types, &header->letters};
+    size_t *const counts[] = {&header->is_ut, &header->is_std, &header->leaps,
+                              &header->times, &header->types,  &header->letters};
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         *counts[i] = big_endian(cursor_take(cursor, 4), 4);
     return !cursor->bad && header->version >= 1 && header->version <= 9 && header->types >= 1 &&
@@ -210,8 +212,8 @@ static bool posix_read(struct cursor text, struct posix_rule *rule)
         rule->daylight_s = -west;
     }
     rule->daylight = true;
-    return text_is(&text, ',') && text_date(&text, &rule->start) && text_is(&text, ',') && text_date(&text, &rule->end) &&
-           text.size == 0;
+    return text_is(&text, ',') && text_date(&text, &rule->start) && text_is(&text, ',') &&
+           text_date(&text, &rule->end) && text.size == 0;
 }
 
 static bool footer_read(struct cursor *cursor, struct posix_rule *rule)

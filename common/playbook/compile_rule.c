@@ -5,26 +5,23 @@
 enum { RULES_MAX = 500, VARIANTS_MAX = 20, CONTENTS_MAX = 200, CONDITIONS_MAX = 32 };
 
 static const char *const strategy_names[] = {"educate", "commit_early"};
-static const char *const class_names[] = {[CLASS_MARKETING] = "marketing",
-                                          [CLASS_TRANSACTIONAL] = "transactional",
-                                          [CLASS_INTERNAL] = "internal"};
-static const char *const audience_names[] = {[AUDIENCE_CUSTOMER] = "customer",
-                                             [AUDIENCE_SUPPORT] = "support",
-                                             [AUDIENCE_CONTENT] = "content"};
-static const char *const channel_names[] = {[CHANNEL_LINE] = "line",
-                                            [CHANNEL_EMAIL] = "email",
-                                            [CHANNEL_INSERT] = "insert",
-                                            [CHANNEL_SERVICE] = "service"};
+static const char *const class_names[] = {
+    [CLASS_MARKETING] = "marketing", [CLASS_TRANSACTIONAL] = "transactional", [CLASS_INTERNAL] = "internal"};
+static const char *const audience_names[] = {
+    [AUDIENCE_CUSTOMER] = "customer", [AUDIENCE_SUPPORT] = "support", [AUDIENCE_CONTENT] = "content"};
+static const char *const channel_names[] = {
+    [CHANNEL_LINE] = "line", [CHANNEL_EMAIL] = "email", [CHANNEL_INSERT] = "insert", [CHANNEL_SERVICE] = "service"};
 static const char *const once_names[] = {
-    [ONCE_EVER] = "ever",         [ONCE_CYCLE] = "cycle",     [ONCE_ORDER] = "order",
+    [ONCE_EVER] = "ever",         [ONCE_CYCLE] = "cycle",       [ONCE_ORDER] = "order",
     [ONCE_DELIVERY] = "delivery", [ONCE_RESPONSE] = "response", [ONCE_CONCERN] = "concern",
-    [ONCE_FRIEND] = "friend",     [ONCE_DATE] = "date",       [ONCE_TO] = "to"};
+    [ONCE_FRIEND] = "friend",     [ONCE_DATE] = "date",         [ONCE_TO] = "to"};
 static const char *const on_change_names[] = {"keep", "recompute", "drop"};
 static const char *const on_cap_names[] = {"defer", "drop"};
 
 /* What a goal may be (R82): a fact, beside the names of phases, stages and tiers. */
-static const char *const goal_facts[] = {"purchase", "premium_purchase", "subscription", "response",      "registration",
-                                         "referral", "share",            "effect_felt",  "event_attended"};
+static const char *const goal_facts[] = {"purchase", "premium_purchase", "subscription",
+                                         "response", "registration",     "referral",
+                                         "share",    "effect_felt",      "event_attended"};
 
 /* A rule while it is read. */
 struct draft {
@@ -37,7 +34,7 @@ struct draft {
 /* ---- words ---- */
 
 #define WORD_READER(reader, what, names)                                                                               \
-    static void reader(struct compiler *compiler, const struct node *node, const struct place *place, void *target)   \
+    static void reader(struct compiler *compiler, const struct node *node, const struct place *place, void *target)    \
     {                                                                                                                  \
         static const struct words words = {what, names, COUNT_OF(names)};                                              \
         compile_word(compiler, node, place, &words, target);                                                           \
@@ -176,7 +173,8 @@ static void read_variants(struct compiler *compiler, const struct node *node, co
         variants[index] = (struct variant){item->key, until += share};
     }
     if (until != 10000)
-        compile_error(compiler, node, place, "expected shares that add up to 1, found %u.%04u", until / 10000, until % 10000);
+        compile_error(compiler, node, place, "expected shares that add up to 1, found %u.%04u", until / 10000,
+                      until % 10000);
     rule->variants = variants;
     rule->variant_count = count;
 }
@@ -234,12 +232,14 @@ static void read_goal(struct compiler *compiler, const struct node *node, const 
 /* For people; only its shape is checked. */
 static void read_hypothesis(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
-    static const struct field fields[] = {
-        {"state", read_ignored_text, 0, true}, {"measure", read_ignored_text, 0, true}, {"change", read_ignored_text, 0, true}};
+    static const struct field fields[] = {{"state", read_ignored_text, 0, true},
+                                          {"measure", read_ignored_text, 0, true},
+                                          {"change", read_ignored_text, 0, true}};
     compile_map(compiler, node, place, fields, COUNT_OF(fields), target);
 }
 
-static void read_rule_holdout(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
+static void read_rule_holdout(struct compiler *compiler, const struct node *node, const struct place *place,
+                              void *target)
 {
     struct draft *draft = target;
     draft->has_holdout = true;
@@ -304,8 +304,8 @@ static bool once_fits(const struct rule *rule)
     case ONCE_DATE:
         return trigger->kind == TRIGGER_CALENDAR;
     case ONCE_TO:
-        return trigger->kind == TRIGGER_TIER_UP || trigger->kind == TRIGGER_SEGMENT_UP || trigger->kind == TRIGGER_RETURNED ||
-               trigger->kind == TRIGGER_ENTERS || trigger->kind == TRIGGER_REACHES;
+        return trigger->kind == TRIGGER_TIER_UP || trigger->kind == TRIGGER_SEGMENT_UP ||
+               trigger->kind == TRIGGER_RETURNED || trigger->kind == TRIGGER_ENTERS || trigger->kind == TRIGGER_REACHES;
     }
     return false;
 }
@@ -316,12 +316,14 @@ static void check_audience(struct compiler *compiler, const struct draft *draft,
     bool internal = rule->class == CLASS_INTERNAL;
     if (internal != (rule->audience != AUDIENCE_CUSTOMER))
         compile_error(compiler, key_or(draft->node, "audience"), place, "expected %s, found %s",
-                      internal ? "audience support or content for an internal rule" : "audience customer for a rule to customers",
+                      internal ? "audience support or content for an internal rule"
+                               : "audience customer for a rule to customers",
                       audience_names[rule->audience]);
     for (size_t i = 0; i < rule->channel_count; i++) {
         if (internal != (rule->channels[i] == CHANNEL_SERVICE))
             compile_error(compiler, key_or(draft->node, "channels"), place, "expected %s, found %s",
-                          internal ? "channel service for an internal rule" : "line, email or insert for a rule to customers",
+                          internal ? "channel service for an internal rule"
+                                   : "line, email or insert for a rule to customers",
                           channel_names[rule->channels[i]]);
     }
 }
@@ -333,14 +335,16 @@ static void check_draft(struct compiler *compiler, const struct draft *draft, co
     if (!once_fits(rule))
         compile_error(compiler, key_or(draft->node, "once"), place,
                       "expected a scope of once that the trigger can give, found %s", once_names[rule->once]);
-    if (rule->trigger.kind == TRIGGER_CALENDAR && (rule->repeats || rule->delay.kind != DELAY_FIXED || rule->delay.ms != 0))
+    if (rule->trigger.kind == TRIGGER_CALENDAR &&
+        (rule->repeats || rule->delay.kind != DELAY_FIXED || rule->delay.ms != 0))
         compile_error(compiler, key_or(draft->node, rule->repeats ? "repeat" : "delay"), place,
                       "expected no delay and no repeat for a calendar trigger, found one");
     if (draft->has_holdout && rule->holdout > 0 && rule->class != CLASS_MARKETING)
         compile_error(compiler, key_or(draft->node, "holdout"), place,
                       "expected no holdout for a rule that is not marketing (R67), found one");
     if (rule->content_count > 0 && !rule->repeats)
-        compile_error(compiler, key_or(draft->node, "contents"), place, "expected repeat with a rotation of contents, found none");
+        compile_error(compiler, key_or(draft->node, "contents"), place,
+                      "expected repeat with a rotation of contents, found none");
 }
 
 /* What the rule left unsaid. */
@@ -386,7 +390,8 @@ static void read_draft(struct compiler *compiler, const struct node *node, const
         check_draft(compiler, draft, place);
 }
 
-void compile_rules(struct compiler *compiler, const struct node *node, const struct place *place, struct playbook *playbook)
+void compile_rules(struct compiler *compiler, const struct node *node, const struct place *place,
+                   struct playbook *playbook)
 {
     size_t count = compile_list(compiler, node, place, "a list of rules"), kept = 0, index = 0;
     if (count == 0)

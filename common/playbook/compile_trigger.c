@@ -79,22 +79,26 @@ static void read_enters_value(struct compiler *compiler, const struct node *node
         *(int *)target = 0; /* complained about; not to be missed a second time */
 }
 
-static void read_enters_tier(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
+static void read_enters_tier(struct compiler *compiler, const struct node *node, const struct place *place,
+                             void *target)
 {
     read_enters_value(compiler, node, place, DIMENSION_TIER, target);
 }
 
-static void read_enters_phase(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
+static void read_enters_phase(struct compiler *compiler, const struct node *node, const struct place *place,
+                              void *target)
 {
     read_enters_value(compiler, node, place, DIMENSION_PHASE, target);
 }
 
-static void read_enters_growth(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
+static void read_enters_growth(struct compiler *compiler, const struct node *node, const struct place *place,
+                               void *target)
 {
     read_enters_value(compiler, node, place, DIMENSION_GROWTH, target);
 }
 
-static void read_enters_segment(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
+static void read_enters_segment(struct compiler *compiler, const struct node *node, const struct place *place,
+                                void *target)
 {
     read_enters_value(compiler, node, place, DIMENSION_SEGMENT, target);
 }
@@ -160,7 +164,8 @@ static bool date_parse(struct span text, struct calendar_date *ret_date)
     }
     ret_date->month = (text.data[0] - '0') * 10 + text.data[1] - '0';
     ret_date->day = (text.data[3] - '0') * 10 + text.data[4] - '0';
-    return ret_date->month >= 1 && ret_date->month <= 12 && ret_date->day >= 1 && ret_date->day <= days[ret_date->month - 1];
+    return ret_date->month >= 1 && ret_date->month <= 12 && ret_date->day >= 1 &&
+           ret_date->day <= days[ret_date->month - 1];
 }
 
 static void read_dates(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
@@ -210,8 +215,9 @@ static void read_plain(struct compiler *compiler, const struct node *node, const
 void read_trigger(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
     static const struct field fields[] = {
-        {"event", read_event, 0, false},       {"response", read_response, 0, false}, {"concern", read_concern, 0, false},
-        {"enters", read_enters, 0, false},     {"reaches", read_reaches, 0, false},   {"tier_up", read_tier_up, 0, false},
+        {"event", read_event, 0, false},       {"response", read_response, 0, false},
+        {"concern", read_concern, 0, false},   {"enters", read_enters, 0, false},
+        {"reaches", read_reaches, 0, false},   {"tier_up", read_tier_up, 0, false},
         {"calendar", read_calendar, 0, false},
     };
     if (node->kind == NODE_SCALAR) {
@@ -223,7 +229,8 @@ void read_trigger(struct compiler *compiler, const struct node *node, const stru
         return;
     }
     if (node->first == NULL || node->first->next != NULL) {
-        compile_error(compiler, node, place, "expected one trigger, found %s", node->first ? "more than one" : "an empty map");
+        compile_error(compiler, node, place, "expected one trigger, found %s",
+                      node->first ? "more than one" : "an empty map");
         return;
     }
     compile_map(compiler, node, place, fields, COUNT_OF(fields), target);

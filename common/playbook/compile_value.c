@@ -36,7 +36,8 @@ void compile_error_at(struct compiler *compiler, int line, int column, const str
     buffer_release(&path);
 }
 
-void compile_error(struct compiler *compiler, const struct node *node, const struct place *place, const char *format, ...)
+void compile_error(struct compiler *compiler, const struct node *node, const struct place *place, const char *format,
+                   ...)
 {
     char message[1024];
     va_list arguments;
@@ -46,8 +47,8 @@ void compile_error(struct compiler *compiler, const struct node *node, const str
     compile_error_at(compiler, node->line, node->column, place, message);
 }
 
-void compile_expected(struct compiler *compiler, const struct node *node, const struct place *place, const char *expected,
-                      const char *nearest)
+void compile_expected(struct compiler *compiler, const struct node *node, const struct place *place,
+                      const char *expected, const char *nearest)
 {
     char found[NODE_FOUND_SIZE];
     node_found(node, found);
@@ -63,7 +64,8 @@ static void unknown_key(struct compiler *compiler, const struct node *item, cons
                         const struct field *fields, size_t field_count)
 {
     const char *names[FIELDS_MAX] = {NULL};
-    struct node key = {.kind = NODE_SCALAR, .line = item->key_line, .column = item->key_column, .text = item->key, .quoted = true};
+    struct node key = {
+        .kind = NODE_SCALAR, .line = item->key_line, .column = item->key_column, .text = item->key, .quoted = true};
     char found[NODE_FOUND_SIZE];
     for (size_t i = 0; i < field_count; i++)
         names[i] = fields[i].key;
@@ -82,8 +84,8 @@ static void unknown_key(struct compiler *compiler, const struct node *item, cons
     buffer_release(&list);
 }
 
-bool compile_map(struct compiler *compiler, const struct node *node, const struct place *place, const struct field *fields,
-                 size_t field_count, void *target)
+bool compile_map(struct compiler *compiler, const struct node *node, const struct place *place,
+                 const struct field *fields, size_t field_count, void *target)
 {
     CHECK(field_count <= FIELDS_MAX);
     if (node->kind != NODE_MAP) {
@@ -120,8 +122,8 @@ size_t compile_list(struct compiler *compiler, const struct node *node, const st
     return count;
 }
 
-bool compile_word(struct compiler *compiler, const struct node *node, const struct place *place, const struct words *words,
-                  int *ret_value)
+bool compile_word(struct compiler *compiler, const struct node *node, const struct place *place,
+                  const struct words *words, int *ret_value)
 {
     for (size_t i = 0; i < words->count && node->kind == NODE_SCALAR; i++) {
         if (span_equal(node->text, span_of(words->names[i]))) {
@@ -388,7 +390,8 @@ void read_time_of_day(struct compiler *compiler, const struct node *node, const 
     int64_t hour = 0, minute = 0;
     struct span text = node->text;
     bool good = node->kind == NODE_SCALAR && text.size == 5 && digits_of(text, &at, &hour) && at == 2 &&
-                text.data[at++] == ':' && digits_of(text, &at, &minute) && at == 5 && minute < 60 && hour * 60 + minute <= 1440;
+                text.data[at++] == ':' && digits_of(text, &at, &minute) && at == 5 && minute < 60 &&
+                hour * 60 + minute <= 1440;
     if (!good)
         compile_expected(compiler, node, place, "a time of day like \"09:00\"", NULL);
     else

@@ -97,7 +97,8 @@ static size_t boundary_add(struct day_boundary *boundaries, size_t count, size_t
 }
 
 /* R35: "< 60" stops holding at X + 60 d; "<= 60" a day later; "= 60" begins and ends. */
-static size_t op_boundaries(const struct expression_op *op, struct day_boundary *boundaries, size_t count, size_t capacity)
+static size_t op_boundaries(const struct expression_op *op, struct day_boundary *boundaries, size_t count,
+                            size_t capacity)
 {
     bool at = op->comparison != COMPARE_AT_MOST && op->comparison != COMPARE_GREATER;
     bool after = op->comparison != COMPARE_LESS && op->comparison != COMPARE_AT_LEAST;

@@ -4,7 +4,17 @@
 #include "common/playbook/expression_op.h"
 #include "common/playbook/nearest.h"
 
-enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_TEXT, TOKEN_COMPARISON, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_COMMA, TOKEN_BAD };
+enum token_kind {
+    TOKEN_END,
+    TOKEN_WORD,
+    TOKEN_NUMBER,
+    TOKEN_TEXT,
+    TOKEN_COMPARISON,
+    TOKEN_OPEN,
+    TOKEN_CLOSE,
+    TOKEN_COMMA,
+    TOKEN_BAD
+};
 
 struct token {
     enum token_kind kind;
@@ -257,8 +267,8 @@ static struct expression_op *emit(struct parser *parser, enum op_kind kind)
 }
 
 /* Room for the literals that may follow: no more than half the letters that are left. */
-static void literals_room(struct parser *parser, struct expression_op *op, int64_t **ret_numbers, struct span **ret_texts,
-                          size_t capacity)
+static void literals_room(struct parser *parser, struct expression_op *op, int64_t **ret_numbers,
+                          struct span **ret_texts, size_t capacity)
 {
     *ret_numbers = ARENA_ARRAY(parser->arena, int64_t, capacity);
     *ret_texts = ARENA_ARRAY(parser->arena, struct span, capacity);

@@ -8,7 +8,15 @@
 
 /* OP_COMPARE pushes, OP_NOT turns the top over, OP_AND and OP_OR take two and push one. */
 enum op_kind { OP_COMPARE, OP_AND, OP_OR, OP_NOT };
-enum comparison { COMPARE_EQUAL, COMPARE_UNEQUAL, COMPARE_LESS, COMPARE_AT_MOST, COMPARE_GREATER, COMPARE_AT_LEAST, COMPARE_IN };
+enum comparison {
+    COMPARE_EQUAL,
+    COMPARE_UNEQUAL,
+    COMPARE_LESS,
+    COMPARE_AT_MOST,
+    COMPARE_GREATER,
+    COMPARE_AT_LEAST,
+    COMPARE_IN
+};
 
 struct expression_op {
     enum op_kind kind;

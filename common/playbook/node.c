@@ -40,11 +40,13 @@ static void refuse_extras(struct reader *reader, const yaml_event_t *event)
                (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.tag) ||
                (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag);
     if (anchor)
-        complain_at(reader, event->start_mark, "expected a plain value, found an anchor (&name), which is not supported");
+        complain_at(reader, event->start_mark,
+                    "expected a plain value, found an anchor (&name), which is not supported");
     if (tag)
         complain_at(reader, event->start_mark, "expected a plain value, found a tag (!name), which is not supported");
     if (event->type == YAML_ALIAS_EVENT)
-        complain_at(reader, event->start_mark, "expected a plain value, found an alias (*name), which is not supported");
+        complain_at(reader, event->start_mark,
+                    "expected a plain value, found an alias (*name), which is not supported");
 }
 
 static struct node *node_of(struct reader *reader, const yaml_event_t *event)
@@ -95,7 +97,8 @@ static bool key_known(struct reader *reader, const struct node *map, const struc
         if (!span_equal(item->key, key->text))
             continue;
         node_found(key, found);
-        snprintf(message, sizeof message, "expected each key once, found %s again (first on line %d)", found, item->key_line);
+        snprintf(message, sizeof message, "expected each key once, found %s again (first on line %d)", found,
+                 item->key_line);
         reader->complain(reader->context, key->line, key->column, message);
         return true;
     }
@@ -226,7 +229,9 @@ void node_found(const struct node *node, char ret_text[NODE_FOUND_SIZE])
     enum { SHOWN = 48 };
     if (node->kind != NODE_SCALAR || node_nothing(node)) {
         snprintf(ret_text, NODE_FOUND_SIZE, "%s",
-                 node->kind == NODE_LIST ? "a list" : node->kind == NODE_MAP ? "a map" : "nothing");
+                 node->kind == NODE_LIST  ? "a list"
+                 : node->kind == NODE_MAP ? "a map"
+                                          : "nothing");
         return;
     }
     size_t size = node->text.size < SHOWN ? node->text.size : SHOWN;

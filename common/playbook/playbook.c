@@ -18,8 +18,8 @@ struct owned_playbook {
 static const char *const strategy_names[] = {"educate", "commit_early"};
 static const char *const fallback_names[] = {"never", "after_ship"};
 
-/* What tables of tiers and growth may read: what the customer is known by, not what is derived from it, and nothing of a
- * single run. */
+/* What tables of tiers and growth may read: what the customer is known by, not what is derived from it, and nothing of
+ * a single run. */
 static bool table_fact(enum fact fact)
 {
     return (fact < FACT_tier && fact != FACT_consent) || fact == FACT_campaign || fact == FACT_goal;
@@ -169,8 +169,8 @@ static void read_segments(struct compiler *compiler, const struct node *node, co
     if (!compile_map(compiler, node, place, fields, COUNT_OF(fields), target))
         return;
     if (playbook->passive_nps >= playbook->promoter_nps)
-        compile_error(compiler, node, place, "expected passive_nps below promoter_nps, found %d and %d", playbook->passive_nps,
-                      playbook->promoter_nps);
+        compile_error(compiler, node, place, "expected passive_nps below promoter_nps, found %d and %d",
+                      playbook->passive_nps, playbook->promoter_nps);
     if (playbook->mid_satisfaction >= playbook->high_satisfaction)
         compile_error(compiler, node, place, "expected mid_satisfaction below high_satisfaction, found %d and %d",
                       playbook->mid_satisfaction, playbook->high_satisfaction);
@@ -278,8 +278,9 @@ static void read_growth(struct compiler *compiler, const struct node *node, cons
     struct field fields[GROWTH_COUNT - 1];
     bool allowed[FACT_COUNT];
     for (int i = GROWTH_PURCHASER; i < GROWTH_COUNT; i++)
-        fields[i - 1] = (struct field){class_value_name(DIMENSION_GROWTH, i), read_expression,
-                                       offsetof(struct playbook, growth_when) + (size_t)i * sizeof(struct expression), true};
+        fields[i - 1] =
+            (struct field){class_value_name(DIMENSION_GROWTH, i), read_expression,
+                           offsetof(struct playbook, growth_when) + (size_t)i * sizeof(struct expression), true};
     allow_table_facts(allowed);
     compiler->expression_facts = allowed;
     compile_map(compiler, node, place, fields, COUNT_OF(fields), target);
@@ -317,8 +318,10 @@ static void read_products(struct compiler *compiler, const struct node *node, co
     struct product *products = ARENA_ARRAY(compiler->arena, struct product, count);
     for (const struct node *item = node->first; count > 0 && item != NULL; item = item->next, index++) {
         struct place inside = {.parent = place, .index = index};
-        products[index] = (struct product){.effect_after_ms = FIGURE_UNSTATED, .supply_ms = FIGURE_UNSTATED,
-                                           .transit_ms = FIGURE_UNSTATED, .settle_purchases = FIGURE_UNSTATED};
+        products[index] = (struct product){.effect_after_ms = FIGURE_UNSTATED,
+                                           .supply_ms = FIGURE_UNSTATED,
+                                           .transit_ms = FIGURE_UNSTATED,
+                                           .settle_purchases = FIGURE_UNSTATED};
         compile_map(compiler, item, &inside, fields, COUNT_OF(fields), &products[index]);
     }
     playbook->products = products;
@@ -359,16 +362,38 @@ static const struct field playbook_fields[] = {
 /* RULINGS.md H, "defaults beside the table". */
 static void preset(struct playbook *playbook)
 {
-    *playbook = (struct playbook){
-        .currency = SPAN("JPY"), .time_zone = SPAN("Asia/Tokyo"), .strategy = SPAN("educate"),
-        .window_start_ms = 9 * HOUR_MS, .window_end_ms = 20 * HOUR_MS, .cap_day = 2, .cap_week = 7, .holdout = 500,
-        .max_ahead_ms = 24 * HOUR_MS, .lapse_ms = 90 * DAY_MS, .transit_ms = 2 * DAY_MS, .effect_after_ms = 14 * DAY_MS,
-        .supply_ms = 30 * DAY_MS, .settle_purchases = 2, .acclimate_after_ms = 3 * DAY_MS, .fallback_after_ship = true,
-        .history_facts = 64, .history_days = 400, .facts_max = 8192, .positive_nps = 9, .positive_satisfaction = 4,
-        .positive_satisfaction_nps = 7, .negative_nps = 4, .negative_satisfaction = 2, .promoter_nps = 9, .passive_nps = 7,
-        .high_satisfaction = 4, .mid_satisfaction = 3, .advocate_nps = 9,
-        .returned_from = 1u << TIER_LAPSED | 1u << TIER_DORMANT,
-        .returned_to = 1u << TIER_VISITOR | 1u << TIER_FOLLOWER | 1u << TIER_SUPPORTER | 1u << TIER_PARTNER};
+    *playbook = (struct playbook){.currency = SPAN("JPY"),
+                                  .time_zone = SPAN("Asia/Tokyo"),
+                                  .strategy = SPAN("educate"),
+                                  .window_start_ms = 9 * HOUR_MS,
+                                  .window_end_ms = 20 * HOUR_MS,
+                                  .cap_day = 2,
+                                  .cap_week = 7,
+                                  .holdout = 500,
+                                  .max_ahead_ms = 24 * HOUR_MS,
+                                  .lapse_ms = 90 * DAY_MS,
+                                  .transit_ms = 2 * DAY_MS,
+                                  .effect_after_ms = 14 * DAY_MS,
+                                  .supply_ms = 30 * DAY_MS,
+                                  .settle_purchases = 2,
+                                  .acclimate_after_ms = 3 * DAY_MS,
+                                  .fallback_after_ship = true,
+                                  .history_facts = 64,
+                                  .history_days = 400,
+                                  .facts_max = 8192,
+                                  .positive_nps = 9,
+                                  .positive_satisfaction = 4,
+                                  .positive_satisfaction_nps = 7,
+                                  .negative_nps = 4,
+                                  .negative_satisfaction = 2,
+                                  .promoter_nps = 9,
+                                  .passive_nps = 7,
+                                  .high_satisfaction = 4,
+                                  .mid_satisfaction = 3,
+                                  .advocate_nps = 9,
+                                  .returned_from = 1u << TIER_LAPSED | 1u << TIER_DORMANT,
+                                  .returned_to = 1u << TIER_VISITOR | 1u << TIER_FOLLOWER | 1u << TIER_SUPPORTER |
+                                                 1u << TIER_PARTNER};
     for (int i = 0; i < TIER_COUNT; i++)
         playbook->tier_rank[i] = i; /* R36 */
 }

@@ -38,21 +38,51 @@ static void truth(void **state)
         const char *text;
         bool truth;
     } table[] = {
-        {"purchases = 2", true}, {"purchases != 2", false}, {"purchases < 3", true}, {"purchases <= 1", false},
-        {"purchases > 1", true}, {"purchases >= 3", false}, {"purchases in (1, 2)", true}, {"purchases in (1,3)", false},
-        {"subscription", true}, {"not subscription", false}, {"not not subscription", true}, {"subscription = false", false},
-        {"tier = follower", true}, {"tier in (lapsed, dormant)", false}, {"not (tier in (lapsed, dormant))", true},
-        {"phase >= accomplish", true}, {"phase < adopt", false}, {"segment > passive_mid", true},
-        {"campaign = \"spring\"", true}, {"campaign != 'spring'", false}, {"campaign in (\"a\", \"spring\")", true},
-        {"goal = \"x\"", false}, {"goal != \"x\"", false}, /* absent: neither */
-        {"last_nps >= 9", false}, {"last_nps < 9", false}, {"last_nps != 9", false}, {"not last_nps >= 9", true},
-        {"purchases >= settle_purchases", true}, {"purchases > settle_purchases", false},
-        {"purchases < last_nps", false}, {"purchases != last_nps", false},
-        {"days_since_last_purchase < 60", false}, {"days_since_last_purchase >= 60", true}, {"purchases > -1", true},
+        {"purchases = 2", true},
+        {"purchases != 2", false},
+        {"purchases < 3", true},
+        {"purchases <= 1", false},
+        {"purchases > 1", true},
+        {"purchases >= 3", false},
+        {"purchases <= 2", true},
+        {"purchases < 2", false},
+        {"purchases > 2", false},
+        {"purchases >= 2", true},
+        {"purchases in (1, 2)", true},
+        {"purchases in (1,3)", false},
+        {"subscription", true},
+        {"not subscription", false},
+        {"not not subscription", true},
+        {"subscription = false", false},
+        {"tier = follower", true},
+        {"tier in (lapsed, dormant)", false},
+        {"not (tier in (lapsed, dormant))", true},
+        {"phase >= accomplish", true},
+        {"phase < adopt", false},
+        {"segment > passive_mid", true},
+        {"campaign = \"spring\"", true},
+        {"campaign != 'spring'", false},
+        {"campaign in (\"a\", \"spring\")", true},
+        {"goal = \"x\"", false},
+        {"goal != \"x\"", false}, /* absent: neither */
+        {"last_nps >= 9", false},
+        {"last_nps < 9", false},
+        {"last_nps != 9", false},
+        {"not last_nps >= 9", true},
+        {"purchases >= settle_purchases", true},
+        {"purchases > settle_purchases", false},
+        {"purchases < last_nps", false},
+        {"purchases != last_nps", false},
+        {"days_since_last_purchase < 60", false},
+        {"days_since_last_purchase >= 60", true},
+        {"purchases > -1", true},
         /* and binds tighter than or */
-        {"subscription or purchases = 9 and purchases = 8", true}, {"(subscription or purchases = 9) and purchases = 8", false},
-        {"purchases = 9 and subscription or purchases = 2", true}, {"purchases = 9 or purchases = 8 or purchases = 2", true},
-        {"not purchases = 9 and subscription", true}, {"((((subscription))))", true},
+        {"subscription or purchases = 9 and purchases = 8", true},
+        {"(subscription or purchases = 9) and purchases = 8", false},
+        {"purchases = 9 and subscription or purchases = 2", true},
+        {"purchases = 9 or purchases = 8 or purchases = 2", true},
+        {"not purchases = 9 and subscription", true},
+        {"((((subscription))))", true},
         {"\tsubscription\n and  purchases=2", true},
     };
     struct fact_values values = customer();
@@ -79,7 +109,8 @@ static void errors_say_where(void **state)
         {"purchses = 1", 1, "expected a fact, found \"purchses\"; nearest: purchases"},
         {"purchases = one", 13, "expected a whole number or a number fact, found \"one\""},
         {"purchases = 1x", 13, "expected a whole number or a number fact, found \"1x\""},
-        {"purchases = 99999999999999999999", 13, "expected a whole number or a number fact, found \"99999999999999999999\""},
+        {"purchases = 99999999999999999999", 13,
+         "expected a whole number or a number fact, found \"99999999999999999999\""},
         {"days_since_last_purchase < purchases", 28, "expected a whole number, found \"purchases\""},
         {"subscription = 1", 16, "expected true or false, found \"1\""},
         {"subscription and", 17, "expected a fact, not or \"(\", found the end"},
@@ -137,12 +168,16 @@ static void r35_day_boundaries(void **state)
     struct expression_error error = {0};
     struct day_boundary boundaries[16];
     (void)state;
-    assert_true(compile("days_since_last_purchase < 60 or days_since_last_purchase >= 60 or days_since_last_open <= 7 or "
-                        "days_since_last_purchase = 90 or purchases >= 5 or days_since_last_open > 6", &expression, &error));
+    assert_true(
+        compile("days_since_last_purchase < 60 or days_since_last_purchase >= 60 or days_since_last_open <= 7 or "
+                "days_since_last_purchase = 90 or purchases >= 5 or days_since_last_open > 6",
+                &expression, &error));
     size_t count = expression_boundaries(&expression, boundaries, 0, COUNT_OF(boundaries));
-    static const struct day_boundary expected[] = {
-        {FACT_days_since_last_purchase, 60}, {FACT_days_since_last_open, 8}, {FACT_days_since_last_purchase, 90},
-        {FACT_days_since_last_purchase, 91}, {FACT_days_since_last_open, 7}};
+    static const struct day_boundary expected[] = {{FACT_days_since_last_purchase, 60},
+                                                   {FACT_days_since_last_open, 8},
+                                                   {FACT_days_since_last_purchase, 90},
+                                                   {FACT_days_since_last_purchase, 91},
+                                                   {FACT_days_since_last_open, 7}};
     assert_int_equal(count, COUNT_OF(expected));
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(boundaries[i].fact, expected[i].fact);
@@ -193,7 +228,8 @@ static void readme_names_every_fact(void **state)
         buffer_add(&readme, chunk, size);
     fclose(file);
     for (int i = 0; i < FACT_COUNT; i++)
-        buffer_format(&table, "| `%s` | %s | %s |\n", fact_name((enum fact)i), kinds[fact_type((enum fact)i)], fact_text((enum fact)i));
+        buffer_format(&table, "| `%s` | %s | %s |\n", fact_name((enum fact)i), kinds[fact_type((enum fact)i)],
+                      fact_text((enum fact)i));
     assert_non_null(strstr(readme.data, table.data));
     buffer_release(&readme);
     buffer_release(&table);
@@ -202,8 +238,12 @@ static void readme_names_every_fact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truth),           cmocka_unit_test(errors_say_where), cmocka_unit_test(deepest_nesting),
-        cmocka_unit_test(r35_day_boundaries), cmocka_unit_test(facts_in_order),   cmocka_unit_test(every_fact_is_found),
+        cmocka_unit_test(truth),
+        cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(deepest_nesting),
+        cmocka_unit_test(r35_day_boundaries),
+        cmocka_unit_test(facts_in_order),
+        cmocka_unit_test(every_fact_is_found),
         cmocka_unit_test(readme_names_every_fact),
     };
     arena_init(&arena, 0);

@@ -64,8 +64,9 @@ static void trigger_text(const struct trigger *trigger, struct buffer *text)
 {
     static const char *const anchors[] = {"first_delivery", "first_purchase_ever", "first_purchase_of_cycle",
                                           "last_purchase",  "effect_felt",         "subscription_since"};
-    static const char *const kinds[] = {"event", "response", "concern", "enters", "reaches", "tier_up", "returned",
-                                        "segment_up", "referral_converted", "", "calendar"};
+    static const char *const kinds[] = {
+        "event",      "response",           "concern", "enters",  "reaches", "tier_up", "returned",
+        "segment_up", "referral_converted", "",        "calendar"};
     buffer_add_text(text, trigger->kind == TRIGGER_ANCHOR ? anchors[trigger->anchor] : kinds[trigger->kind]);
     for (int i = 0; i < EVENT_KIND_COUNT && trigger->kind == TRIGGER_EVENT; i++)
         buffer_format(text, "%s%s", trigger->kinds >> i & 1 ? " " : "",
@@ -90,7 +91,8 @@ static void trigger_text(const struct trigger *trigger, struct buffer *text)
 
 static void rule_text(const struct rule *rule, struct buffer *text)
 {
-    static const char *const once[] = {"ever", "cycle", "order", "delivery", "response", "concern", "friend", "date", "to"};
+    static const char *const once[] = {"ever",    "cycle",  "order", "delivery", "response",
+                                       "concern", "friend", "date",  "to"};
     buffer_add_span(text, rule->name);
     buffer_add_text(text, " | ");
     trigger_text(&rule->trigger, text);
@@ -120,6 +122,8 @@ static void rule_text(const struct rule *rule, struct buffer *text)
     if (rule->goal.within_ms != 0) {
         buffer_format(text, "%.*s ", (int)rule->goal.name.size, rule->goal.name.data);
         duration_text(rule->goal.within_ms, text);
+    } else {
+        buffer_add_char(text, '-');
     }
     buffer_add_char(text, '\n');
 }
@@ -155,7 +159,8 @@ static void r61_strategy_chooses_among_entries(void **state)
 
 static void r62_newsletter_rotation(void **state)
 {
-    static const char *const contents[] = {"campaign_news", "new_product", "developer_story", "user_voices", "reader_senryu"};
+    static const char *const contents[] = {"campaign_news", "new_product", "developer_story", "user_voices",
+                                           "reader_senryu"};
     (void)state;
     struct playbook *playbook = default_with("version", "version");
     const struct rule *rule = playbook_rule(playbook, SPAN("newsletter"));
@@ -188,9 +193,11 @@ static void check_defaults(const struct playbook *playbook)
     assert_int_equal(playbook->history_days, 400);
     assert_int_equal(playbook->facts_max, 8192);
     assert_false(playbook->first_purchase_is_trial);
-    const int32_t figures[] = {playbook->positive_nps, playbook->positive_satisfaction, playbook->positive_satisfaction_nps,
-                               playbook->negative_nps, playbook->negative_satisfaction, playbook->promoter_nps,
-                               playbook->passive_nps, playbook->high_satisfaction, playbook->mid_satisfaction, playbook->advocate_nps};
+    const int32_t figures[] = {
+        playbook->positive_nps, playbook->positive_satisfaction, playbook->positive_satisfaction_nps,
+        playbook->negative_nps, playbook->negative_satisfaction, playbook->promoter_nps,
+        playbook->passive_nps,  playbook->high_satisfaction,     playbook->mid_satisfaction,
+        playbook->advocate_nps};
     static const int32_t expected[] = {9, 4, 7, 4, 2, 9, 7, 4, 3, 9};
     assert_memory_equal(figures, expected, sizeof expected);
 }
@@ -201,7 +208,8 @@ static void defaults_beside_the_table(void **state)
     static const char small[] =
         "version: x\n"
         "tiers: {rows: [{tier: follower, when: registered}]}\n"
-        "growth: {purchaser: purchases >= 1, customer: purchases >= 2, enthusiast: purchases >= 3, audience: opens_60d >= 4,\n"
+        "growth: {purchaser: purchases >= 1, customer: purchases >= 2, enthusiast: purchases >= 3, audience: opens_60d "
+        ">= 4,\n"
         "  fan: last_nps >= 9, member: renewals >= 6, evangelist: referrals_converted >= 3}\n"
         "rules: [{name: a, trigger: first_delivery, class: marketing, shelf: 7d, priority: 1, once: cycle}]\n";
     (void)state;
@@ -230,8 +238,8 @@ static void r72_holdout_is_for_marketing(void **state)
 
 /* ---- tiers and growth ---- */
 
-static enum tier tier_of(const struct playbook *playbook, int registered, int64_t purchases, int64_t trial, int64_t days,
-                         int subscription, int64_t positive)
+static enum tier tier_of(const struct playbook *playbook, int registered, int64_t purchases, int64_t trial,
+                         int64_t days, int subscription, int64_t positive)
 {
     struct fact_values values = {.campaign = SPAN_NONE};
     values.value[FACT_registered] = registered;
@@ -248,7 +256,8 @@ static enum tier tier_of(const struct playbook *playbook, int registered, int64_
 }
 
 /* DOMAIN.md 3, decided by hand for every corner. */
-static enum tier tier_by_hand(int registered, int64_t purchases, int64_t trial, int64_t days, int subscription, int64_t positive)
+static enum tier tier_by_hand(int registered, int64_t purchases, int64_t trial, int64_t days, int subscription,
+                              int64_t positive)
 {
     if (!registered || purchases == 0)
         return TIER_PROSPECT;
@@ -268,7 +277,8 @@ static void r35_tier_table_at_every_corner(void **state)
     (void)state;
     struct playbook *playbook = default_with("version", "version");
     for (int corner = 0; corner < 2 * 4 * 2 * 7 * 2 * 5; corner++) {
-        int registered = corner % 2, purchases = corner / 2 % 4, trial = corner / 8 % 2, subscription = corner / 112 % 2;
+        int registered = corner % 2, purchases = corner / 2 % 4, trial = corner / 8 % 2,
+            subscription = corner / 112 % 2;
         int64_t day = days[corner / 16 % 7], positive = corner / 224 % 5;
         if (trial <= purchases)
             assert_int_equal(tier_of(playbook, registered, purchases, trial, day, subscription, positive),
@@ -296,7 +306,8 @@ static void r36_r38_ranks_and_returns(void **state)
     struct playbook *playbook = default_with("version", "version");
     assert_memory_equal(playbook->tier_rank, ranks, sizeof ranks);
     assert_int_equal(playbook->returned_from, 1u << TIER_LAPSED | 1u << TIER_DORMANT);
-    assert_int_equal(playbook->returned_to, 1u << TIER_VISITOR | 1u << TIER_FOLLOWER | 1u << TIER_SUPPORTER | 1u << TIER_PARTNER);
+    assert_int_equal(playbook->returned_to,
+                     1u << TIER_VISITOR | 1u << TIER_FOLLOWER | 1u << TIER_SUPPORTER | 1u << TIER_PARTNER);
     playbook_free(playbook);
 }
 
@@ -308,10 +319,12 @@ static void r43_growth_table(void **state)
         enum fact fact;
         int64_t least;
     } table[] = {
-        {GROWTH_PURCHASER, FACT_purchases, 1}, {GROWTH_CUSTOMER, FACT_purchases, 2}, {GROWTH_ENTHUSIAST, FACT_purchases, 3},
-        {GROWTH_ENTHUSIAST, FACT_premium, 1},  {GROWTH_ENTHUSIAST, FACT_related, 1}, {GROWTH_AUDIENCE, FACT_opens_60d, 4},
-        {GROWTH_AUDIENCE, FACT_clicks_60d, 2}, {GROWTH_FAN, FACT_last_nps, 9},       {GROWTH_FAN, FACT_referrals, 1},
-        {GROWTH_FAN, FACT_events_attended, 1}, {GROWTH_MEMBER, FACT_renewals, 6},
+        {GROWTH_PURCHASER, FACT_purchases, 1},  {GROWTH_CUSTOMER, FACT_purchases, 2},
+        {GROWTH_ENTHUSIAST, FACT_purchases, 3}, {GROWTH_ENTHUSIAST, FACT_premium, 1},
+        {GROWTH_ENTHUSIAST, FACT_related, 1},   {GROWTH_AUDIENCE, FACT_opens_60d, 4},
+        {GROWTH_AUDIENCE, FACT_clicks_60d, 2},  {GROWTH_FAN, FACT_last_nps, 9},
+        {GROWTH_FAN, FACT_referrals, 1},        {GROWTH_FAN, FACT_events_attended, 1},
+        {GROWTH_MEMBER, FACT_renewals, 6},
     };
     (void)state;
     struct playbook *playbook = default_with("version", "version");
@@ -340,11 +353,25 @@ static void r17_globs(void **state)
         const char *pattern, *text;
         bool match;
     } table[] = {
-        {"A-*", "A-1", true}, {"A-*", "A-", true}, {"A-*", "a-1", false}, {"A-?", "A-", false}, {"A-?", "A-1", true},
-        {"*", "", true}, {"", "", true}, {"", "x", false}, {"*-30-*", "SUB-30-X", true}, {"*b*b*b", "abbb", true},
-        {"*b*b*b", "abb", false}, {"a*b*c", "a--b-b-c", true}, {"a*b*c", "a--b-b-", false}, {"**a", "xa", true},
-        {"?", "\xE9\xA3\x9F", true}, {"??", "\xE9\xA3\x9F", false}, {"*?", "\xE9\xA3\x9F", true},
-        {"*??", "\xE9\xA3\x9F", false}, {"A.B", "AxB", false},
+        {"A-*", "A-1", true},
+        {"A-*", "A-", true},
+        {"A-*", "a-1", false},
+        {"A-?", "A-", false},
+        {"A-?", "A-1", true},
+        {"*", "", true},
+        {"", "", true},
+        {"", "x", false},
+        {"*-30-*", "SUB-30-X", true},
+        {"*b*b*b", "abbb", true},
+        {"*b*b*b", "abb", false},
+        {"a*b*c", "a--b-b-c", true},
+        {"a*b*c", "a--b-b-", false},
+        {"**a", "xa", true},
+        {"?", "\xE9\xA3\x9F", true},
+        {"??", "\xE9\xA3\x9F", false},
+        {"*?", "\xE9\xA3\x9F", true},
+        {"*??", "\xE9\xA3\x9F", false},
+        {"A.B", "AxB", false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -388,7 +415,8 @@ static void optional_parts_of_a_rule(void **state)
 static void r16_fallback_per_source(void **state)
 {
     (void)state;
-    struct playbook *playbook = default_with("  fallback: after_ship ", "  sources: {ec-cube: after_ship, shopify: never}\n  fallback: never ");
+    struct playbook *playbook =
+        default_with("  fallback: after_ship ", "  sources: {ec-cube: after_ship, shopify: never}\n  fallback: never ");
     assert_false(playbook->fallback_after_ship);
     assert_int_equal(playbook->source_fallback_count, 2);
     assert_true(playbook->source_fallbacks[0].after_ship);
@@ -415,13 +443,20 @@ static void r17_products_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(section_h_row_by_row),          cmocka_unit_test(r61_strategy_chooses_among_entries),
-        cmocka_unit_test(r62_newsletter_rotation),       cmocka_unit_test(defaults_beside_the_table),
-        cmocka_unit_test(r72_holdout_is_for_marketing),  cmocka_unit_test(r35_tier_table_at_every_corner),
-        cmocka_unit_test(r35_boundaries_of_the_tables),  cmocka_unit_test(r36_r38_ranks_and_returns),
-        cmocka_unit_test(r43_growth_table),              cmocka_unit_test(r17_globs),
-        cmocka_unit_test(nearest_names),                 cmocka_unit_test(optional_parts_of_a_rule),
-        cmocka_unit_test(r16_fallback_per_source),       cmocka_unit_test(r17_products_in_order),
+        cmocka_unit_test(section_h_row_by_row),
+        cmocka_unit_test(r61_strategy_chooses_among_entries),
+        cmocka_unit_test(r62_newsletter_rotation),
+        cmocka_unit_test(defaults_beside_the_table),
+        cmocka_unit_test(r72_holdout_is_for_marketing),
+        cmocka_unit_test(r35_tier_table_at_every_corner),
+        cmocka_unit_test(r35_boundaries_of_the_tables),
+        cmocka_unit_test(r36_r38_ranks_and_returns),
+        cmocka_unit_test(r43_growth_table),
+        cmocka_unit_test(r17_globs),
+        cmocka_unit_test(nearest_names),
+        cmocka_unit_test(optional_parts_of_a_rule),
+        cmocka_unit_test(r16_fallback_per_source),
+        cmocka_unit_test(r17_products_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Folders of playbooks, each beside the exact words that it must be answered with: broken/ by the compiler, doubtful/ by
- * lint. And the table of the articles' five rows on their own grid. */
+/* Folders of playbooks, each beside the exact words that it must be answered with: broken/ by the compiler, doubtful/
+ * by lint. And the table of the articles' five rows on their own grid. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,8 @@ static struct buffer file_read(const char *path)
     return text;
 }
 
-static struct playbook *compile_file(const char *path, const char *name, struct buffer *yaml, struct buffer *text, size_t *count)
+static struct playbook *compile_file(const char *path, const char *name, struct buffer *yaml, struct buffer *text,
+                                     size_t *count)
 {
     struct playbook_errors errors = {0};
     *yaml = file_read(path);
@@ -52,8 +53,12 @@ static struct buffer answer_of(const char *path, const char *name)
         buffer_format(&text, "%s: errors %zu\n", name, count);
     } else {
         struct zones *zones = zones_load(NULL, error);
-        struct lint lint = {.playbook = playbook, .yaml = buffer_span(&yaml), .file_name = name, .zones = zones,
-                            .events = LINT_ALL_EVENTS, .least = LINT_WARNING};
+        struct lint lint = {.playbook = playbook,
+                            .yaml = buffer_span(&yaml),
+                            .file_name = name,
+                            .zones = zones,
+                            .events = LINT_ALL_EVENTS,
+                            .least = LINT_WARNING};
         lint_run(&lint);
         buffer_add_span(&text, buffer_span(&lint.text));
         buffer_format(&text, "%s: errors %zu, warnings %zu, notes %zu\n", name, lint.counts[LINT_ERROR],
@@ -113,13 +118,15 @@ static void default_playbook_passes(void **state)
 /* [001]: 39 of the 90 points are in no row, 9 in two. */
 static void five_rows_of_the_article(void **state)
 {
-    static const char grid[] = "registered=true purchases=1,2,3 days_since_last_purchase=30,75,120 subscription=true,false "
-                               "positive_reactions=0,1,2,3,4";
+    static const char grid[] =
+        "registered=true purchases=1,2,3 days_since_last_purchase=30,75,120 subscription=true,false "
+        "positive_reactions=0,1,2,3,4";
     struct buffer yaml, errors, text = {0}, error = {0};
     struct grid_result result;
     size_t count, lines = 0;
     (void)state;
-    struct playbook *playbook = compile_file(FOLDER "seed-five-rows.yaml", "seed-five-rows.yaml", &yaml, &errors, &count);
+    struct playbook *playbook =
+        compile_file(FOLDER "seed-five-rows.yaml", "seed-five-rows.yaml", &yaml, &errors, &count);
     assert_non_null(playbook);
     assert_true(lint_grid(playbook, span_of(grid), true, &text, &result, &error));
     assert_int_equal(result.points, 90);
@@ -142,7 +149,8 @@ static size_t warnings_with(uint64_t events, const char *sentence)
     struct buffer yaml, errors;
     size_t count;
     struct playbook *playbook = compile_file(ORIORI_SOURCE_DIR "/schemas/playbook.yaml", "p", &yaml, &errors, &count);
-    struct lint lint = {.playbook = playbook, .yaml = buffer_span(&yaml), .file_name = "p", .events = events, .least = LINT_WARNING};
+    struct lint lint = {
+        .playbook = playbook, .yaml = buffer_span(&yaml), .file_name = "p", .events = events, .least = LINT_WARNING};
     lint_run(&lint);
     assert_int_equal(strstr(lint.text.data ? lint.text.data : "", sentence) != NULL, true);
     count = lint.counts[LINT_WARNING];
@@ -182,7 +190,8 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* Bytes changed, pieces doubled and cut out: refused or taken, and what is taken can be linted. MUTATIONS=n for more. */
+/* Bytes changed, pieces doubled and cut out: refused or taken, and what is taken can be linted. MUTATIONS=n for more.
+ */
 static void mutated_playbooks(void **state)
 {
     static const char letters[] = "{}[]:,-#&*!|>'\"%@` \n0123456789()<=adnort_~";
@@ -207,7 +216,8 @@ static void mutated_playbooks(void **state)
         struct playbook *playbook = playbook_compile(buffer_span(&text), "mutated", &errors);
         assert_int_equal(playbook == NULL, errors.count > 0);
         if (playbook != NULL) {
-            struct lint lint = {.playbook = playbook, .yaml = buffer_span(&text), .file_name = "mutated", .events = LINT_ALL_EVENTS};
+            struct lint lint = {
+                .playbook = playbook, .yaml = buffer_span(&text), .file_name = "mutated", .events = LINT_ALL_EVENTS};
             lint_run(&lint);
             lint_release(&lint);
             taken++;
@@ -223,9 +233,12 @@ static void mutated_playbooks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broken_playbooks_say_why),   cmocka_unit_test(doubtful_playbooks_are_doubted),
-        cmocka_unit_test(default_playbook_passes),    cmocka_unit_test(five_rows_of_the_article),
-        cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries), cmocka_unit_test(cut_playbooks),
+        cmocka_unit_test(broken_playbooks_say_why),
+        cmocka_unit_test(doubtful_playbooks_are_doubted),
+        cmocka_unit_test(default_playbook_passes),
+        cmocka_unit_test(five_rows_of_the_article),
+        cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries),
+        cmocka_unit_test(cut_playbooks),
         cmocka_unit_test(mutated_playbooks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,8 +49,8 @@ static void offsets_agree_with_zoneinfo(void **state)
         int64_t utc = offset_vectors[i].utc_s * 1000;
         int64_t offset = (zone_local(zone_of(offset_vectors[i].zone), utc) - utc) / 1000;
         if (offset != offset_vectors[i].offset_s)
-            fail_msg("%s at %lld: %lld, expected %lld", offset_vectors[i].zone, (long long)utc / 1000, (long long)offset,
-                     (long long)offset_vectors[i].offset_s);
+            fail_msg("%s at %lld: %lld, expected %lld", offset_vectors[i].zone, (long long)utc / 1000,
+                     (long long)offset, (long long)offset_vectors[i].offset_s);
     }
 }
 
@@ -60,12 +60,13 @@ static void local_times_agree_with_zoneinfo(void **state)
     for (size_t i = 0; i < COUNT_OF(local_vectors); i++) {
         int64_t utc = zone_utc(zone_of(local_vectors[i].zone), local_vectors[i].local_s * 1000) / 1000;
         if (utc != local_vectors[i].utc_s)
-            fail_msg("%s, wall clock %lld: %lld, expected %lld", local_vectors[i].zone, (long long)local_vectors[i].local_s,
-                     (long long)utc, (long long)local_vectors[i].utc_s);
+            fail_msg("%s, wall clock %lld: %lld, expected %lld", local_vectors[i].zone,
+                     (long long)local_vectors[i].local_s, (long long)utc, (long long)local_vectors[i].utc_s);
     }
 }
 
-/* Readable ones beside the table. New York 2050: 02:30 on March 13 does not exist; 01:30 on November 6 is there twice. */
+/* Readable ones beside the table. New York 2050: 02:30 on March 13 does not exist; 01:30 on November 6 is there twice.
+ */
 static void r71_gap_and_overlap(void **state)
 {
     (void)state;

@@ -145,7 +145,8 @@ static bool events_parse(const char *list, uint64_t *ret_events)
     while (*list != '\0') {
         struct span word = {list, strcspn(list, ",")};
         if (!event_add(word, ret_events)) {
-            fprintf(stderr, "oriori lint: --events: expected a topic or an event kind, found \"%.*s\"\n", (int)word.size, word.data);
+            fprintf(stderr, "oriori lint: --events: expected a topic or an event kind, found \"%.*s\"\n",
+                    (int)word.size, word.data);
             return false;
         }
         list += word.size + (list[word.size] == ',');
@@ -156,9 +157,10 @@ static bool events_parse(const char *list, uint64_t *ret_events)
 /* -1: go on; else the exit status. */
 static int options_parse(int argc, char **argv, struct options *options)
 {
-    static const struct option names[] = {{"events", required_argument, NULL, 'e'}, {"grid", required_argument, NULL, 'g'},
-                                          {"quiet", no_argument, NULL, 'q'},        {"strict", no_argument, NULL, 's'},
-                                          {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"events", required_argument, NULL, 'e'}, {"grid", required_argument, NULL, 'g'},
+        {"quiet", no_argument, NULL, 'q'},        {"strict", no_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     *options = (struct options){.events = LINT_ALL_EVENTS};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
@@ -197,8 +199,8 @@ static int run_grid(const struct playbook *playbook, const struct options *optio
     struct grid_result result;
     bool good = lint_grid(playbook, span_of(options->grid), !options->quiet, &text, &result, &error);
     if (good)
-        printf("%s%zu points: %zu in no row, %zu in more than one\n", text.data ? text.data : "", result.points, result.holes,
-               result.overlaps);
+        printf("%s%zu points: %zu in no row, %zu in more than one\n", text.data ? text.data : "", result.points,
+               result.holes, result.overlaps);
     else
         fprintf(stderr, "oriori lint: %s\n", error.data ? error.data : "grid: expected fact=value,value");
     buffer_release(&text);
@@ -210,12 +212,16 @@ static int run_checks(const struct playbook *playbook, struct span yaml, const s
 {
     char no_zones[ZONES_ERROR_SIZE];
     struct zones *zones = zones_load(NULL, no_zones);
-    struct lint lint = {.playbook = playbook, .yaml = yaml, .file_name = options->path, .zones = zones, .events = options->events,
+    struct lint lint = {.playbook = playbook,
+                        .yaml = yaml,
+                        .file_name = options->path,
+                        .zones = zones,
+                        .events = options->events,
                         .least = options->quiet ? LINT_WARNING : LINT_NOTE};
     lint_run(&lint);
     fwrite(lint.text.data ? lint.text.data : "", 1, lint.text.size, stdout);
-    printf("%s: errors %zu, warnings %zu, notes %zu\n", options->path, lint.counts[LINT_ERROR], lint.counts[LINT_WARNING],
-           lint.counts[LINT_NOTE]);
+    printf("%s: errors %zu, warnings %zu, notes %zu\n", options->path, lint.counts[LINT_ERROR],
+           lint.counts[LINT_WARNING], lint.counts[LINT_NOTE]);
     bool failed = lint.counts[LINT_ERROR] > 0 || (options->strict && lint.counts[LINT_WARNING] > 0);
     lint_release(&lint);
     zones_free(zones);

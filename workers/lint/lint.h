@@ -13,12 +13,12 @@ enum lint_level { LINT_NOTE, LINT_WARNING, LINT_ERROR, LINT_LEVEL_COUNT };
 
 struct lint {
     const struct playbook *playbook;
-    struct span yaml;          /* for line numbers */
+    struct span yaml; /* for line numbers */
     const char *file_name;
     const struct zones *zones; /* NULL: names of zones are not checked */
     uint64_t events;
-    enum lint_level least;     /* what is below it is counted, not written */
-    struct buffer text;        /* one line each */
+    enum lint_level least; /* what is below it is counted, not written */
+    struct buffer text;    /* one line each */
     size_t counts[LINT_LEVEL_COUNT];
     int *rule_lines, *row_lines; /* by index in the playbook */
 };
@@ -30,12 +30,12 @@ void lint_release(struct lint *lint);
 
 void lint_tiers(struct lint *lint);
 void lint_rules(struct lint *lint);
-void lint_shop(struct lint *lint); /* phases, triggers and channels that the shop's events cannot reach */
+void lint_shop(struct lint *lint);  /* phases, triggers and channels that the shop's events cannot reach */
 void lint_times(struct lint *lint); /* caps, quiet hours, shelf life */
 
 /* "file:line: level: message"; line 0 is left out. */
-__attribute__((format(printf, 4, 5))) void lint_say(struct lint *lint, enum lint_level level, int line, const char *format,
-                                                    ...);
+__attribute__((format(printf, 4, 5))) void lint_say(struct lint *lint, enum lint_level level, int line,
+                                                    const char *format, ...);
 
 /* The tier table on a grid like "registered=true purchases=1,2,3 days_since_last_purchase=30,75,120": how many of its
  * points are in no row and in more than one, with each of them when `list`. False, with a sentence, on a bad grid. */

@@ -264,10 +264,14 @@ static const enum fact at_most[][2] = {
 
 /* The second is known exactly when the first is above 0. */
 static const enum fact known_with[][2] = {
-    {FACT_purchases, FACT_days_since_first_purchase},   {FACT_purchases, FACT_days_since_last_purchase},
-    {FACT_purchases, FACT_phase},                       {FACT_purchases_in_cycle, FACT_days_since_last_purchase},
-    {FACT_purchases_in_cycle, FACT_phase},              {FACT_responses, FACT_days_since_last_response},
-    {FACT_delivered, FACT_days_since_first_delivery},   {FACT_delivered, FACT_days_since_last_delivery},
+    {FACT_purchases, FACT_days_since_first_purchase},
+    {FACT_purchases, FACT_days_since_last_purchase},
+    {FACT_purchases, FACT_phase},
+    {FACT_purchases_in_cycle, FACT_days_since_last_purchase},
+    {FACT_purchases_in_cycle, FACT_phase},
+    {FACT_responses, FACT_days_since_last_response},
+    {FACT_delivered, FACT_days_since_first_delivery},
+    {FACT_delivered, FACT_days_since_last_delivery},
 };
 
 /* Of the two at most one. */
@@ -279,13 +283,20 @@ static const enum fact never_both[][2] = {
 
 /* The first implies that the second is above 0. */
 static const enum fact needs[][2] = {
-    {FACT_answered_assess, FACT_responses},           {FACT_answered_initial, FACT_responses},
-    {FACT_answered_first_impression, FACT_responses}, {FACT_answered_early_experience, FACT_responses},
-    {FACT_answered_effect, FACT_responses},           {FACT_answered_others_noticed, FACT_responses},
-    {FACT_answered_monthly, FACT_responses},          {FACT_answered_lapse, FACT_responses},
-    {FACT_responded_since_first_purchase, FACT_responses}, {FACT_responded_since_first_purchase, FACT_purchases},
-    {FACT_order_live, FACT_purchases},                {FACT_order_first_of_cycle, FACT_order_live},
-    {FACT_effect_felt, FACT_purchases},               {FACT_response_positive, FACT_responses},
+    {FACT_answered_assess, FACT_responses},
+    {FACT_answered_initial, FACT_responses},
+    {FACT_answered_first_impression, FACT_responses},
+    {FACT_answered_early_experience, FACT_responses},
+    {FACT_answered_effect, FACT_responses},
+    {FACT_answered_others_noticed, FACT_responses},
+    {FACT_answered_monthly, FACT_responses},
+    {FACT_answered_lapse, FACT_responses},
+    {FACT_responded_since_first_purchase, FACT_responses},
+    {FACT_responded_since_first_purchase, FACT_purchases},
+    {FACT_order_live, FACT_purchases},
+    {FACT_order_first_of_cycle, FACT_order_live},
+    {FACT_effect_felt, FACT_purchases},
+    {FACT_response_positive, FACT_responses},
     {FACT_response_negative, FACT_responses},
 };
 
@@ -323,7 +334,8 @@ static bool possible(const struct cells *cells, size_t cell, struct fact_values 
             return false;
     }
     for (size_t i = 0; i < COUNT_OF(needs); i++) {
-        if (cells->named[needs[i][0]] && cells->named[needs[i][1]] && value[needs[i][0]] == 1 && value[needs[i][1]] <= 0)
+        if (cells->named[needs[i][0]] && cells->named[needs[i][1]] && value[needs[i][0]] == 1 &&
+            value[needs[i][1]] <= 0)
             return false;
     }
     for (size_t i = 0; i < COUNT_OF(at_most); i++) {

@@ -1,5 +1,5 @@
-/* The space of all customers, cut into cells by the comparisons of some expressions: inside a cell no comparison changes,
- * so one customer of each cell answers for all of it. This makes lint's findings exact, not sampled.
+/* The space of all customers, cut into cells by the comparisons of some expressions: inside a cell no comparison
+ * changes, so one customer of each cell answers for all of it. This makes lint's findings exact, not sampled.
  *
  * Facts that are compared with one another (purchases >= settle_purchases) share their cuts, and each cut has as many
  * neighbouring values as facts are so linked: every order among them occurs. Cells that no customer can be in (a trial

@@ -24,7 +24,8 @@ static struct span word_take(struct span *rest, const char *ends)
 }
 
 /* The value as a condition would spell it: `fact = value` compiled, its literal taken. */
-static bool value_parse(struct arena *arena, enum fact fact, struct span value, int64_t *ret_value, struct buffer *error)
+static bool value_parse(struct arena *arena, enum fact fact, struct span value, int64_t *ret_value,
+                        struct buffer *error)
 {
     struct buffer text = {0};
     struct expression expression;
@@ -35,7 +36,8 @@ static bool value_parse(struct arena *arena, enum fact fact, struct span value, 
     if (good)
         *ret_value = expression.ops[0].numbers[0];
     else
-        buffer_format(error, "grid: expected a value of %s, found \"%.*s\"", fact_name(fact), (int)value.size, value.data);
+        buffer_format(error, "grid: expected a value of %s, found \"%.*s\"", fact_name(fact), (int)value.size,
+                      value.data);
     buffer_release(&text);
     buffer_release(&wrong.message);
     return good;

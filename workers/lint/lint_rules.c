@@ -42,7 +42,8 @@ static bool of_response(enum fact fact)
            fact == FACT_response_effect_felt;
 }
 
-/* What the trigger itself says of the customer at the decision: without a delay he is still there; unbroken likewise. */
+/* What the trigger itself says of the customer at the decision: without a delay he is still there; unbroken likewise.
+ */
 static bool trigger_allows(const struct rule *rule, const struct cells *cells, const struct fact_values *values)
 {
     static const enum fact facts[] = {[DIMENSION_TIER] = FACT_tier,
@@ -144,7 +145,8 @@ static void say_never(struct test *test, bool alone_possible)
     for (size_t i = 0; i < rule->condition_count && !has_response(rule); i++) {
         enum fact fact = response_fact_of(&rule->conditions[i]);
         if (fact != FACT_COUNT) {
-            lint_say(test->lint, LINT_WARNING, line, "rule %.*s can never fire: its trigger is no response, so %s is always absent",
+            lint_say(test->lint, LINT_WARNING, line,
+                     "rule %.*s can never fire: its trigger is no response, so %s is always absent",
                      (int)rule->name.size, rule->name.data, fact_name(fact));
             return;
         }
@@ -197,7 +199,8 @@ static void check_rule(struct lint *lint, const struct rule *rule)
         check_firing(&test);
     else
         lint_say(lint, LINT_WARNING, lint->rule_lines[rule->index],
-                 "rule %.*s: too many kinds of customers to tell whether it can fire", (int)rule->name.size, rule->name.data);
+                 "rule %.*s: too many kinds of customers to tell whether it can fire", (int)rule->name.size,
+                 rule->name.data);
     cells_free(test.cells);
 }
 
@@ -249,7 +252,8 @@ static enum fact unopened_fact(const struct lint *lint, const struct expression 
     cells_add(cells, expression);
     bool built = cells_build(cells, lint->playbook);
     for (size_t axis = 0; built && axis < cells->axis_count && found == FACT_COUNT; axis++) {
-        for (size_t cell = 0; is_open_fact(cells->axes[axis].fact) && cell < cells->count && found == FACT_COUNT; cell++) {
+        for (size_t cell = 0; is_open_fact(cells->axes[axis].fact) && cell < cells->count && found == FACT_COUNT;
+             cell++) {
             if (wants_unopened(expression, cells, axis, cell))
                 found = cells->axes[axis].fact;
         }
@@ -258,7 +262,8 @@ static enum fact unopened_fact(const struct lint *lint, const struct expression 
     return found;
 }
 
-static void check_unopened(struct lint *lint, const struct expression *expression, int line, const char *where, struct span name)
+static void check_unopened(struct lint *lint, const struct expression *expression, int line, const char *where,
+                           struct span name)
 {
     enum fact fact = unopened_fact(lint, expression);
     if (fact != FACT_COUNT)

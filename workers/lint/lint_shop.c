@@ -1,4 +1,5 @@
-/* What this shop's platforms never send, its customers never do: phases, triggers and goals that wait for it are dead. */
+/* What this shop's platforms never send, its customers never do: phases, triggers and goals that wait for it are dead.
+ */
 #include "common/base/check.h"
 #include "workers/lint/lint.h"
 

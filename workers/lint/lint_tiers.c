@@ -1,5 +1,5 @@
-/* The tier table over its cells: which rows hold in each. Cells with the same rows are joined into boxes, so that a hole
- * is told once, as a person would say it. */
+/* The tier table over its cells: which rows hold in each. Cells with the same rows are joined into boxes, so that a
+ * hole is told once, as a person would say it. */
 #include "common/base/check.h"
 #include "workers/lint/lint.h"
 #include "workers/lint/lint_cells.h"
@@ -103,11 +103,13 @@ static void box_shrink(struct table *table, struct box *box)
 {
     for (size_t i = 0; i < table->cells->axis_count; i++) {
         struct box slab = *box;
-        for (slab.last[i] = box->first[i]; box->first[i] < box->last[i]; slab.first[i] = slab.last[i] = ++box->first[i]) {
+        for (slab.last[i] = box->first[i]; box->first[i] < box->last[i];
+             slab.first[i] = slab.last[i] = ++box->first[i]) {
             if (!box_walk(table->cells, &slab, empty, table, 0))
                 break;
         }
-        for (slab.first[i] = slab.last[i] = box->last[i]; box->first[i] < box->last[i]; slab.first[i] = slab.last[i] = --box->last[i]) {
+        for (slab.first[i] = slab.last[i] = box->last[i]; box->first[i] < box->last[i];
+             slab.first[i] = slab.last[i] = --box->last[i]) {
             if (!box_walk(table->cells, &slab, empty, table, 0))
                 break;
         }
@@ -178,8 +180,8 @@ static void say_box(struct table *table, size_t cell, const struct box *box)
         lint_say(lint, hole_level(table->cells, &values), line, "tiers: no row holds, so prospect: %s; for example: %s",
                  where.data, sample.data);
     else
-        lint_say(lint, LINT_NOTE, line, "tiers: rows %s hold, the first wins: %s; for example: %s", rows.data, where.data,
-                 sample.data);
+        lint_say(lint, LINT_NOTE, line, "tiers: rows %s hold, the first wins: %s; for example: %s", rows.data,
+                 where.data, sample.data);
     buffer_release(&where);
     buffer_release(&sample);
     buffer_release(&rows);
@@ -214,8 +216,8 @@ static void say_counts(struct table *table)
         holes += table->possible[i] && table->rows[i] == 0;
         overlaps += table->possible[i] && table->rows[i] != 0 && wanted(table->rows[i]);
     }
-    lint_say(table->lint, LINT_NOTE, 0, "tiers: of %zu kinds of customers %zu are in no row, %zu in more than one", people,
-             holes, overlaps);
+    lint_say(table->lint, LINT_NOTE, 0, "tiers: of %zu kinds of customers %zu are in no row, %zu in more than one",
+             people, holes, overlaps);
 }
 
 /* A row that never holds, or never first. */
@@ -231,7 +233,8 @@ static void say_dead_rows(struct table *table)
         }
         const char *name = class_value_name(DIMENSION_TIER, (int)playbook->tier_rows[row].tier);
         if (!holds)
-            lint_say(table->lint, LINT_WARNING, table->lint->row_lines[row], "tiers: row %zu (%s) can never hold", row + 1, name);
+            lint_say(table->lint, LINT_WARNING, table->lint->row_lines[row], "tiers: row %zu (%s) can never hold",
+                     row + 1, name);
         else if (!wins)
             lint_say(table->lint, LINT_WARNING, table->lint->row_lines[row],
                      "tiers: row %zu (%s) never wins: rows above it take everybody", row + 1, name);
@@ -246,7 +249,8 @@ void lint_tiers(struct lint *lint)
         say_dead_rows(&table);
         say_boxes(&table);
     } else {
-        lint_say(lint, LINT_WARNING, 0, "tiers: more than %d kinds of customers; holes and overlaps are not looked for", CELLS_MAX);
+        lint_say(lint, LINT_WARNING, 0, "tiers: more than %d kinds of customers; holes and overlaps are not looked for",
+                 CELLS_MAX);
     }
     table_release(&table);
 }

@@ -4,7 +4,8 @@
 
 static void say_name(struct lint *lint, const struct rule *rule, const char *text)
 {
-    lint_say(lint, LINT_WARNING, lint->rule_lines[rule->index], "rule %.*s: %s", (int)rule->name.size, rule->name.data, text);
+    lint_say(lint, LINT_WARNING, lint->rule_lines[rule->index], "rule %.*s: %s", (int)rule->name.size, rule->name.data,
+             text);
 }
 
 /* R71: what falls due just after the window waits until it opens again. */
@@ -14,7 +15,8 @@ static void check_shelf(struct lint *lint, const struct rule *rule)
     int64_t wait = DAY_MS - (playbook->window_end_ms - playbook->window_start_ms);
     if (rule->class == CLASS_MARKETING && rule->shelf_life_ms != NEVER && rule->shelf_life_ms < wait) {
         struct buffer text = {0};
-        buffer_format(&text, "its shelf life (%lld h) is shorter than the quiet hours (%lld h): due at night it is never sent",
+        buffer_format(&text,
+                      "its shelf life (%lld h) is shorter than the quiet hours (%lld h): due at night it is never sent",
                       (long long)(rule->shelf_life_ms / HOUR_MS), (long long)(wait / HOUR_MS));
         say_name(lint, rule, text.data);
         buffer_release(&text);
@@ -50,7 +52,8 @@ static int64_t delay_of(const struct playbook *playbook, const struct rule *rule
 }
 
 /* How many messages of the other rule go before this one's in the span of time in which this one may still be sent. */
-static int64_t sends_before(const struct playbook *playbook, const struct rule *rule, const struct rule *other, int64_t until)
+static int64_t sends_before(const struct playbook *playbook, const struct rule *rule, const struct rule *other,
+                            int64_t until)
 {
     int64_t delay = delay_of(playbook, other), from = delay_of(playbook, rule);
     bool first = other->priority > rule->priority || (other->priority == rule->priority && other->index < rule->index);
@@ -78,7 +81,8 @@ static void check_caps(struct lint *lint, const struct rule *rule)
         before += &playbook->rules[i] == rule ? 0 : sends_before(playbook, rule, &playbook->rules[i], until);
     if (before >= places) {
         struct buffer text = {0};
-        buffer_format(&text, "the caps starve it: %lld messages of its trigger go first, and %lld day(s) have %lld places",
+        buffer_format(&text,
+                      "the caps starve it: %lld messages of its trigger go first, and %lld day(s) have %lld places",
                       (long long)before, (long long)days, (long long)places);
         say_name(lint, rule, text.data);
         buffer_release(&text);
