@@ -1091,27 +1091,64 @@ void memory_cluster_forget_committed(struct memory_cluster *cluster, const char 
         item->topic = NULL; /* found by nobody any more */
 }
 
-static bool replaced_later(const struct memory_cluster *cluster, const struct memory_partition *partition, size_t at,
-                           size_t stable)
+/* Keys seen, by where their entry lies: open addressing, 0 = empty, else index + 1. */
+struct key_set {
+    const struct memory_partition *partition;
+    size_t *slots;
+    size_t capacity; /* a power of two, more than twice the entries */
+};
+
+/* False: the entry's key was there already. */
+static bool key_set_add(struct key_set *set, size_t index)
 {
-    for (size_t i = at + 1; i < stable; i++)
-        if (entry_visible(cluster, &partition->entries[i], true) &&
-            span_equal(partition->entries[i].record.key, partition->entries[at].record.key))
+    struct span key = set->partition->entries[index].record.key;
+    size_t at = hash_xxh64(key) & (set->capacity - 1);
+    while (set->slots[at]) {
+        if (span_equal(set->partition->entries[set->slots[at] - 1].record.key, key))
+            return false;
+        at = (at + 1) & (set->capacity - 1);
+    }
+    set->slots[at] = index + 1;
+    return true;
+}
+
+static bool key_set_has(const struct key_set *set, struct span key)
+{
+    size_t at = hash_xxh64(key) & (set->capacity - 1);
+    while (set->slots[at]) {
+        if (span_equal(set->partition->entries[set->slots[at] - 1].record.key, key))
             return true;
+        at = (at + 1) & (set->capacity - 1);
+    }
     return false;
+}
+
+/* From the end: what a later committed record replaces goes. */
+static void partition_compact(const struct memory_cluster *cluster, struct memory_partition *partition, size_t stable)
+{
+    struct key_set set = {.partition = partition, .capacity = 16};
+    while (set.capacity <= stable * 2)
+        set.capacity *= 2;
+    set.slots = calloc(set.capacity, sizeof(*set.slots));
+    CHECK(set.slots);
+    for (size_t i = stable; i-- > 0;) {
+        struct entry *entry = &partition->entries[i];
+        if (entry->marker)
+            continue;
+        if (entry_visible(cluster, entry, true))
+            entry->removed = !key_set_add(&set, i) || entry->removed;
+        else if (key_set_has(&set, entry->record.key))
+            entry->removed = true;
+    }
+    free(set.slots);
 }
 
 void memory_cluster_compact(struct memory_cluster *cluster, const char *topic)
 {
     struct memory_topic *found = topic_of(cluster, topic);
     CHECK(found);
-    for (int32_t p = 0; p < found->partition_count; p++) {
-        struct memory_partition *partition = &found->partitions[p];
-        size_t stable = (size_t)stable_of(cluster, partition);
-        for (size_t i = 0; i < stable; i++)
-            if (!partition->entries[i].marker && replaced_later(cluster, partition, i, stable))
-                partition->entries[i].removed = true;
-    }
+    for (int32_t p = 0; p < found->partition_count; p++)
+        partition_compact(cluster, &found->partitions[p], (size_t)stable_of(cluster, &found->partitions[p]));
 }
 
 void memory_cluster_settle(struct memory_cluster *cluster)

@@ -13,10 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum {
-    COMPACT_EVERY_TICKS = 2880, /* a simulated month: crm.state's old values are memory here, not disk */
-    TURNS_MAX = 100000          /* for one tick; far more than any needs */
-};
+enum { TURNS_MAX = 100000 /* for one tick; far more than any needs */ };
 
 /* ---- JSON instead of Avro ---- */
 
@@ -208,8 +205,6 @@ static bool tick(void *context, int64_t at)
     forward_encode(&forward, &embedded->bytes);
     for (int32_t h = 0; h < embedded->flow.shard_count; h++)
         append(embedded, embedded->flow.forward_topic, h, SPAN_NONE, buffer_span(&embedded->bytes));
-    if (++embedded->ticks % COMPACT_EVERY_TICKS == 0)
-        memory_cluster_compact(embedded->cluster, embedded->flow.state_topic);
     return settle(embedded);
 }
 

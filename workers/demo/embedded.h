@@ -22,7 +22,6 @@ struct embedded {
     const char *topics[TOPIC_COUNT + 1]; /* the subscription: inputs, then forward */
     char cluster_id[33];
     struct buffer bytes; /* of the record being written */
-    uint64_t ticks;
 };
 
 /* False: said on standard error why. world is borrowed. */
