@@ -203,7 +203,8 @@ def playbook_for(page, playbook, folder):
 
 
 def simulate(page, oriori, playbook):
-    lines = "".join(json.dumps(line) + "\n" for line in page.events)
+    arrived = sorted(page.events, key=lambda line: line.get("received_at", line["event"]["occurred_at"]))
+    lines = "".join(json.dumps(line) + "\n" for line in arrived)
     with tempfile.TemporaryDirectory() as folder:
         until = datetime.datetime.fromtimestamp(page.until / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         command = [oriori, "simulate", "--strict", "--decisions", "--playbook", str(playbook_for(page, playbook, folder)),
