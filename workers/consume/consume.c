@@ -5,7 +5,7 @@
 #include "common/codec/internal_records.h"
 #include "common/codec/json.h"
 #include "common/codec/record_json.h"
-#include "common/io/kafka_client.h"
+#include "common/io/topic_reader.h"
 #include "workers/lifecycle/setup.h"
 
 #include <getopt.h>
@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-enum { POLL_MS = 100, BATCH = 1000 };
 
 static const char usage[] =
     "usage: oriori consume TOPIC [--from beginning|end] [--follow] [--json] [--config FILE]\n\n"
@@ -34,17 +32,10 @@ struct options {
 
 struct job {
     struct setup setup;
-    struct kafka_trouble trouble;
     const char *topic;
-    bool json, states;
-    bool follow;
-    rd_kafka_t *consumer;
-    rd_kafka_topic_t *handle;
-    rd_kafka_queue_t *queue;
-    int32_t partitions, ended; /* ended: partitions whose end was reached */
-    struct arena arena;
+    bool json, states, follow;
+    struct arena arena; /* of the record in hand */
     struct buffer line;
-    bool failed;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -93,8 +84,9 @@ static void add_place(struct job *job, const rd_kafka_message_t *message)
 }
 
 /* What no schema of ours reads is shown as it is: another program's record, or one of the reasons for crm.dead. */
-static void print_record(struct job *job, const rd_kafka_message_t *message)
+static void print_record(void *context, const rd_kafka_message_t *message)
 {
+    struct job *job = context;
     struct span value = {message->payload, message->len};
     buffer_reset(&job->line);
     arena_reset(&job->arena);
@@ -111,86 +103,21 @@ static void print_record(struct job *job, const rd_kafka_message_t *message)
 
 /* ---- reading ---- */
 
-static void take_message(struct job *job, rd_kafka_message_t *message)
+static bool read_all(struct job *job, bool from_beginning)
 {
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        print_record(job, message);
-    else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        job->ended++;
-    else if (kafka_world(message->err) != WORLD_AGAIN) {
-        fprintf(stderr, "oriori: %s: %s\n", job->topic, rd_kafka_message_errstr(message));
-        job->failed = true;
-    }
-    rd_kafka_message_destroy(message);
-}
-
-/* An end counts once per partition: a follower passes it again and again, but does not count. */
-static void read_all(struct job *job)
-{
-    rd_kafka_message_t *messages[BATCH];
-    while (!interrupted && !job->failed && (job->follow || job->ended < job->partitions)) {
-        ssize_t count = rd_kafka_consume_batch_queue(job->queue, POLL_MS, messages, BATCH);
-        for (ssize_t i = 0; i < count; i++)
-            take_message(job, messages[i]);
-        rd_kafka_poll(job->consumer, 0);
+    struct topic_reader reader;
+    struct buffer error = {0};
+    bool good = topic_reader_open(&reader, &job->setup.config, job->topic, from_beginning, &error);
+    while (good && !interrupted && (job->follow || !topic_reader_ended(&reader))) {
+        good = topic_reader_run(&reader, print_record, job, &error);
         if (fflush(stdout) != 0)
             break; /* nobody listens any more */
     }
-}
-
-static bool open_consumer(struct job *job)
-{
-    struct buffer error = {0};
-    rd_kafka_conf_t *conf = kafka_conf(&job->setup.config, CONFIG_CLIENT_CONSUMER, &job->trouble);
-    kafka_set(conf, "isolation.level", "read_committed");
-    kafka_set(conf, "enable.auto.commit", "false");
-    kafka_set(conf, "enable.partition.eof", "true");
-    kafka_set(conf, "auto.offset.reset", "earliest"); /* retention may be quicker than we are */
-    job->consumer = kafka_new(RD_KAFKA_CONSUMER, conf, &error);
-    if (job->consumer == NULL)
+    if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
+    topic_reader_close(&reader);
     buffer_release(&error);
-    return job->consumer != NULL;
-}
-
-static bool ask_partitions(struct job *job)
-{
-    const struct rd_kafka_metadata *metadata;
-    job->handle = rd_kafka_topic_new(job->consumer, job->topic, NULL);
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(job->consumer, 0, job->handle, &metadata, (int)job->setup.config.timeout_request_ms);
-    rd_kafka_poll(job->consumer, 0);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        code = metadata->topics[0].err;
-        job->partitions = code ? 0 : metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    if (job->partitions == 0)
-        fprintf(stderr, "oriori: topic %s: %s%s%s\n", job->topic, rd_kafka_err2str(code),
-                job->trouble.text[0] ? ": " : "", job->trouble.text);
-    return job->partitions > 0;
-}
-
-static bool start_reading(struct job *job, bool from_beginning)
-{
-    int64_t from = from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
-    job->queue = rd_kafka_queue_new(job->consumer);
-    for (int32_t partition = 0; partition < job->partitions; partition++)
-        if (rd_kafka_consume_start_queue(job->handle, partition, from, job->queue) != 0)
-            return false;
-    return true;
-}
-
-static void close_consumer(struct job *job)
-{
-    for (int32_t partition = 0; job->queue && partition < job->partitions; partition++)
-        rd_kafka_consume_stop(job->handle, partition);
-    if (job->queue)
-        rd_kafka_queue_destroy(job->queue);
-    if (job->handle)
-        rd_kafka_topic_destroy(job->handle);
-    if (job->consumer)
-        rd_kafka_destroy(job->consumer);
+    return good;
 }
 
 /* ---- the command ---- */
@@ -216,14 +143,11 @@ static bool consume(const struct options *options)
         job.states = strcmp(job.topic, config_topic(&job.setup.config, "state")) == 0;
         good = !job.states || setup_world(&job.setup);
     }
-    good = good && open_consumer(&job) && ask_partitions(&job) && start_reading(&job, options->from_beginning);
-    if (good)
-        read_all(&job);
-    close_consumer(&job);
+    good = good && read_all(&job, options->from_beginning);
     buffer_release(&job.line);
     arena_release(&job.arena);
     setup_close(&job.setup);
-    return good && !job.failed;
+    return good;
 }
 
 static bool options_read(int argc, char **argv, struct options *ret_options, bool *ret_help)

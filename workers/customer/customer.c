@@ -1,6 +1,7 @@
 /* `oriori customer show ID`: what is known of one customer, from Redis or from a run's folder. */
 #include "workers/subcommand.h"
 
+#include "common/base/base64.h"
 #include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/codec/internal_records.h"
@@ -67,39 +68,22 @@ static bool state_from_redis(struct setup *setup, struct span id, struct arena *
     return good;
 }
 
-static int sextet(char c)
+static struct span bytes_of(const json_t *record, const char *name, struct arena *arena)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(letters, c) : NULL;
-    return at ? (int)(at - letters) : -1;
-}
-
-static struct span base64_read(const char *text, struct arena *arena)
-{
-    size_t size = strlen(text), count = 0;
-    char *bytes = arena_take(arena, size);
-    uint32_t bits = 0;
-    int held = 0;
-    for (; *text && sextet(*text) >= 0; text++) {
-        bits = bits << 6 | (uint32_t)sextet(*text);
-        held += 6;
-        if (held >= 8)
-            bytes[count++] = (char)(bits >> (held -= 8) & 0xff);
-    }
-    return (struct span){bytes, count};
+    struct span bytes = SPAN_NONE;
+    base64_read(span_of(json_string_value(json_object_get(record, name))), arena, &bytes);
+    return bytes;
 }
 
 /* The last record of the key counts, as in a compacted topic; `__meta`'s key is one byte 0. */
 static void state_of_line(const char *line, struct span id, int32_t shard, struct arena *arena, struct found *found)
 {
     json_t *record = json_loads(line, 0, NULL);
-    const char *key = json_string_value(json_object_get(record, "key"));
-    const char *value = json_string_value(json_object_get(record, "value"));
-    struct span name = key ? base64_read(key, arena) : SPAN_NONE;
-    if (value && span_equal(name, id))
-        found->state = base64_read(value, arena);
-    else if (value && span_equal(name, (struct span){"\0", 1}))
-        note_meta(found, base64_read(value, arena), shard, arena);
+    struct span key = bytes_of(record, "key", arena);
+    if (span_equal(key, id))
+        found->state = bytes_of(record, "value", arena);
+    else if (span_equal(key, (struct span){"\0", 1}))
+        note_meta(found, bytes_of(record, "value", arena), shard, arena);
     json_decref(record);
 }
 

@@ -1,4 +1,4 @@
-/* `oriori topics create|check`: makes the topics with their settings, or says how they differ. */
+/* `oriori topics create|check|export`: makes the topics with their settings, says how they differ, or prints them. */
 #include "workers/subcommand.h"
 
 #include "common/base/check.h"
@@ -6,6 +6,7 @@
 #include "common/io/kafka_client.h"
 #include "common/io/logger.h"
 #include "common/io/topic_plan.h"
+#include "workers/topics/export.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -16,10 +17,12 @@ enum { SAMPLE_MAX = 1000, POLL_MS = 500 };
 
 static const char usage[] =
     "usage: oriori topics create [--config FILE]\n"
-    "       oriori topics check  [--config FILE]\n\n"
+    "       oriori topics check  [--config FILE]\n"
+    "       oriori topics export [--config FILE]\n\n"
     "create makes every topic that is missing, with its settings; it changes none that exists. check compares what\n"
     "there is with what the config asks for, and counts records that do not lie in their customer's home partition;\n"
-    "it exits with 1 when the worker would not run well.\n\n"
+    "it exits with 1 when the worker would not run well. export prints every topic's records as JSON lines (keys and\n"
+    "values in base64): what `oriori simulate --steps` replays.\n\n"
     "  --config FILE   the worker's config; without it defaults and the environment count\n\n"
     "example: oriori topics create --config deploy/examples/worker.yaml\n";
 
@@ -334,13 +337,15 @@ int topics_main(int argc, char **argv)
         path = optarg;
     }
     const char *verb = optind + 1 == argc ? argv[optind] : "";
-    bool create = strcmp(verb, "create") == 0;
-    if (!create && strcmp(verb, "check") != 0) {
+    bool create = strcmp(verb, "create") == 0, export = strcmp(verb, "export") == 0;
+    if (!create && !export && strcmp(verb, "check") != 0) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
     struct job job = {0};
-    bool good = job_open(&job, path) && (create ? create_missing(&job) : check_all(&job));
+    bool good = job_open(&job, path);
+    if (good)
+        good = create ? create_missing(&job) : export ? topics_export(&job.config, stdout) : check_all(&job);
     if (good && create)
         explain_shards(&job.config);
     job_close(&job);
