@@ -166,10 +166,10 @@ static inline bool order_live(const struct order *order)
     return stamp_known(&order->placed) && !stamp_known(&order->cancelled) && !order->refunded_whole;
 }
 
-/* R14: known to be placed, but cancelled or wholly refunded. */
+/* R14: cancelled or wholly refunded, whether its placement is known yet or not. */
 static inline bool order_void(const struct order *order)
 {
-    return stamp_known(&order->placed) && !order_live(order);
+    return stamp_known(&order->cancelled) || order->refunded_whole;
 }
 
 uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NONE = nobody named it */
@@ -215,7 +215,7 @@ struct fold_change {
     uint32_t order;          /* that the record names: PLACED ... REFUNDED, deliveries */
     bool order_new;          /* PLACED, RENEWED: the order was not placed before */
     uint32_t other_order;    /* an edited refund left this one */
-    bool order_was_live, other_order_was_live; /* before the event; compare with order_live now (R14, R78) */
+    bool order_was_void, other_order_was_void; /* before the event; compare with order_void now (R14, R78) */
     uint32_t parcel;
     uint32_t failure;        /* FAILED */
     uint32_t response;

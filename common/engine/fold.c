@@ -146,7 +146,7 @@ static uint32_t take_order(struct fold *fold, struct span id, uint32_t found)
         found = fold->facts->orders_count - 1;
     }
     change->order = found;
-    change->order_was_live = order_live(&fold->facts->orders[found]);
+    change->order_was_void = order_void(&fold->facts->orders[found]);
     return found;
 }
 
@@ -300,7 +300,7 @@ static void apply_refunded(struct fold *fold)
     if (merge_identity(fold, &refund->stamp) == MERGED_CONTENT) {
         if (old_order != FACT_NONE) {
             fold->change->other_order = old_order;
-            fold->change->other_order_was_live = order_live(&facts->orders[old_order]);
+            fold->change->other_order_was_void = order_void(&facts->orders[old_order]);
         }
         refund->order = take_order(fold, fold->event->order_id, index);
         refund->amount = fold->event->refund_amount;
@@ -308,7 +308,7 @@ static void apply_refunded(struct fold *fold)
             fold->change->other_order = FACT_NONE;
     } else {
         fold->change->order = refund->order;
-        fold->change->order_was_live = order_live(&facts->orders[refund->order]);
+        fold->change->order_was_void = order_void(&facts->orders[refund->order]);
     }
     facts_settle_refunds(facts);
 }

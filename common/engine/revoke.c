@@ -7,11 +7,9 @@ struct voided {
     uint32_t orders[2];
 };
 
-static bool became_void(const struct pass *pass, uint32_t order, bool was_live, bool is_new)
+static bool became_void(const struct pass *pass, uint32_t order, bool was_void)
 {
-    if (order == FACT_NONE || !order_void(&pass->facts.orders[order]))
-        return false;
-    return was_live || is_new; /* void before: placed before, and not live */
+    return order != FACT_NONE && !was_void && order_void(&pass->facts.orders[order]);
 }
 
 static struct voided voided_orders(const struct pass *pass)
@@ -20,9 +18,9 @@ static struct voided voided_orders(const struct pass *pass)
     if (pass->event == NULL)
         return voided;
     const struct fold_change *change = &pass->change;
-    if (became_void(pass, change->order, change->order_was_live, change->order_new))
+    if (became_void(pass, change->order, change->order_was_void))
         voided.orders[0] = change->order;
-    if (became_void(pass, change->other_order, change->other_order_was_live, false))
+    if (became_void(pass, change->other_order, change->other_order_was_void))
         voided.orders[1] = change->other_order;
     return voided;
 }

@@ -334,11 +334,16 @@ static void r14_what_an_event_did_to_its_order_is_told(void **state)
     (void)state;
     subject_apply(&subject, PLACED(day(0), "o1"));
     assert_true(subject.change.order_new);
-    assert_false(subject.change.order_was_live);
+    assert_false(subject.change.order_was_void);
     assert_true(order_live(&subject.facts.orders[subject.change.order]));
     subject_apply(&subject, CANCELLED(day(1), "o1"));
-    assert_true(subject.change.order_was_live);
+    assert_false(subject.change.order_was_void);
     assert_true(order_void(&subject.facts.orders[subject.change.order]));
+    subject_apply(&subject, CANCELLED(day(2), "o2")); /* void before it is known to be placed */
+    assert_true(order_void(&subject.facts.orders[subject.change.order]));
+    subject_apply(&subject, PLACED(day(3), "o2"));
+    assert_true(subject.change.order_new);
+    assert_true(subject.change.order_was_void);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -31,11 +31,12 @@ static int teardown(void **state)
 /* A history with every kind of fact, edits and absences included. */
 static size_t rich_history(struct event *events)
 {
+    static const struct order_line two_lines[] = {{{"PREMIUM-9", 9}, 2, 9000}, {{"RELATED-1", 9}, 1, 10}};
     const struct event all[] = {
         PLACED(day(0), "o1", .source = ID("shop"), .email_registered = ANSWER_TRUE, .campaign = ID("spring"),
                .currency = ID("EUR"), .time_zone = ID("Europe/London"), .marketing_consent = ANSWER_FALSE),
         PLACED(day(30), "o2", .source = ID("shop"), .referrer_customer_id = ID("friend"), .backfill = true,
-               LINES(LINE("PREMIUM-9", 2, 9000), LINE("RELATED-1", 1, 10))),
+               .lines = two_lines, .line_count = 2),
         RENEWED(day(31), "", .event_id = ID("ren"), .subscription_id = ID("sub")),
         RENEWED(day(33), "o4", .version = 7),
         RENEWED(day(32), "o4", .version = 5),
