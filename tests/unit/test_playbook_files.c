@@ -10,9 +10,12 @@
 #include "common/base/check.h"
 #include "common/io/zones_load.h"
 #include "workers/lint/lint.h"
+#include "workers/subcommand.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FOLDER ORIORI_SOURCE_DIR "/tests/playbooks/"
 
@@ -167,6 +170,7 @@ static void r39_lint_tells_a_shop_without_deliveries(void **state)
     uint64_t deliveries = UINT64_C(1) << EVENT_SHIPPED | UINT64_C(1) << EVENT_DELIVERED;
     (void)state;
     assert_true(warnings_with(~deliveries, "phase activate can never be reached") > 10);
+    warnings_with(~deliveries, "rule habit_reminder can never fire: no customer of this shop reaches the phase");
     assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_DELIVERED), ""), 0); /* SHIPPED is enough (R16) */
     assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_FAILED), "rule delivery_trouble can never fire"), 1);
 }
@@ -182,6 +186,39 @@ static void cut_playbooks(void **state)
         buffer_release(&errors.text);
     }
     buffer_release(&yaml);
+}
+
+/* The subcommand's exit status, its words thrown away. */
+static int status_of(const char *option, const char *path)
+{
+    char *argv[] = {"lint", (char *)(option ? option : path), (char *)(option ? path : NULL), NULL};
+    int argc = 1 + (option != NULL) + (path != NULL), out = dup(1), error = dup(2), none = open("/dev/null", O_WRONLY);
+    fflush(stdout);
+    dup2(none, 1), dup2(none, 2);
+    int status = lint_main(argc, argv);
+    fflush(stdout);
+    dup2(out, 1), dup2(error, 2);
+    close(out), close(error), close(none);
+    return status;
+}
+
+static void exit_status_for_scripts(void **state)
+{
+    static const char good[] = ORIORI_SOURCE_DIR "/schemas/playbook.yaml";
+    (void)state;
+    assert_int_equal(status_of(NULL, good), 0);
+    assert_int_equal(status_of("--strict", good), 0);
+    assert_int_equal(status_of("--help", NULL), 0);
+    assert_int_equal(status_of(NULL, FOLDER "doubtful/did-not-open.yaml"), 0);
+    assert_int_equal(status_of("--strict", FOLDER "doubtful/did-not-open.yaml"), 1);
+    assert_int_equal(status_of(NULL, FOLDER "doubtful/unknown-zone.yaml"), 1);
+    assert_int_equal(status_of(NULL, FOLDER "broken/share.yaml"), 1);
+    assert_int_equal(status_of(NULL, FOLDER "no-such-file.yaml"), 1);
+    assert_int_equal(status_of(NULL, NULL), 2);
+    assert_int_equal(status_of("--loud", good), 2);
+    assert_int_equal(status_of("--events=orders,PARCELS", good), 2);
+    assert_int_equal(status_of("--events=orders,SHIPPED,surveys,customers", good), 0);
+    assert_int_equal(status_of("--grid=purchases", good), 2);
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -239,6 +276,7 @@ int main(void)
         cmocka_unit_test(five_rows_of_the_article),
         cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries),
         cmocka_unit_test(cut_playbooks),
+        cmocka_unit_test(exit_status_for_scripts),
         cmocka_unit_test(mutated_playbooks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

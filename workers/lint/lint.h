@@ -30,8 +30,9 @@ void lint_release(struct lint *lint);
 
 void lint_tiers(struct lint *lint);
 void lint_rules(struct lint *lint);
-void lint_shop(struct lint *lint);  /* phases, triggers and channels that the shop's events cannot reach */
-void lint_times(struct lint *lint); /* caps, quiet hours, shelf life */
+void lint_shop(struct lint *lint); /* phases, triggers and channels that the shop's events cannot reach */
+enum phase lint_highest_phase(const struct lint *lint); /* that this shop's events allow (R39, R40) */
+void lint_times(struct lint *lint);                     /* caps, quiet hours, shelf life */
 
 /* "file:line: level: message"; line 0 is left out. */
 __attribute__((format(printf, 4, 5))) void lint_say(struct lint *lint, enum lint_level level, int line,

@@ -12,6 +12,7 @@ struct test {
     const struct rule *rule;
     struct cells *cells;
     bool tiers, growth; /* worked out from the tables */
+    enum phase highest; /* that a customer of this shop can reach */
 };
 
 static int tier_by_table(const struct playbook *playbook, const struct fact_values *values)
@@ -104,6 +105,8 @@ static bool test_customer(const struct test *test, size_t cell, struct fact_valu
         return false;
     if (test->growth && values->value[FACT_growth] != growth_by_table(playbook, values))
         return false;
+    if (cells_has(test->cells, FACT_phase) && values->value[FACT_phase] > (int64_t)test->highest)
+        return false;
     for (int i = 0; i < FACT_COUNT && !has_response(test->rule); i++) {
         if (of_response((enum fact)i))
             values->value[i] = FACT_ABSENT;
@@ -138,6 +141,19 @@ static bool may_reach(const struct test *test, enum channel channel, const struc
     return true;
 }
 
+/* The rule could fire if only customers got so far in this shop; lint_shop says so of triggers. */
+static bool fires_elsewhere(const struct test *test)
+{
+    struct test anywhere = *test;
+    struct fact_values values;
+    anywhere.highest = PHASE_COUNT - 1;
+    for (size_t cell = 0; cell < test->cells->count; cell++) {
+        if (test_customer(&anywhere, cell, &values) && holds(test->rule, &values))
+            return true;
+    }
+    return false;
+}
+
 static void say_never(struct test *test, bool alone_possible)
 {
     const struct rule *rule = test->rule;
@@ -151,8 +167,11 @@ static void say_never(struct test *test, bool alone_possible)
             return;
         }
     }
+    const char *why = fires_elsewhere(test) ? "no customer of this shop reaches the phase of its conditions"
+                      : alone_possible      ? "its conditions contradict its trigger"
+                                            : "its conditions contradict one another";
     lint_say(test->lint, LINT_WARNING, line, "rule %.*s can never fire: %s", (int)rule->name.size, rule->name.data,
-             alone_possible ? "its conditions contradict its trigger" : "its conditions contradict one another");
+             why);
 }
 
 /* Without the trigger: whose fault it is. */
@@ -194,7 +213,7 @@ static void check_firing(struct test *test)
 
 static void check_rule(struct lint *lint, const struct rule *rule)
 {
-    struct test test = {.lint = lint, .rule = rule, .cells = cells_new()};
+    struct test test = {.lint = lint, .rule = rule, .cells = cells_new(), .highest = lint_highest_phase(lint)};
     if (test_build(&test))
         check_firing(&test);
     else

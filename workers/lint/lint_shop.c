@@ -50,7 +50,7 @@ static bool rung_reachable(const struct lint *lint, enum phase phase)
     return true;
 }
 
-static enum phase highest_phase(const struct lint *lint)
+enum phase lint_highest_phase(const struct lint *lint)
 {
     enum phase phase = PHASE_ASSESS;
     while (phase + 1 < PHASE_COUNT && rung_reachable(lint, phase + 1))
@@ -113,7 +113,7 @@ static const char *trigger_dead(const struct lint *lint, const struct trigger *t
 
 void lint_shop(struct lint *lint)
 {
-    enum phase highest = highest_phase(lint);
+    enum phase highest = lint_highest_phase(lint);
     for (int phase = (int)highest + 1; phase < PHASE_COUNT; phase++)
         lint_say(lint, LINT_WARNING, 0, "phase %s can never be reached with this shop's events%s",
                  class_value_name(DIMENSION_PHASE, phase),
