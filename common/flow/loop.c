@@ -25,6 +25,13 @@ static const struct {
     {"apply", flow_apply},     /* the view follows */
 };
 
+/* What the world said last, whichever of the two it was. */
+static void report_world(struct worker *worker, enum report_level level, const char *during)
+{
+    const char *log_text = log_error_text(worker->log), *store_text = store_error_text(worker->store);
+    worker_report(worker, level, "%s: %s%s%s", during, log_text, log_text[0] && store_text[0] ? "; " : "", store_text);
+}
+
 static bool batch_is_empty(const struct batch *batch)
 {
     return batch->source_count == 0 && batch->shard_count == 0;
@@ -38,8 +45,7 @@ static enum world batch_run(struct worker *worker, struct batch *batch)
         enum world outcome = steps[i].run(worker, batch);
         if (outcome != WORLD_DONE) {
             if (outcome != WORLD_AGAIN)
-                worker_report(worker, outcome == WORLD_STOP ? REPORT_ERROR : REPORT_WARNING, "%s: %s; %s",
-                              steps[i].name, log_error_text(worker->log), store_error_text(worker->store));
+                report_world(worker, outcome == WORLD_STOP ? REPORT_ERROR : REPORT_WARNING, steps[i].name);
             return outcome;
         }
         if (worker->recover || !worker->assigned)
@@ -120,8 +126,7 @@ static enum world worker_check(struct worker *worker)
         outcome = identity_make(worker);
     worker->checked = outcome == WORLD_DONE;
     if (outcome != WORLD_DONE)
-        worker_report(worker, REPORT_ERROR, "start: %s; %s", log_error_text(worker->log),
-                      store_error_text(worker->store));
+        report_world(worker, REPORT_ERROR, "start");
     return outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
 }
 
@@ -247,8 +252,7 @@ static enum world recover_when_needed(struct worker *worker)
     if (outcome == WORLD_DONE && (worker->assign_stale || shard_retry_due(worker) || loose_unresolved(worker)))
         outcome = worker_recover(worker);
     if (outcome != WORLD_DONE && outcome != WORLD_AGAIN)
-        worker_report(worker, REPORT_WARNING, "recovery: %s; %s", log_error_text(worker->log),
-                      store_error_text(worker->store));
+        report_world(worker, REPORT_WARNING, "recovery");
     return outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
 }
 

@@ -224,7 +224,7 @@ static enum world error_event(struct log_kafka *log, struct log_event *ret_event
 
 static enum world log_kafka_poll(void *context, int32_t timeout_ms, struct log_event *ret_event)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     *ret_event = (struct log_event){.happening = LOG_NOTHING};
     drop_message(log);
     if (log->producer)
@@ -264,7 +264,7 @@ static rd_kafka_topic_partition_list_t *new_list(const struct log_kafka *log, co
 
 static enum world log_kafka_assign(void *context, const struct log_offset *offsets, size_t count)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     if (log->group == NULL) /* revoked meanwhile */
         return log_kafka_fail(log, WORLD_RECOVER, "assign without a membership");
     rd_kafka_topic_partition_list_t *list = new_list(log, offsets, count);
@@ -304,7 +304,7 @@ static enum world read_committed_list(struct log_kafka *log, const rd_kafka_topi
 static enum world log_kafka_committed(void *context, struct log_offset *offsets, size_t count, int32_t timeout_ms,
                                       struct arena *arena)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     rd_kafka_topic_partition_list_t *list = new_list(log, offsets, count);
     rd_kafka_resp_err_t code = rd_kafka_committed(log->consumer, list, timeout_ms);
     enum world world = read_committed_list(log, list, code, offsets, arena);

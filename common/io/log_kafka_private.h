@@ -51,6 +51,14 @@ struct log_kafka {
 
 int64_t log_kafka_monotonic_ms(void);
 
+/* The handle at the beginning of a call: what an earlier one said is over. */
+static inline struct log_kafka *log_kafka_fresh(void *context)
+{
+    struct log_kafka *log = context;
+    buffer_reset(&log->error);
+    return log;
+}
+
 /* Keeps the sentence for error_text and gives the outcome back: `return log_kafka_fail(log, WORLD_AGAIN, "...")`. An
  * AGAIN becomes a STOP when Kafka refused us for good (password, certificate) before anything ever worked. */
 __attribute__((format(printf, 3, 4))) enum world log_kafka_fail(struct log_kafka *log, enum world world,

@@ -61,7 +61,7 @@ void log_kafka_producer_drop(struct log_kafka *log)
 /* After an AGAIN the same producer goes on where init_transactions was. */
 enum world log_kafka_producer_new(void *context, int32_t timeout_ms)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     if (log->producer && log->initialised)
         log_kafka_producer_drop(log);
     if (log->producer == NULL) {
@@ -84,7 +84,7 @@ enum world log_kafka_producer_new(void *context, int32_t timeout_ms)
 
 enum world log_kafka_fence(void *context, struct span transactional_id, int32_t timeout_ms)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     struct buffer error = {0}, id = {0};
     buffer_add_span(&id, transactional_id);
     CHECK(strcmp(id.data, log->config->transactional_id) != 0);
@@ -103,7 +103,7 @@ enum world log_kafka_fence(void *context, struct span transactional_id, int32_t 
 
 enum world log_kafka_begin(void *context)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     if (log->producer == NULL || !log->initialised)
         return log_kafka_fail(log, WORLD_REPLACE, "no producer");
     CHECK(!log->open);
@@ -195,7 +195,7 @@ static enum world fail_produce(struct log_kafka *log, const struct log_message *
 /* A full queue is served until there is room; the transaction's time bounds it. */
 enum world log_kafka_produce(void *context, const struct log_message *message, int64_t *ret_ticket)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     CHECK(log->open);
     rd_kafka_topic_t *topic = known_topic(log, message->topic);
     rd_kafka_headers_t *headers = new_headers(message);
@@ -218,7 +218,7 @@ enum world log_kafka_produce(void *context, const struct log_message *message, i
 
 enum world log_kafka_delivered_offset(void *context, int64_t ticket, int64_t *ret_offset)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     CHECK(ticket >= 0 && ticket < log->ticket_count);
     if (log->delivered[ticket] < 0)
         return log_kafka_fail(log, WORLD_RECOVER, "a delivery report without an offset");
@@ -256,7 +256,7 @@ static int remaining_ms(int64_t deadline)
 
 enum world log_kafka_send_offsets(void *context, const struct log_offset *offsets, size_t count)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     CHECK(log->open && count > 0);
     if (log->group == NULL)
         return log_kafka_fail(log, WORLD_RECOVER, "the assignment was revoked");
@@ -275,7 +275,7 @@ enum world log_kafka_send_offsets(void *context, const struct log_offset *offset
 /* Nobody knows the outcome of a commit that does not answer in time: a new producer finishes or aborts it. */
 enum world log_kafka_commit(void *context)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     CHECK(log->open);
     int64_t deadline = log_kafka_monotonic_ms() + log->config->timeout_transaction_ms;
     enum world world;
@@ -292,7 +292,7 @@ enum world log_kafka_commit(void *context)
 
 enum world log_kafka_abort(void *context)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     if (!log->open)
         return WORLD_DONE;
     log->open = false;

@@ -9,7 +9,7 @@
 
 enum world log_kafka_partition_count(void *context, const char *topic, int32_t *ret_count)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     const struct rd_kafka_metadata *metadata;
     rd_kafka_poll(log->admin, 0); /* serves its error callback */
     rd_kafka_topic_t *handle = rd_kafka_topic_new(log->admin, topic, NULL);
@@ -32,7 +32,7 @@ enum world log_kafka_partition_count(void *context, const char *topic, int32_t *
 enum world log_kafka_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
                                 int64_t *ret_high)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(log->admin, topic, partition, ret_low, ret_high,
                                                                 (int)log->config->timeout_request_ms);
     rd_kafka_poll(log->admin, 0);
@@ -57,7 +57,7 @@ static enum world deletion_result(struct log_kafka *log, rd_kafka_event_t *event
 
 enum world log_kafka_delete_records(void *context, const char *topic, int32_t partition, int64_t before_offset)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before_offset;
     rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
@@ -81,7 +81,7 @@ enum world log_kafka_delete_records(void *context, const char *topic, int32_t pa
 
 enum world log_kafka_cluster_id(void *context, struct arena *arena, struct span *ret_id)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     char *id = rd_kafka_clusterid(log->admin, (int)log->config->timeout_request_ms);
     rd_kafka_poll(log->admin, 0);
     if (id == NULL)
@@ -111,7 +111,7 @@ static enum world new_reader(struct log_kafka *log)
 
 enum world log_kafka_reader_open(void *context, const char *topic, int32_t partition, int64_t offset)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     log_kafka_reader_close(log);
     if (log->reader == NULL && new_reader(log) != WORLD_DONE)
         return WORLD_STOP;
@@ -154,7 +154,7 @@ static enum world reader_error(struct log_kafka *log, struct log_event *ret_even
 
 enum world log_kafka_reader_next(void *context, int32_t timeout_ms, struct log_event *ret_event)
 {
-    struct log_kafka *log = context;
+    struct log_kafka *log = log_kafka_fresh(context);
     CHECK(log->reader_topic);
     *ret_event = (struct log_event){.happening = LOG_NOTHING};
     drop_message(log);

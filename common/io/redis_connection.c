@@ -311,6 +311,7 @@ static enum world rerun_forgotten(struct redis_connection *connection, struct re
 
 enum world redis_run(struct redis_connection *connection, struct redis_call *calls, size_t count)
 {
+    buffer_reset(&connection->error);
     enum world world = connection->context ? WORLD_DONE : connect_now(connection);
     if (world == WORLD_DONE)
         world = run_pending(connection, calls, count);
