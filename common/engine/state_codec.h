@@ -10,6 +10,8 @@
 
 #include "common/engine/facts.h"
 
+#include <endian.h>
+
 enum { STATE_VERSION = 1 };
 
 /* What of a customer is neither fact nor run. */
@@ -29,12 +31,33 @@ struct state_writer {
     int64_t base; /* times are written as zigzag deltas to the time written before */
 };
 void state_writer_init(struct state_writer *writer, struct arena *arena);
-void state_write_long(struct state_writer *writer, int64_t value);   /* Avro int, long, enum, union branch, count */
+unsigned char *state_writer_extend(struct state_writer *writer, size_t size); /* size more bytes, uninitialised */
+void state_write_long_whole(struct state_writer *writer, int64_t value);
 void state_write_time(struct state_writer *writer, int64_t time);    /* delta to the time before; never NEVER */
-void state_write_fixed64(struct state_writer *writer, uint64_t hash); /* Avro fixed(8), little-endian */
-void state_write_fixed32(struct state_writer *writer, uint32_t value); /* Avro fixed(4), little-endian */
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
 void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
+
+/* Avro int, long, enum, union branch, count. Most are one byte: that way is short and inline. */
+static inline void state_write_long(struct state_writer *writer, int64_t value)
+{
+    if (value >= -64 && value < 64 && writer->size < writer->capacity)
+        writer->data[writer->size++] = (unsigned char)((uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    else
+        state_write_long_whole(writer, value);
+}
+
+static inline void state_write_fixed64(struct state_writer *writer, uint64_t hash) /* Avro fixed(8), little-endian */
+{
+    uint64_t bytes = htole64(hash);
+    memcpy(state_writer_extend(writer, sizeof bytes), &bytes, sizeof bytes);
+}
+
+static inline void state_write_fixed32(struct state_writer *writer, uint32_t value) /* Avro fixed(4), little-endian */
+{
+    uint32_t bytes = htole32(value);
+    memcpy(state_writer_extend(writer, sizeof bytes), &bytes, sizeof bytes);
+}
+
 struct span state_writer_finish(struct state_writer *writer);        /* the blob, in the arena */
 
 struct state_reader {
@@ -42,12 +65,43 @@ struct state_reader {
     int64_t base;
     bool failed; /* sticky: after it every read gives 0 or "" */
 };
-int64_t state_read_long(struct state_reader *reader);
-int64_t state_read_range(struct state_reader *reader, int64_t least, int64_t most); /* outside: failed, least */
+int64_t state_read_fail(struct state_reader *reader); /* marks it failed and at its end; 0 */
+int64_t state_read_long_whole(struct state_reader *reader);
 int64_t state_read_time(struct state_reader *reader); /* outside -2^50 .. 2^50: failed */
-uint64_t state_read_fixed64(struct state_reader *reader);
-uint32_t state_read_fixed32(struct state_reader *reader);
 void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size);
+
+static inline int64_t state_read_long(struct state_reader *reader)
+{
+    if (reader->at < reader->end && *reader->at < 0x80) {
+        int64_t value = *reader->at++;
+        return (value >> 1) ^ -(value & 1);
+    }
+    return state_read_long_whole(reader);
+}
+
+static inline int64_t state_read_range(struct state_reader *reader, int64_t least, int64_t most)
+{
+    int64_t value = state_read_long(reader);
+    if (value >= least && value <= most)
+        return value;
+    state_read_fail(reader);
+    return least; /* outside: failed, least */
+}
+
+static inline uint64_t state_read_fixed64(struct state_reader *reader)
+{
+    uint64_t bytes;
+    state_read_fixed(reader, &bytes, sizeof bytes);
+    return le64toh(bytes);
+}
+
+static inline uint32_t state_read_fixed32(struct state_reader *reader)
+{
+    uint32_t bytes;
+    state_read_fixed(reader, &bytes, sizeof bytes);
+    return le32toh(bytes);
+}
+
 struct span state_read_text(struct state_reader *reader); /* borrowed from the blob */
 /* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array is
  * one block of that count (no negative counts), closed by a 0 that state_read_array_end takes; count 0 has no end. */

@@ -9,7 +9,7 @@ void state_writer_init(struct state_writer *writer, struct arena *arena)
     *writer = (struct state_writer){.arena = arena};
 }
 
-static unsigned char *extend(struct state_writer *writer, size_t size)
+unsigned char *state_writer_extend(struct state_writer *writer, size_t size)
 {
     if (writer->capacity - writer->size < size) {
         size_t capacity = writer->capacity ? writer->capacity * 2 : WRITER_FIRST;
@@ -26,10 +26,10 @@ static unsigned char *extend(struct state_writer *writer, size_t size)
     return at;
 }
 
-void state_write_long(struct state_writer *writer, int64_t value)
+void state_write_long_whole(struct state_writer *writer, int64_t value)
 {
     uint64_t rest = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63); /* zigzag */
-    unsigned char *at = extend(writer, VARINT_MOST), *start = at;
+    unsigned char *at = state_writer_extend(writer, VARINT_MOST), *start = at;
     for (; rest >= 0x80; rest >>= 7)
         *at++ = (unsigned char)(rest | 0x80);
     *at++ = (unsigned char)rest;
@@ -44,23 +44,9 @@ void state_write_time(struct state_writer *writer, int64_t time)
 
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size)
 {
-    unsigned char *at = extend(writer, size);
+    unsigned char *at = state_writer_extend(writer, size);
     if (size)
         memcpy(at, bytes, size);
-}
-
-void state_write_fixed64(struct state_writer *writer, uint64_t hash)
-{
-    unsigned char *at = extend(writer, 8);
-    for (int i = 0; i < 8; i++)
-        at[i] = (unsigned char)(hash >> (8 * i));
-}
-
-void state_write_fixed32(struct state_writer *writer, uint32_t value)
-{
-    unsigned char *at = extend(writer, 4);
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(value >> (8 * i));
 }
 
 void state_write_text(struct state_writer *writer, struct span text)
@@ -87,36 +73,27 @@ struct span state_writer_finish(struct state_writer *writer)
 
 /* ---- reading ---- */
 
-static int64_t fail(struct state_reader *reader)
+int64_t state_read_fail(struct state_reader *reader)
 {
     reader->failed = true;
     reader->at = reader->end;
     return 0;
 }
 
-int64_t state_read_long(struct state_reader *reader)
+int64_t state_read_long_whole(struct state_reader *reader)
 {
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
         if (reader->at == reader->end)
-            return fail(reader);
+            return state_read_fail(reader);
         unsigned char byte = *reader->at++;
         if (shift == 63 && byte > 1)
-            return fail(reader);
+            return state_read_fail(reader);
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80)
             return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
     }
-    return fail(reader);
-}
-
-int64_t state_read_range(struct state_reader *reader, int64_t least, int64_t most)
-{
-    int64_t value = state_read_long(reader);
-    if (value >= least && value <= most)
-        return value;
-    fail(reader);
-    return least;
+    return state_read_fail(reader);
 }
 
 int64_t state_read_time(struct state_reader *reader)
@@ -124,7 +101,7 @@ int64_t state_read_time(struct state_reader *reader)
     int64_t delta = state_read_range(reader, -2 * TIME_MOST, 2 * TIME_MOST);
     int64_t time = reader->base + delta;
     if (time < -TIME_MOST || time > TIME_MOST)
-        return fail(reader);
+        return state_read_fail(reader);
     reader->base = time;
     return time;
 }
@@ -132,7 +109,7 @@ int64_t state_read_time(struct state_reader *reader)
 void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size)
 {
     if ((size_t)(reader->end - reader->at) < size) {
-        fail(reader);
+        state_read_fail(reader);
         memset(ret_bytes, 0, size);
         return;
     }
@@ -140,31 +117,11 @@ void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size)
     reader->at += size;
 }
 
-uint64_t state_read_fixed64(struct state_reader *reader)
-{
-    unsigned char bytes[8];
-    state_read_fixed(reader, bytes, sizeof bytes);
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
-}
-
-uint32_t state_read_fixed32(struct state_reader *reader)
-{
-    unsigned char bytes[4];
-    state_read_fixed(reader, bytes, sizeof bytes);
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++)
-        value |= (uint32_t)bytes[i] << (8 * i);
-    return value;
-}
-
 struct span state_read_text(struct state_reader *reader)
 {
     int64_t size = state_read_range(reader, 0, reader->end - reader->at);
     if (reader->failed || size > reader->end - reader->at) {
-        fail(reader);
+        state_read_fail(reader);
         return SPAN_NONE;
     }
     struct span text = {(const char *)reader->at, (size_t)size};
