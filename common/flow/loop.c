@@ -25,11 +25,14 @@ static const struct {
     {"apply", flow_apply},     /* the view follows */
 };
 
-/* What the world said last, whichever of the two it was. */
-static void report_world(struct worker *worker, enum report_level level, const char *during)
+/* What the libraries say, unless this turn has said something better already. */
+static void report_outcome(struct worker *worker, const char *where, enum world outcome)
 {
+    if (outcome == WORLD_DONE || outcome == WORLD_AGAIN || worker->told)
+        return;
     const char *log_text = log_error_text(worker->log), *store_text = store_error_text(worker->store);
-    worker_report(worker, level, "%s: %s%s%s", during, log_text, log_text[0] && store_text[0] ? "; " : "", store_text);
+    worker_report(worker, outcome == WORLD_STOP ? REPORT_ERROR : REPORT_WARNING, "%s: %s%s%s", where, log_text,
+                  log_text[0] && store_text[0] ? "; " : "", store_text);
 }
 
 static bool batch_is_empty(const struct batch *batch)
@@ -44,8 +47,7 @@ static enum world batch_run(struct worker *worker, struct batch *batch)
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         enum world outcome = steps[i].run(worker, batch);
         if (outcome != WORLD_DONE) {
-            if (outcome != WORLD_AGAIN)
-                report_world(worker, outcome == WORLD_STOP ? REPORT_ERROR : REPORT_WARNING, steps[i].name);
+            report_outcome(worker, steps[i].name, outcome);
             return outcome;
         }
         if (worker->recover || !worker->assigned)
@@ -125,9 +127,10 @@ static enum world worker_check(struct worker *worker)
     if (outcome == WORLD_DONE && span_empty(worker->identity))
         outcome = identity_make(worker);
     worker->checked = outcome == WORLD_DONE;
-    if (outcome != WORLD_DONE)
-        report_world(worker, REPORT_ERROR, "start");
-    return outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
+    if (outcome == WORLD_AGAIN)
+        outcome = WORLD_RECOVER; /* not there yet: said, and tried again with backoff */
+    report_outcome(worker, "start", outcome);
+    return outcome;
 }
 
 /* ---- the group ---- */
@@ -251,9 +254,10 @@ static enum world recover_when_needed(struct worker *worker)
     enum world outcome = worker->recover ? forget(worker) : WORLD_DONE;
     if (outcome == WORLD_DONE && (worker->assign_stale || shard_retry_due(worker) || loose_unresolved(worker)))
         outcome = worker_recover(worker);
-    if (outcome != WORLD_DONE && outcome != WORLD_AGAIN)
-        report_world(worker, REPORT_WARNING, "recovery");
-    return outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
+    if (outcome == WORLD_AGAIN)
+        outcome = WORLD_RECOVER;
+    report_outcome(worker, "recovery", outcome);
+    return outcome;
 }
 
 /* ---- a turn ---- */
@@ -291,6 +295,7 @@ int32_t worker_turn(struct worker *worker, int32_t wait_ms)
 {
     enum world outcome = WORLD_DONE;
     int64_t pause = worker->retry_at - clock_monotonic(worker->clock);
+    worker->told = false;
     if (worker->failed)
         return IDLE_WAIT_MS;
     if (worker->retry_at != 0 && pause > 0) { /* backing off: only the group is seen to */
@@ -336,6 +341,7 @@ void worker_report(struct worker *worker, enum report_level level, const char *f
     va_start(arguments, format);
     vsnprintf(worker->trouble, sizeof(worker->trouble), format, arguments);
     va_end(arguments);
+    worker->told = true;
     if (worker->config.report)
         worker->config.report(worker->config.report_context, level, worker->trouble);
 }

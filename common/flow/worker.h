@@ -152,6 +152,7 @@ struct worker {
     bool assign_stale;   /* what is read must be assigned anew */
     bool producer_sound; /* false: a new producer first */
     bool skewed;         /* the two clocks differ: T stands */
+    bool told;           /* something was reported in this turn */
     bool failed;         /* WORLD_STOP: the process must end */
     int32_t generation;
     uint64_t epoch_count;

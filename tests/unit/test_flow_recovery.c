@@ -1,0 +1,311 @@
+/* What the flow does when the world is not as it was left: stops one shard loudly, or heals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/hash.h"
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void settle(struct sim_world *world)
+{
+    if (!sim_world_run(world, 3000))
+        fail_msg("not settled: %s", world->workers[0].worker.trouble);
+}
+
+static void begin(struct sim_world *world, int events)
+{
+    struct sim_config config = {.seed = 11, .worker_count = 1, .stable_ids = true};
+    config.trace = getenv("ORIORI_TEST_TRACE") ? stderr : NULL;
+    sim_world_init(world, &config);
+    for (int i = 0; i < events; i++)
+        sim_world_event(world);
+}
+
+static void check(struct sim_world *world)
+{
+    char why[SIM_TEXT_SIZE];
+    if (!sim_world_audit(world, why))
+        fail_msg("%s", why);
+}
+
+static void turns(struct sim_world *world, int count)
+{
+    for (int i = 0; i < count; i++) {
+        sim_worker_turn(world, 0);
+        clock_scripted_move(&world->script, 200);
+    }
+}
+
+static void restart(struct sim_world *world)
+{
+    sim_worker_end(world, 0);
+    sim_worker_start(world, 0);
+}
+
+/* Shard `stopped` has stopped, for that reason; the others are ready and have consumed what came meanwhile. */
+static void only_this_one_stopped(struct sim_world *world, int32_t stopped, const char *reason)
+{
+    for (int i = 0; i < 40; i++)
+        sim_world_event(world);
+    turns(world, 100);
+    for (int32_t h = 0; h < SIM_SHARDS; h++) {
+        const struct shard *shard = &world->workers[0].worker.shards[h];
+        assert_int_equal(shard->phase, h == stopped ? SHARD_STOPPED : SHARD_READY);
+        int64_t low, stable, high, offset;
+        memory_cluster_watermarks(world->cluster, "forward", h, &low, &stable, &high);
+        offset = memory_cluster_committed(world->cluster, SIM_GROUP, "forward", h, NULL);
+        struct log_record record;
+        bool behind = offset == LOG_OFFSET_NONE ||
+                      memory_cluster_read(world->cluster, "forward", h, true, &offset, &record);
+        assert_int_equal(behind, h == stopped);
+    }
+    if (!strstr(world->workers[0].worker.shards[stopped].trouble, reason))
+        fail_msg("the shard says: %s", world->workers[0].worker.shards[stopped].trouble);
+    assert_false(worker_ready(&world->workers[0].worker));
+    assert_false(worker_ended(&world->workers[0].worker));
+}
+
+static void offsets_gone_stop_the_shard(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    memory_cluster_forget_committed(world.cluster, SIM_GROUP, "forward", 2);
+    restart(&world);
+    only_this_one_stopped(&world, 2, "has no committed offset but the shard was born");
+    sim_world_release(&world);
+}
+
+static void input_offset_gone_stops_the_shard(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    memory_cluster_forget_committed(world.cluster, SIM_GROUP, "deliveries", 1);
+    restart(&world);
+    only_this_one_stopped(&world, 1, "the committed offset of deliveries[1] is gone");
+    sim_world_release(&world);
+}
+
+static void a_view_ahead_of_the_log_stops_the_shard(void **state)
+{
+    struct sim_world world;
+    struct arena arena;
+    struct store_meta before;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    struct store store = store_memory_open(world.server);
+    arena_init(&arena, 0);
+    memory_server_meta(world.server, 3, &before);
+    struct store_apply apply = {.shard = 3, .epoch = arena_copy(&arena, before.epoch), .pos_expected = before.pos};
+    apply.pos = before.pos + 1000000;
+    apply.seq = before.seq;
+    assert_int_equal(store_apply(&store, &apply, 1), WORLD_DONE);
+    assert_true(apply.applied);
+    restart(&world);
+    only_this_one_stopped(&world, 3, "is ahead of crm.state[3]");
+    arena_release(&arena);
+    sim_world_release(&world);
+}
+
+static void lost_input_records_stop_the_shard(void **state)
+{
+    struct sim_world world;
+    int64_t low, stable, high;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    sim_worker_end(&world, 0);
+    for (int i = 0; i < 100; i++)
+        sim_world_event(&world);
+    memory_cluster_watermarks(world.cluster, "surveys", 0, &low, &stable, &high);
+    assert_true(high > memory_cluster_committed(world.cluster, SIM_GROUP, "surveys", 0, NULL));
+    const char *topics[] = {"surveys"};
+    struct log tool = log_memory_open(world.cluster, &(struct log_memory_config){"tool", "tool", topics, 1});
+    assert_int_equal(log_delete_records(&tool, "surveys", 0, high), WORLD_DONE); /* retention */
+    log_close(&tool);
+    sim_worker_start(&world, 0);
+    only_this_one_stopped(&world, 0, "surveys[0]: the next offset");
+    sim_world_release(&world);
+}
+
+static void another_worlds_store_is_refused(void **state)
+{
+    struct sim_world world;
+    struct arena arena;
+    struct store_meta before;
+    (void)state;
+    begin(&world, 5);
+    struct store store = store_memory_open(world.server);
+    arena_init(&arena, 0);
+    for (int32_t h = 0; h < SIM_SHARDS; h++)
+        assert_int_equal(store_take(&store, h, SPAN("e"), SPAN("o"), SPAN("other/4/elsewhere"), &arena, &before),
+                         WORLD_DONE);
+    sim_worker_start(&world, 0);
+    turns(&world, 10);
+    assert_true(worker_ended(&world.workers[0].worker));
+    assert_non_null(strstr(world.workers[0].worker.trouble, "another world's customers"));
+    arena_release(&arena);
+    sim_world_release(&world);
+}
+
+static void an_evicting_store_is_refused(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 5);
+    memory_server_set_evicting(world.server, true);
+    sim_worker_start(&world, 0);
+    turns(&world, 3);
+    assert_true(worker_ended(&world.workers[0].worker));
+    sim_world_release(&world);
+}
+
+static void another_shard_count_is_refused(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 5);
+    world.flow.shard_count = 5;
+    sim_worker_start(&world, 0);
+    turns(&world, 3);
+    assert_true(worker_ended(&world.workers[0].worker));
+    assert_non_null(strstr(world.workers[0].worker.trouble, "4 partitions"));
+    sim_world_release(&world);
+}
+
+static void a_wiped_store_is_rebuilt_from_the_changelog(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 100);
+    settle(&world);
+    uint64_t rebuilt = world.workers[0].worker.counts.rebuilt_states;
+    memory_server_wipe(world.server);
+    for (int i = 0; i < 60; i++)
+        sim_world_event(&world);
+    settle(&world);
+    check(&world);
+    assert_true(world.workers[0].worker.counts.rebuilt_states > rebuilt);
+    sim_world_release(&world);
+}
+
+static void a_batch_too_large_is_taken_in_smaller_ones(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 300);
+    world.flow.batch_records_max = 1000;
+    world.flow.arena_limit = 60000;
+    settle(&world);
+    check(&world);
+    assert_true(world.workers[0].worker.counts.rewinds > 0);
+    sim_world_release(&world);
+}
+
+/* ---- control ---- */
+
+static size_t paused_decisions(const struct sim_world *world)
+{
+    size_t count = 0;
+    struct log_record record;
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "decisions", p, true, &offset, &record);)
+            count++;
+    return count;
+}
+
+static size_t actions_of_rule(const struct sim_world *world, const char *rule)
+{
+    size_t count = 0;
+    struct log_record record;
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "actions", p, true, &offset, &record);) {
+            char text[256];
+            snprintf(text, sizeof(text), "%.*s", (int)record.value.size, record.value.data);
+            count += strstr(text, rule) != NULL;
+        }
+    return count;
+}
+
+static void r66_a_pause_outlives_the_worker_and_a_wiped_store(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 30);
+    settle(&world);
+    size_t thanked = actions_of_rule(&world, " thank ");
+    assert_true(thanked > 0);
+    sim_world_control(&world, &(struct forward){.kind = FORWARD_PAUSE});
+    settle(&world);
+    memory_server_wipe(world.server);
+    restart(&world);
+    for (int i = 0; i < 30; i++)
+        sim_world_event(&world);
+    settle(&world);
+    assert_int_equal(actions_of_rule(&world, " thank "), thanked);
+    size_t paused = paused_decisions(&world);
+    assert_true(paused > 0);
+    sim_world_control(&world, &(struct forward){.kind = FORWARD_RESUME});
+    settle(&world);
+    for (int i = 0; i < 30; i++)
+        sim_world_event(&world);
+    settle(&world);
+    assert_true(actions_of_rule(&world, " thank ") > thanked);
+    assert_int_equal(paused_decisions(&world), paused);
+    sim_world_release(&world);
+}
+
+/* With clock: input T follows ticks alone: without one nothing is due however late the wall is. */
+static void the_input_clock_stands_without_ticks(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 0);
+    world.flow.clock_input = true;
+    int64_t now = world.script.wall_ms;
+    sim_world_control(&world, &(struct forward){.kind = FORWARD_TICK, .tick_at = now});
+    sim_worker_start(&world, 0);
+    turns(&world, 20);
+    for (int i = 0; i < 40; i++)
+        sim_world_event(&world);
+    turns(&world, 50); /* 10 s of wall time */
+    size_t early = actions_of_rule(&world, " remind ");
+    turns(&world, 50);
+    assert_int_equal(actions_of_rule(&world, " remind "), early);
+    sim_world_control(&world, &(struct forward){.kind = FORWARD_TICK, .tick_at = now + HOUR_MS});
+    turns(&world, 50);
+    assert_true(actions_of_rule(&world, " remind ") > early);
+    for (int32_t h = 0; h < SIM_SHARDS; h++) {
+        int64_t clock = world.workers[0].worker.shards[h].clock;
+        assert_true(clock >= now + HOUR_MS && clock < now + HOUR_MS + 1000);
+    }
+    sim_world_release(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(offsets_gone_stop_the_shard),
+        cmocka_unit_test(input_offset_gone_stops_the_shard),
+        cmocka_unit_test(a_view_ahead_of_the_log_stops_the_shard),
+        cmocka_unit_test(lost_input_records_stop_the_shard),
+        cmocka_unit_test(another_worlds_store_is_refused),
+        cmocka_unit_test(an_evicting_store_is_refused),
+        cmocka_unit_test(another_shard_count_is_refused),
+        cmocka_unit_test(a_wiped_store_is_rebuilt_from_the_changelog),
+        cmocka_unit_test(a_batch_too_large_is_taken_in_smaller_ones),
+        cmocka_unit_test(r66_a_pause_outlives_the_worker_and_a_wiped_store),
+        cmocka_unit_test(the_input_clock_stands_without_ticks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
