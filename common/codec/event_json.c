@@ -17,15 +17,17 @@ struct event_reader {
 
 static const char field_occurred_at[] = "occurred_at";
 static const char field_received_at[] = "received_at";
+static const char field_event[] = "event";
 
-static bool is_time_of_line(const char *field)
-{
-    return field != NULL && (strcmp(field, field_occurred_at) == 0 || strcmp(field, field_received_at) == 0);
-}
-
+/* A line without a time that can be read: occurred_at (so also without an event to have one) or received_at is at
+ * fault. */
 bool event_json_time_fault(enum reason reason, const char *field)
 {
-    return (reason == REASON_BAD_TYPE || reason == REASON_OUT_OF_RANGE) && is_time_of_line(field);
+    if (reason == REASON_UNDECODABLE)
+        return true;
+    return (reason == REASON_BAD_TYPE || reason == REASON_OUT_OF_RANGE || reason == REASON_MISSING_FIELD) &&
+           (strcmp(field, field_occurred_at) == 0 || strcmp(field, field_received_at) == 0 ||
+            strcmp(field, field_event) == 0);
 }
 
 static void note(struct fault *fault, enum reason reason, const char *field)
@@ -185,6 +187,8 @@ static void read_event(struct event_reader *r, enum topic topic, const struct js
             continue;
         note(&r->fault, read_field(r, known, member), known->name.data);
     }
+    if (r->event->occurred_at == NEVER) /* also when something else is wrong: the clock asks */
+        note(&r->fault, REASON_MISSING_FIELD, field_occurred_at);
     if (r->fault.reason != REASON_NONE)
         return;
     field = event_fields_missing(r->event);
@@ -196,8 +200,8 @@ static void read_event(struct event_reader *r, enum topic topic, const struct js
 static void read_occurred_at(struct event_reader *r, const struct json *object)
 {
     const struct json *value = json_member(object, SPAN("occurred_at"));
-    if (!is_absent(value))
-        note(&r->fault, read_time(value, &r->event->occurred_at), field_occurred_at);
+    enum reason reason = is_absent(value) ? REASON_MISSING_FIELD : read_time(value, &r->event->occurred_at);
+    note(&r->fault, reason, field_occurred_at);
 }
 
 static enum reason read_topic(const struct json *value, enum topic *ret_topic)
@@ -227,7 +231,7 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
     note(&r.fault, topic_reason, "topic");
     const struct json *event = json_member(root, SPAN("event"));
     if (is_absent(event) || event->type != JSON_KIND_OBJECT)
-        note(&r.fault, is_absent(event) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, "event");
+        note(&r.fault, is_absent(event) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, field_event);
     else if (topic_reason == REASON_NONE)
         read_event(&r, topic, event);
     else

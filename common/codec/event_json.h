@@ -8,9 +8,9 @@
 /* REASON_NONE and a valid event (event_validate); else why not, the field's name in *ret_field (a literal, or NULL when
  * the line is no JSON object).
  *
- * Also of a refused line *ret_received_at (NEVER = none) and ret_event->occurred_at (NEVER = none) are what the line
- * says, because such a line still moves the clock (R83), unless event_json_time_fault. A fault of the line's times wins
- * over every other fault. Texts borrow from the line or the arena. */
+ * A refused line still moves the clock (R83), so *ret_received_at (NEVER = none) and ret_event->occurred_at are what
+ * the line says also then, unless event_json_time_fault. A fault of the line's times wins over every other fault. Texts
+ * borrow from the line or the arena. */
 enum reason event_json_read(struct span line, struct arena *arena, struct event *ret_event, int64_t *ret_received_at,
                             const char **ret_field);
 
@@ -18,7 +18,8 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field);
 
-/* R83: the line was refused for its times (there, but unreadable). */
+/* R83: the line was refused for its times: occurred_at missing or unreadable, received_at unreadable, no event at all.
+ */
 bool event_json_time_fault(enum reason reason, const char *field);
 
 #endif

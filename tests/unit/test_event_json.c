@@ -130,9 +130,9 @@ static void r86_faults_name_the_field(void **state)
     (void)state;
     assert_fault("{\"topic\":\"orders\"", REASON_UNDECODABLE, NULL);
     assert_fault("[]", REASON_UNDECODABLE, NULL);
-    assert_fault("{\"topic\":\"parcels\",\"event\":{}}", REASON_UNKNOWN_TOPIC, "topic");
-    assert_fault("{\"topic\":7,\"event\":{}}", REASON_BAD_TYPE, "topic");
-    assert_fault("{\"event\":{}}", REASON_MISSING_FIELD, "topic");
+    assert_fault("{\"topic\":\"parcels\",\"event\":{\"occurred_at\":1}}", REASON_UNKNOWN_TOPIC, "topic");
+    assert_fault("{\"topic\":7,\"event\":{\"occurred_at\":1}}", REASON_BAD_TYPE, "topic");
+    assert_fault("{\"event\":{\"occurred_at\":1}}", REASON_MISSING_FIELD, "topic");
     assert_fault("{\"topic\":\"orders\"}", REASON_MISSING_FIELD, "event");
     assert_fault("{\"topic\":\"orders\",\"event\":[]}", REASON_BAD_TYPE, "event");
     assert_fault("{\"topic\":\"orders\",\"event\":{\"event_id\":\"e\",\"customer_id\":\"c\",\"occurred_at\":5}}",
@@ -209,7 +209,17 @@ static void r83_a_fault_of_the_times_wins(void **state)
         assert_true(event_json_time_fault(reason, field));
         assert_string_equal(field, "received_at");
     }
-    assert_false(event_json_time_fault(REASON_MISSING_FIELD, "occurred_at"));
+    static const char *const timeless[] = {"{\"received_at\":5,\"topic\":\"surveys\",\"event\":{\"nps\":99}}",
+                                           "{\"received_at\":5,\"topic\":\"nowhere\",\"event\":{\"occurred_at\":\"\"}}",
+                                           "{\"received_at\":5,\"topic\":\"surveys\"}",
+                                           "{\"received_at\":5,\"topic\":\"surveys\",\"event\":[]}",
+                                           "[]",
+                                           "{"};
+    for (size_t i = 0; i < COUNT_OF(timeless); i++) {
+        enum reason reason = read_line(timeless[i]);
+        assert_true(event_json_time_fault(reason, field));
+    }
+    assert_false(event_json_time_fault(REASON_MISSING_FIELD, "customer_id"));
 }
 
 static void a_bare_event_of_a_known_topic_is_read(void **state)

@@ -42,7 +42,7 @@ static void dead_letter(struct simulation *s, enum reason reason, const char *fi
             field != NULL ? ": " : "", field != NULL ? field : "");
 }
 
-/* R83: the time of a line; NEVER = it has none that can be read. */
+/* R83: the time of a line. */
 static int64_t line_time(const struct event *event, int64_t received_at)
 {
     return received_at != NEVER ? received_at : event->occurred_at;
@@ -82,11 +82,11 @@ static void take_line(struct simulation *s, struct span line)
     int64_t received_at;
     const char *field;
     enum reason reason = event_json_read(line, &s->line_arena, &event, &received_at, &field);
-    int64_t time = line_time(&event, received_at);
+    int64_t time = event_json_time_fault(reason, field) ? NEVER : line_time(&event, received_at);
     if (time != NEVER && s->options->until != NEVER && time > s->options->until)
         return; /* R83: lines later than --until are not read */
     s->tally.read++;
-    if (event_json_time_fault(reason, field) || time == NEVER) {
+    if (time == NEVER) {
         dead_letter(s, reason, field); /* moves no clock */
         return;
     }
