@@ -82,8 +82,7 @@ static void anchor_series(struct pass *pass, const struct rule *rule, struct tra
     } else if (run) {
         run_move(pass, rule, run, occurrence);
     } else {
-        track->at = occurrence->anchor_at;
-        track->order_id = occurrence->order_id;
+        run_track_anchor(pass, rule, occurrence);
     }
 }
 
@@ -181,8 +180,9 @@ static void dates_drop(struct pass *pass, const struct rule *rule)
 {
     int index = (int)(rule - pass->playbook->rules);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
-        if (pass->runs.waiting[i].rule_index == index)
-            pass->runs.waiting[i].ended = true; /* R62: no decision */
+        struct run *run = &pass->runs.waiting[i];
+        if (run->rule_index == index && run->state == RUN_WAITING)
+            run->ended = true; /* R62: no decision. Once deferred it is a run like any other (R68) */
     }
 }
 

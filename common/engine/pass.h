@@ -84,6 +84,9 @@ uint32_t run_key_fact(const struct rule *rule, const struct run *run); /* the fa
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
 
+/* The rule's track names this anchor now (R49). */
+void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+
 /* An anchor that has moved: the waiting run of the rule follows it (R49). */
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);
 

@@ -164,7 +164,7 @@ bool run_series_continues(struct pass *pass, const struct track *track)
     return pass_order_in_cycle(pass, track->order_id);
 }
 
-/* Whether a series triggered anew goes on with its numbers (R50: within its key's scope). */
+/* Whether a series triggered anew goes on with this one's numbers (R50: within its key's scope). */
 static bool series_counts_on(struct pass *pass, const struct rule *rule, const struct track *track, struct span order_id)
 {
     if (rule->content_count > 0)
@@ -173,22 +173,62 @@ static bool series_counts_on(struct pass *pass, const struct rule *rule, const s
     case ONCE_EVER:
         return true;
     case ONCE_CYCLE:
-        return run_series_continues(pass, track);
+        return span_equal(track->order_id, order_id) || run_series_continues(pass, track);
     default:
         return span_equal(track->order_id, order_id);
     }
+}
+
+/* The highest slot decided in the scope; 0 = none. */
+static int32_t series_last(struct pass *pass, const struct rule *rule, uint32_t hash, struct span order_id)
+{
+    int32_t last = 0;
+    for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
+        const struct track *track = &pass->runs.tracks[i];
+        if (track->rule == hash && track->n > last && series_counts_on(pass, rule, track, order_id))
+            last = track->n;
+    }
+    return last;
+}
+
+static void past_keep(struct pass *pass, const struct track *old)
+{
+    for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
+        struct track *past = &pass->runs.tracks[i];
+        if (past->past && past->rule == old->rule && span_equal(past->order_id, old->order_id)) {
+            past->n = old->n > past->n ? old->n : past->n;
+            return;
+        }
+    }
+    struct track *past = runs_track_add(&pass->runs, pass->arena, old->rule);
+    *past = *old;
+    past->past = true;
+}
+
+/* The rule's track, about to name another order: what it says of the one before is kept. */
+static struct track *series_track(struct pass *pass, uint32_t hash, struct span order_id)
+{
+    struct track *track = runs_track(&pass->runs, hash);
+    if (track == NULL) {
+        track = runs_track_add(&pass->runs, pass->arena, hash);
+        track->m = 1;
+        return track;
+    }
+    if (track->n > 0 && !span_equal(track->order_id, order_id)) {
+        const struct track old = *track;
+        past_keep(pass, &old);
+    }
+    return runs_track(&pass->runs, hash);
 }
 
 static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
                            struct span key)
 {
     uint32_t hash = runs_rule_hash(rule->name);
-    struct track *track = runs_track(&pass->runs, hash);
-    if (track == NULL)
-        track = runs_track_add(&pass->runs, pass->arena, hash);
-    if (!series_counts_on(pass, rule, track, occurrence->order_id))
-        track->n = 0;
-    track->m = track->n + 1;
+    int32_t last = series_last(pass, rule, hash, occurrence->order_id);
+    struct track *track = series_track(pass, hash, occurrence->order_id);
+    track->n = last;
+    track->m = last + 1;
     track->at = occurrence->anchor_at;
     track->order_id = occurrence->order_id;
     track->gone = false;
@@ -197,12 +237,9 @@ static void series_trigger(struct pass *pass, const struct rule *rule, const str
         run_make(pass, rule, occurrence, key, track->m, track->m);
 }
 
-static void track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
-    uint32_t hash = runs_rule_hash(rule->name);
-    struct track *track = runs_track(&pass->runs, hash);
-    if (track == NULL)
-        track = runs_track_add(&pass->runs, pass->arena, hash);
+    struct track *track = series_track(pass, runs_rule_hash(rule->name), occurrence->order_id);
     track->at = occurrence->anchor_at;
     track->order_id = occurrence->order_id;
     track->gone = false;
@@ -217,13 +254,13 @@ void run_trigger(struct pass *pass, const struct rule *rule, const struct occurr
         return;
     }
     if (rule->trigger.kind == TRIGGER_ANCHOR)
-        track_anchor(pass, rule, occurrence);
+        run_track_anchor(pass, rule, occurrence);
     run_make(pass, rule, occurrence, key, 1, 1);
 }
 
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
 {
-    track_anchor(pass, rule, occurrence);
+    run_track_anchor(pass, rule, occurrence);
     const struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
     run->key = run_key(pass, rule, occurrence);
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);

@@ -57,7 +57,7 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
 struct track *runs_track(struct runs *runs, uint32_t rule)
 {
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        if (runs->tracks[i].rule == rule)
+        if (runs->tracks[i].rule == rule && !runs->tracks[i].past)
             return &runs->tracks[i];
     }
     return NULL;
@@ -199,4 +199,11 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts)
             runs->used[kept++] = runs->used[i];
     }
     runs->used_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        const struct track *track = &runs->tracks[i];
+        if (!track->past || facts_find_order(facts, track->order_id) != FACT_NONE)
+            runs->tracks[kept++] = *track;
+    }
+    runs->tracks_count = kept;
 }

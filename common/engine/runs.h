@@ -31,7 +31,8 @@ struct run {
 };
 
 /* The last anchor of a rule, so that the same anchor is not decided twice (R49), and how far its series has come (R50).
- * Kept for rules on anchors and for rules that repeat. */
+ * Kept for rules on anchors and for rules that repeat. A series that another cycle replaced leaves its numbers behind, as a
+ * `past` track: its key's scope may come back when orders are voided or turn up. */
 struct track {
     uint32_t rule;        /* runs_rule_hash */
     int64_t at;           /* the anchor's time */
@@ -40,6 +41,7 @@ struct track {
     int32_t m;            /* the slot at which the series was last triggered */
     bool ended;           /* the series is over: `while` failed or its slots are used up */
     bool gone;            /* the anchor vanished since */
+    bool past;            /* only n and order_id still matter */
 };
 
 /* A send that a revoke could still reach: published, unrevoked, unexpired (R78). In order of sending. */
@@ -95,7 +97,7 @@ uint64_t runs_key_hash(struct span rule, struct span key, int32_t n);
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
-struct track *runs_track(struct runs *runs, uint32_t rule); /* NULL = none */
+struct track *runs_track(struct runs *runs, uint32_t rule); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, uint32_t rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 bool runs_used(const struct runs *runs, uint64_t key);

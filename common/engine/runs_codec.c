@@ -139,7 +139,7 @@ static void write_sent(struct state_writer *writer, struct texts *texts, const s
     write_optional(writer, sent->expires_at);
 }
 
-enum { TRACK_ENDED = 1, TRACK_GONE = 2 };
+enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4 };
 
 static void write_track(struct state_writer *writer, struct texts *texts, const struct track *track)
 {
@@ -148,7 +148,8 @@ static void write_track(struct state_writer *writer, struct texts *texts, const 
     write_text(writer, texts, track->order_id);
     state_write_long(writer, track->n);
     state_write_long(writer, track->m);
-    state_write_long(writer, (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0));
+    state_write_long(writer, (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0) |
+                                 (track->past ? TRACK_PAST : 0));
 }
 
 static void write_counters(struct state_writer *writer, const struct runs *runs)
@@ -279,9 +280,10 @@ static struct track read_track(struct state_reader *reader, const struct texts *
     track.order_id = read_text(reader, texts);
     track.n = (int32_t)state_read_range(reader, 0, INT32_MAX);
     track.m = (int32_t)state_read_range(reader, 0, INT32_MAX);
-    int64_t flags = state_read_range(reader, 0, TRACK_ENDED | TRACK_GONE);
+    int64_t flags = state_read_range(reader, 0, TRACK_ENDED | TRACK_GONE | TRACK_PAST);
     track.ended = flags & TRACK_ENDED;
     track.gone = flags & TRACK_GONE;
+    track.past = flags & TRACK_PAST;
     return track;
 }
 

@@ -20,17 +20,6 @@ static bool event_is_moment(const struct pass *pass)
     return true;
 }
 
-/* R79: what would have to wait for an order that is void already ends at once. */
-static void cancel_stillborn(struct pass *pass, const struct rule *rule)
-{
-    struct run *run = run_waiting(pass, rule);
-    if (run == NULL || !run->fresh || run->decide_at <= pass->now)
-        return;
-    run->ended = true;
-    const struct run cancelled = *run;
-    decision_publish(pass, &cancelled, OUTCOME_CANCELLED, SPAN("order_void"), NEVER, (struct named_list){NULL, 0});
-}
-
 static void trigger_event(struct pass *pass, const struct rule *rule)
 {
     const struct event *event = pass->event;
@@ -45,8 +34,6 @@ static void trigger_event(struct pass *pass, const struct rule *rule)
     occurrence.anchor_at = stamp ? stamp->at : event->occurred_at; /* R4, R9 */
     occurrence.backfill = stamp ? stamp->backfill : event->backfill;
     run_trigger(pass, rule, &occurrence);
-    if (pass->change.order != FACT_NONE && order_void(&pass->facts.orders[pass->change.order]))
-        cancel_stillborn(pass, rule);
 }
 
 /* ---- answers (R63: an edit is a moment again) ---- */

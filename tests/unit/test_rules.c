@@ -285,6 +285,37 @@ static void r50_a_moved_anchor_moves_the_waiting_slot(void **state)
     shop_close(&shop);
 }
 
+static void r50_a_key_remembers_its_slots(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, monthly);
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    shop_until(&shop, D(41)); /* slots 1 and 2 */
+    shop_event_at(&shop, shop_placed("O2"), D(95));
+    EXPECT_NONE(&shop, "decision monthly cycle:O1 4");
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O2"), D(96)); /* the first cycle is the present one again */
+    EXPECT(&shop, "decision monthly cycle:O2 1 cancelled (order_void)");
+    EXPECT(&shop, "decision monthly cycle:O1 4 sent at=96d00:00 due=10d00:00");
+    shop_close(&shop);
+}
+
+static void r50_a_moved_series_remembers_its_slots(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, monthly);
+    shop_event_at(&shop, shop_placed("O2"), D(0));
+    shop_until(&shop, D(15)); /* slot 1 under O2 */
+    struct event late = shop_placed("O1");
+    late.occurred_at = D(-5);
+    shop_event_at(&shop, late, D(20)); /* slot 2 moves to O1 */
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(21));
+    EXPECT(&shop, "decision monthly cycle:O1 2 cancelled (order_void)");
+    EXPECT(&shop, "decision monthly cycle:O2 2 sent at=21d00:00 due=10d00:00");
+    shop_close(&shop);
+}
+
 static void r50_a_series_of_so_many_times(void **state)
 {
     (void)state;
@@ -550,6 +581,8 @@ int main(void)
         cmocka_unit_test(r49_the_last_purchase_moves_silently),
         cmocka_unit_test(r50_slots_follow_one_another),
         cmocka_unit_test(r50_a_moved_anchor_moves_the_waiting_slot),
+        cmocka_unit_test(r50_a_key_remembers_its_slots),
+        cmocka_unit_test(r50_a_moved_series_remembers_its_slots),
         cmocka_unit_test(r50_a_series_of_so_many_times),
         cmocka_unit_test(r50_while_ends_the_series_and_a_trigger_goes_on_with_the_next),
         cmocka_unit_test(r50_triggered_again_in_its_scope),

@@ -331,6 +331,22 @@ static void r78_a_part_refund_revokes_nothing_and_an_edit_may_revive(void **stat
     shop_close(&shop);
 }
 
+static void r78_a_cancellation_speaks_before_its_order(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("trouble", "{event: FAILED}", "once: delivery, priority: 9, conditions: [\"not order_void\"]"));
+    shop_event_at(&shop, shop_delivery(EVENT_FAILED, "O1"), D(0)); /* of an order nobody has told of */
+    EXPECT(&shop, "send trouble delivery:e1 1 email order=O1");
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(1));
+    EXPECT(&shop, "revoke trouble delivery:e1 1 email order=O1 event=e2 order_void");
+    shop_event_at(&shop, shop_delivery(EVENT_FAILED, "O1"), D(2)); /* R14: void, whether or not it was placed */
+    EXPECT(&shop, "decision trouble delivery:e3 1 condition (not order_void)");
+    shop_event_at(&shop, shop_placed("O1"), D(3));
+    EXPECT_COUNT(&shop, "\nrevoke", 1);
+    shop_close(&shop);
+}
+
 static void r78_ended_consent_takes_back_the_last_day(void **state)
 {
     (void)state;
@@ -487,6 +503,7 @@ int main(void)
         cmocka_unit_test(r77_the_same_cause_gives_the_same_id),
         cmocka_unit_test(r78_a_voided_order_takes_its_unexpired_sends_back),
         cmocka_unit_test(r78_a_part_refund_revokes_nothing_and_an_edit_may_revive),
+        cmocka_unit_test(r78_a_cancellation_speaks_before_its_order),
         cmocka_unit_test(r78_ended_consent_takes_back_the_last_day),
         cmocka_unit_test(r78_placed_after_its_cancellation_sends_nothing),
         cmocka_unit_test(r79_waiting_runs_of_a_voided_order_end),
