@@ -28,50 +28,86 @@ def tier_of(view):
     return "dormant"
 
 
-def rung_times(view):
-    """R39, R40, R5: for each rung from `admit` up to where the customer stands, the instant at which it and those below
-    first held by the facts' own times."""
-    base, now = view.base, view.now
+def standing(view):
+    """R39, R40: how many rungs above `assess` hold, each with those below it."""
+    base = view.base
     if not base.cycle_orders:
-        return []
-    start = base.cycle_start
-    rungs = []
-
-    opens = []
-    if base.last_open_at is not None and base.last_open_at >= start:
-        kept = [time for time, _, _ in view.kept_opens if time >= start]
-        opens = [min(kept) if kept else base.last_open_at]
-    shipped = [parcel.shipped_at() for parcel in base.cycle_parcels if parcel.shipped()]
-    delivered = [delivery[0] for delivery in view.deliveries]
-    positive = [response.time for response in base.cycle_responses if response.positive]
-
+        return 0
     first = view.first_delivery
-    settled = [first[0] + playbook.ACCLIMATE_AFTER] if first and now >= first[0] + playbook.ACCLIMATE_AFTER else []
-    early = [response.time for response in base.cycle_responses if response.purpose == "EARLY_EXPERIENCE"]
+    own = [
+        True,
+        bool(support_times(view)),
+        first is not None,
+        first is not None and view.now >= first[0] + playbook.ACCLIMATE_AFTER or bool(early_times(view)),
+        bool(accomplish_times(view)),
+        len(base.cycle_orders) >= 2 or base.subscription,
+        bool(view.cycle_nps and view.cycle_nps.nps >= 9) or bool(told_times(view)),
+    ]
+    return own.index(False) if False in own else len(own)
 
+
+def support_times(view):
+    """affirm: shipped, delivered, a human open or click, a positive reaction, all of the cycle."""
+    base = view.base
+    opens = []
+    if base.last_open_at is not None and base.in_cycle(base.last_open_at):
+        kept = [time for time, _, _ in view.kept_opens if base.in_cycle(time)]
+        opens = [min(kept) if kept else base.last_open_at]
+    return ([parcel.shipped_at() for parcel in base.cycle_parcels if parcel.shipped()]
+            + [delivery[0] for delivery in view.deliveries] + opens
+            + [response.time for response in base.cycle_responses if response.positive])
+
+
+def early_times(view):
+    return [response.time for response in view.base.cycle_responses if response.purpose == "EARLY_EXPERIENCE"]
+
+
+def accomplish_times(view):
+    base, first = view.base, view.first_delivery
     felt = [view.effect.time] if view.effect else []
-    again = []
-    if first:
-        after = first[0] + first[4].figure("effect_after", playbook.EFFECT_AFTER)
-        again = [order.time for order in base.cycle_orders if order.time >= after][:1]
+    if not first:
+        return felt
+    after = first[0] + first[4].figure("effect_after", playbook.EFFECT_AFTER)
+    return felt + [order.time for order in base.cycle_orders if order.time >= after]
 
-    second = [order.time for order in base.cycle_orders[1:2]]
-    subscribed = [base.since] if base.subscription else []
 
-    nps = []
-    if view.cycle_nps and view.cycle_nps.nps >= 9:
-        stated = [response for response in base.cycle_responses if response.nps is not None]
-        while stated and stated[-1].nps >= 9:  # the present unbroken run of such answers
-            nps = [stated.pop().time]
-    told = [time for time in base.referral_times + base.shares if base.in_cycle(time)]
+def told_times(view):
+    base = view.base
+    return [time for time in base.referral_times + base.shares if base.in_cycle(time)]
 
-    own = [[start], shipped + delivered + opens + positive, delivered, settled + early, felt + again,
-           second + subscribed, nps + told]
-    for times in own:
-        if not times:
-            break
-        rungs.append(max([min(times)] + rungs[-1:]))
-    return rungs
+
+def nps_holds(view, at):
+    stated = [response for response in view.base.cycle_responses if response.nps is not None and response.time <= at]
+    return bool(stated) and stated[-1].nps >= 9
+
+
+def rung_times(view):
+    """R5: for each rung where the customer stands, the instant since which its own condition and those below hold, by the
+    facts' own times: the past is read at each instant at which one of them could begin or cease to hold."""
+    count = standing(view)
+    if count == 0:
+        return []
+    base, first = view.base, view.first_delivery
+    settled = [first[0] + playbook.ACCLIMATE_AFTER] if first and view.now >= first[0] + playbook.ACCLIMATE_AFTER else []
+    instants = sorted({base.cycle_start, *support_times(view), *settled, *early_times(view), *accomplish_times(view),
+                       *told_times(view), *(order.time for order in base.cycle_orders),
+                       *(change[0] for change in base.subscription_changes),
+                       *(response.time for response in base.cycle_responses)})
+    times = []
+    for at in instants:
+        def some(candidates):
+            return any(time <= at for time in candidates)
+        own = [
+            base.cycle_start <= at, some(support_times(view)), some(delivery[0] for delivery in view.deliveries),
+            some(settled + early_times(view)), some(accomplish_times(view)),
+            sum(order.time <= at for order in base.cycle_orders) >= 2 or base.subscribed_at(at),
+            nps_holds(view, at) or some(told_times(view)),
+        ]
+        reached = own.index(False) if False in own else len(own)
+        del times[reached:]
+        times += [at] * (reached - len(times))
+    assert len(times) == count
+    return times
 
 
 def growth_of(view):
@@ -107,7 +143,7 @@ def segment_of(view):
 
 
 def classes_of(view):
-    return {"tier": tier_of(view), "phase": playbook.PHASES[len(rung_times(view))], "growth": growth_of(view),
+    return {"tier": tier_of(view), "phase": playbook.PHASES[standing(view)], "growth": growth_of(view),
             "segment": segment_of(view)}
 
 

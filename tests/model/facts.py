@@ -190,17 +190,17 @@ class Parcel:
         return "SHIPPED" in self.facts or "RETURNED" in self.facts
 
     def shipped_at(self):
-        times = [self.facts[kind].time() for kind in ("SHIPPED", "RETURNED") if kind in self.facts]
-        return min(times) if times else None
+        fact = self.facts.get("SHIPPED") or self.facts.get("RETURNED")
+        return fact.time() if fact else None
 
     def delivery(self):
         """(instant of the delivery, the record that says so), or None; the instant may be yet to come when assumed."""
         delivered, returned = self.facts.get("DELIVERED"), self.facts.get("RETURNED")
         if delivered:
-            if not returned:
-                return delivered.time(), delivered.content(), False
-            if delivered.content().occurred_at > returned.content().occurred_at:
-                return delivered.content().occurred_at, delivered.content(), False
+            gone = returned.content().occurred_at if returned else None
+            for time in (delivered.time(), delivered.content().occurred_at):
+                if gone is None or time > gone:
+                    return time, delivered.content(), False
         shipped = self.facts.get("SHIPPED")
         if returned or delivered or not shipped:
             return None
@@ -333,9 +333,13 @@ class Base:
         self.renewals = max(runs.values(), default=0)
 
     def subscribed_before(self, time):
+        """Just before the instant (R29)."""
+        return self.subscribed_at(time - 1)
+
+    def subscribed_at(self, time):
         standing = {}
         for change in self.subscription_changes:
-            if change[0] < time:
+            if change[0] <= time:
                 standing[change[3]] = change[4]
         return any(standing.values())
 
@@ -410,10 +414,10 @@ class Base:
         for fact in facts:
             content = fact.content()
             if fact.key[0] == "order" and content.kind == "PLACED" and content.time_zone:
-                said.append((fact.time(), 1, fact.key[1].encode("utf-8"), content.time_zone))
+                said.append((fact.time(), xxh64(content.event_id), content.time_zone))
             elif fact.key[0] == "other" and content.kind == "REGISTERED" and content.time_zone:
-                said.append((fact.time(), 0, xxh64(content.event_id), content.time_zone))
-        name = max(said)[3] if said else playbook.TIME_ZONE
+                said.append((fact.time(), xxh64(content.event_id), content.time_zone))
+        name = max(said)[2] if said else playbook.TIME_ZONE
         self.zone = zone_find(name) or zone_find(playbook.TIME_ZONE)
 
     # R30
@@ -471,7 +475,7 @@ class View:
             if delivery and (not delivery[2] or delivery[0] <= now):
                 self.deliveries.append((delivery[0], parcel.order.id.encode("utf-8"), parcel.id.encode("utf-8"),
                                         delivery[1], parcel.order))
-        self.deliveries.sort(key=lambda item: item[:3])
+        self.deliveries.sort(key=lambda item: (item[0], item[1], item[3].backfill, item[2]))
         self.first_delivery = self.deliveries[0] if self.deliveries else None
         self.shipped = sum(parcel.shipped() for parcel in base.cycle_parcels)
         self.failed = sum(len(parcel.failures) for parcel in base.cycle_parcels)

@@ -72,7 +72,7 @@ class History:
     def delivery(self, name, time, kind=None):
         kind = kind or self.random.choice(["SHIPPED", "SHIPPED", "DELIVERED", "DELIVERED", "FAILED", "RETURNED"])
         estimated = None
-        if self.chance(0.2):
+        if kind == "SHIPPED" and self.chance(0.3):
             estimated = time + self.random.choice([-DAY, 0, HOUR, DAY, 2 * DAY, 5 * DAY])
         self.add("deliveries", name, time, kind=kind, order_id=self.some_order(name),
                  parcel_id=self.maybe(0.3, "p1", "p2"), estimated_at=estimated)

@@ -92,7 +92,6 @@ class Runs:
         self.ended = set()  # names of rules whose series has ended
         self.slots = {}  # rule name -> [(key, order, n)] decided
         self.used = {}  # (rule name, key, n) -> order
-        self.calendar_done = {}  # rule name -> the last instant decided
 
     def published(self, rule, key, n, view):
         """R47, R48."""
@@ -142,8 +141,6 @@ class Runs:
         """The run has got its last decision; the next slot of its series is made (R50)."""
         self.drop(run)
         rule = run.rule
-        if rule.trigger[0] == "calendar":
-            self.calendar_done[rule.name] = max(run.due, self.calendar_done.get(rule.name, -1))
         if not rule.every:
             return
         self.slots.setdefault(rule.name, []).append((run.key, run.order, run.n))
@@ -248,7 +245,7 @@ class Runs:
             for run in waiting:
                 self.drop(run)
             return
-        date, due = next_date(rule, view, self.calendar_done.get(rule.name, -1))
+        date, due = next_date(rule, view, {run.due for run in waiting})
         key = "date:" + date.isoformat()
         if any((run.key, run.due) == (key, due) for run in waiting):
             return
@@ -257,14 +254,14 @@ class Runs:
         self.add(Run(rule, key, None, due, due, False, view.now))
 
 
-def next_date(rule, view, done):
-    """The first of the rule's dates at its hour, in the customer's zone, not before now and not yet decided."""
+def next_date(rule, view, waiting):
+    """The first of the rule's dates at its hour, in the customer's zone, after now; one that waits for now stays."""
     _, dates, hour = rule.trigger
     year = local_time(view.now, view.base.zone).year
     for year in (year - 1, year, year + 1, year + 2):
         for month, day in dates:
             date = datetime.date(year, month, day)
             due = at_hour(date, hour, view.base.zone)
-            if due >= view.now and due > done:
+            if due > view.now or (due == view.now and due in waiting):
                 return date, due
     raise AssertionError("no date")
