@@ -37,6 +37,7 @@ static bool anchor_read(struct pass *pass, const struct rule *rule, struct occur
         return false;
     bool of_cycle = anchor == ANCHOR_EFFECT_FELT || anchor == ANCHOR_SUBSCRIPTION_SINCE; /* R48 */
     *ret_occurrence = (struct occurrence){.anchor_at = instant->at, .backfill = instant->backfill};
+    ret_occurrence->arrived_at = instant->backfill ? runs_arrival(&pass->runs, instant->hash) : NEVER;
     ret_occurrence->order_id = of_cycle ? pass_cycle_order(pass) : pass_order_id(pass, instant->order);
     return true;
 }

@@ -64,6 +64,7 @@ struct occurrence {
     struct span order_id;  /* R48; "" = none */
     int64_t anchor_at;
     bool backfill;         /* R7 */
+    int64_t arrived_at;    /* of a backfill anchor: the clock at which it arrived; NEVER = not known */
     struct span event_id;  /* key delivery */
     struct span answer_id; /* key response: "survey/response" */
     struct span friend_id; /* key referral */

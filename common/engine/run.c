@@ -120,13 +120,14 @@ static void replace_waiting(struct pass *pass, const struct rule *rule, struct s
 }
 
 /* R7: what hangs on a backfill fact never waits; of a series only the slots that were due when the fact arrived. */
-static void run_backfill(const struct pass *pass, const struct rule *rule, struct run *run, bool backfill)
+static void run_backfill(const struct pass *pass, const struct rule *rule, struct run *run,
+                         const struct occurrence *occurrence)
 {
     run->backfill_until = NEVER;
-    if (!backfill)
+    if (!occurrence->backfill)
         return;
     if (rule->repeats) {
-        run->backfill_until = pass->runs.backfill_at;
+        run->backfill_until = occurrence->arrived_at;
         return;
     }
     run->backfill_until = INT64_MAX;
@@ -143,7 +144,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
     run->decide_at = run->due_at;
     run->state = RUN_WAITING;
     run->fresh = true;
-    run_backfill(pass, rule, run, occurrence->backfill);
+    run_backfill(pass, rule, run, occurrence);
 }
 
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,

@@ -21,7 +21,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
 
 void runs_init(struct runs *runs)
 {
-    *runs = (struct runs){.next_change_at = NEVER, .backfill_at = NEVER};
+    *runs = (struct runs){.next_change_at = NEVER};
 }
 
 uint32_t runs_rule_hash(struct span rule)
@@ -147,6 +147,25 @@ void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, i
     }
     struct last_sent *added = ARRAY_PUSH(runs, arena, last_sent);
     *added = (struct last_sent){rule, at};
+}
+
+void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at)
+{
+    if (runs->arrivals_count == RUNS_ARRIVALS_MAX) {
+        runs->arrivals_count--;
+        memmove(runs->arrivals, runs->arrivals + 1, runs->arrivals_count * sizeof *runs->arrivals);
+    }
+    struct arrival *added = ARRAY_PUSH(runs, arena, arrivals);
+    *added = (struct arrival){(uint32_t)(record >> 32), at};
+}
+
+int64_t runs_arrival(const struct runs *runs, uint64_t record)
+{
+    for (uint32_t i = runs->arrivals_count; i-- > 0;) { /* the newest of an id edited under itself */
+        if (runs->arrivals[i].record == (uint32_t)(record >> 32))
+            return runs->arrivals[i].at;
+    }
+    return NEVER;
 }
 
 void runs_sweep(struct runs *runs)

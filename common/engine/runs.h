@@ -68,6 +68,11 @@ struct day_count { /* R70 */
     int64_t count; /* marketing sends made on it */
 };
 
+struct arrival { /* R7: when a backfill record was applied, on which a series may hang */
+    uint32_t record; /* upper half of the XXH64 of its event_id */
+    int64_t at;      /* clock */
+};
+
 struct last_sent { /* R73 */
     uint32_t rule;
     int64_t at;
@@ -77,14 +82,18 @@ struct runs {
     uint64_t playbook;    /* the playbook of the last step: head of its hash (R81); 0 = no step yet */
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
-    int64_t backfill_at;  /* clock at which a backfill record was last applied (R7); NEVER = never */
     FACT_ARRAY(struct run, waiting);
     FACT_ARRAY(struct track, tracks);
     FACT_ARRAY(struct sent, sent);
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
     FACT_ARRAY(struct day_count, days);
     FACT_ARRAY(struct last_sent, last_sent);
+    FACT_ARRAY(struct arrival, arrivals); /* the newest RUNS_ARRIVALS_MAX, in order of arrival */
 };
+
+/* A slot between a backfill fact's arrival and the later moment at which it became an anchor is rare; among more than so many
+ * backfill facts the oldest's arrival is forgotten, and such a slot is then judged like a live one. */
+enum { RUNS_ARRIVALS_MAX = 128 };
 
 void runs_init(struct runs *runs);
 
@@ -107,6 +116,9 @@ void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */
 int64_t runs_last_sent(const struct runs *runs, uint32_t rule);                /* NEVER = never */
 void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, int64_t at);
+
+void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at);
+int64_t runs_arrival(const struct runs *runs, uint64_t record); /* NEVER = not known */
 
 /* Drops what ended, and what time has made useless at `now`, on local day `today`. */
 void runs_sweep(struct runs *runs);

@@ -79,9 +79,7 @@ static void texts_collect(struct texts *texts, const struct runs *runs)
 
 static void write_rule(struct state_writer *writer, uint32_t rule)
 {
-    unsigned char bytes[4] = {(unsigned char)rule, (unsigned char)(rule >> 8), (unsigned char)(rule >> 16),
-                              (unsigned char)(rule >> 24)};
-    state_write_fixed(writer, bytes, sizeof bytes);
+    state_write_fixed32(writer, rule);
 }
 
 /* union { null, long }: a time that may be NEVER. Not relative: INT64_MAX (R7: "any") is one of them. */
@@ -172,6 +170,12 @@ static void write_counters(struct state_writer *writer, const struct runs *runs)
         state_write_time(writer, runs->last_sent[i].at);
     }
     state_write_array_end(writer, runs->last_sent_count);
+    state_write_count(writer, runs->arrivals_count);
+    for (uint32_t i = 0; i < runs->arrivals_count; i++) {
+        write_rule(writer, runs->arrivals[i].record);
+        state_write_time(writer, runs->arrivals[i].at);
+    }
+    state_write_array_end(writer, runs->arrivals_count);
 }
 
 void runs_encode(const struct runs *runs, struct state_writer *writer)
@@ -181,7 +185,6 @@ void runs_encode(const struct runs *runs, struct state_writer *writer)
     state_write_fixed64(writer, runs->playbook);
     state_write_long(writer, runs->consent);
     write_optional(writer, runs->next_change_at);
-    write_optional(writer, runs->backfill_at);
     state_write_count(writer, texts.items_count - 1);
     for (uint32_t i = 1; i < texts.items_count; i++)
         state_write_text(writer, texts.items[i]);
@@ -317,6 +320,14 @@ static void read_counters(struct runs *runs, struct arena *arena, struct state_r
         runs->last_sent[i] = (struct last_sent){rule, state_read_time(reader)};
     }
     state_read_array_end(reader, runs->last_sent_count);
+    READ_ARRAY(runs, arrivals, arena, reader, 5);
+    for (uint32_t i = 0; i < runs->arrivals_count; i++) {
+        uint32_t record = read_rule(reader);
+        runs->arrivals[i] = (struct arrival){record, state_read_time(reader)};
+    }
+    if (runs->arrivals_count > RUNS_ARRIVALS_MAX)
+        reader->failed = true;
+    state_read_array_end(reader, runs->arrivals_count);
 }
 
 static struct texts read_texts(struct arena *arena, struct state_reader *reader)
@@ -337,7 +348,6 @@ bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *re
     runs->playbook = state_read_fixed64(reader);
     runs->consent = state_read_range(reader, 0, 1) != 0;
     runs->next_change_at = read_optional(reader);
-    runs->backfill_at = read_optional(reader);
     struct texts texts = read_texts(arena, reader);
     READ_ARRAY(runs, waiting, arena, reader, 12);
     for (uint32_t i = 0; i < runs->waiting_count; i++)

@@ -1,7 +1,7 @@
 /* One visit to one customer: the order of everything (R2, R42). */
 #include "common/engine/step.h"
 
-#include "common/base/check.h"
+#include "common/base/hash.h"
 #include "common/engine/pass.h"
 #include "common/engine/window.h"
 
@@ -64,14 +64,20 @@ static void apply_erasure(struct pass *pass)
     runs_init(&pass->runs);
 }
 
+/* Of orders, deliveries and answers are the anchors made that a series may hang on. */
+static bool may_anchor(const struct event *event)
+{
+    return event->topic == TOPIC_ORDERS || event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_SURVEYS;
+}
+
 static void apply_effects(struct pass *pass)
 {
     if (pass->change.erased_now) {
         apply_erasure(pass);
         return;
     }
-    if (pass->event->backfill)
-        pass->runs.backfill_at = pass->now; /* R7 */
+    if (pass->event->backfill && may_anchor(pass->event))
+        runs_arrived(&pass->runs, pass->arena, hash_xxh64(pass->event->event_id), pass->now); /* R7 */
     pass->runs.playbook = playbook_mark(pass->playbook);
     pass_run(pass, false);
 }

@@ -25,7 +25,8 @@ static void trigger_event(struct pass *pass, const struct rule *rule)
     const struct event *event = pass->event;
     if (!(rule->trigger.kinds >> event->kind & 1) || !event_is_moment(pass))
         return;
-    struct occurrence occurrence = {.order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id};
+    struct occurrence occurrence = {
+        .order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id, .arrived_at = pass->now};
     const struct stamp *stamp = NULL;
     if (order_placed_by(pass))
         stamp = &pass->facts.orders[pass->change.order].placed;
@@ -41,6 +42,7 @@ static void trigger_event(struct pass *pass, const struct rule *rule)
 static struct occurrence answer_occurrence(struct pass *pass, const struct rule *rule, const struct response *response)
 {
     struct occurrence occurrence = {.anchor_at = response->stamp.at, .backfill = response->stamp.backfill};
+    occurrence.arrived_at = pass->now;
     occurrence.has_response = true;
     occurrence.survey = response->survey;
     occurrence.response = response->response;
@@ -80,6 +82,7 @@ static void trigger_referral(struct pass *pass, const struct rule *rule)
     const struct credit *credit = &pass->event->credit;
     struct occurrence occurrence = {.anchor_at = credit->order_at,
                                     .backfill = credit->order_backfill,
+                                    .arrived_at = pass->now,
                                     .event_id = pass->event->event_id,
                                     .friend_id = credit->friend_id};
     run_trigger(pass, rule, &occurrence);
@@ -136,6 +139,7 @@ static void trigger_transitions(struct pass *pass, const struct rule *rule)
             continue;
         struct occurrence occurrence = {.anchor_at = transition->effective_at,
                                         .backfill = transition->backfill,
+                                        .arrived_at = pass->now,
                                         .event_id = pass_event_id(pass),
                                         .order_id = transition_order(pass)};
         occurrence.value = span_of(class_value_name(transition->dimension, transition->to));
