@@ -1,16 +1,12 @@
 /* `oriori demo`: a file of events in simulated time. deploy/demo is the command for people; this is its engine room. */
-#include "common/base/check.h"
-#include "common/io/config.h"
-#include "common/io/zones_load.h"
 #include "workers/demo/embedded.h"
-#include "workers/demo/feeder.h"
+#include "workers/demo/kafka_feed.h"
 #include "workers/subcommand.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +15,8 @@ static const char usage[] =
     "\n"
     "Plays events (JSON lines, in order of received_at) through the worker in simulated time: one tick per\n"
     "simulated 15 minutes, each waited for. With `log: memory` the worker runs in this process, and the\n"
-    "topics are left as JSON lines in log_folder. The config must say `demo: true` and `clock: input`.\n"
+    "topics are left as JSON lines in log_folder; with `log: kafka` a worker must run beside it. The config\n"
+    "must say `demo: true` and `clock: input`.\n"
     "\n"
     "  --config FILE   the worker's config\n"
     "  --events FILE   the events; - = standard input\n"
@@ -76,109 +73,68 @@ static bool on_tick(void *context, const struct feeder_counts *feeder)
     return !interrupted;
 }
 
-/* ---- what the run needs ---- */
+/* ---- the run ---- */
 
-struct setting {
-    struct config config;
-    struct playbook *playbook;
-    struct zones *zones;
-    struct step_world world;
-};
-
-static bool read_file(const char *path, struct buffer *ret_bytes)
+/* Plays the events into the sink, with a line of progress. */
+static bool play(FILE *events, const struct feeder_sink *sink, const struct flow_counts *flow_counts)
 {
-    FILE *file = fopen(path, "rb");
-    char part[65536];
-    size_t size;
-    if (!file)
-        return false;
-    while ((size = fread(part, 1, sizeof(part), file)) > 0)
-        buffer_add(ret_bytes, part, size);
-    bool good = !ferror(file);
-    fclose(file);
+    struct feeder_counts counts = {0};
+    struct progress progress = {.counts = flow_counts, .terminal = isatty(STDERR_FILENO)};
+    bool good = feeder_run(events, sink, on_tick, &progress, &counts);
+    if (counts.ticks)
+        progress_print(&progress, &counts);
+    fputs("\n", stderr);
+    if (counts.refused)
+        fprintf(stderr, "demo: %llu lines of the input are no events of a known topic\n",
+                (unsigned long long)counts.refused);
+    return good && !interrupted;
+}
+
+static bool run_embedded(struct setup *setup, FILE *events)
+{
+    struct embedded embedded = {0};
+    bool good = setup_world(setup) && setup_schemas(setup) && embedded_open(&embedded, setup);
+    if (good) {
+        struct feeder_sink sink = embedded_sink(&embedded);
+        good = play(events, &sink, &embedded.worker.counts);
+        good = embedded_save(&embedded, setup->config.log_folder) && good;
+    }
+    embedded_close(&embedded);
     return good;
 }
 
-static bool playbook_open(struct setting *setting)
+static bool run_on_kafka(struct setup *setup, FILE *events)
 {
-    struct buffer yaml = {0};
-    struct playbook_errors errors = {0};
-    if (!read_file(setting->config.playbook, &yaml))
-        fprintf(stderr, "demo: cannot read the playbook \"%s\": %s\n", setting->config.playbook, strerror(errno));
-    else
-        setting->playbook = playbook_compile(buffer_span(&yaml), setting->config.playbook, &errors);
-    if (errors.count)
-        fputs(errors.text.data, stderr);
-    buffer_release(&yaml);
-    buffer_release(&errors.text);
-    return setting->playbook != NULL;
-}
-
-static bool setting_open(struct setting *setting, const char *config_path)
-{
-    struct buffer errors = {0};
-    char zones_error[ZONES_ERROR_SIZE] = "";
-    bool good = config_load(&setting->config, config_path, &errors);
-    if (!good)
-        fputs(errors.data ? errors.data : "demo: the config cannot be used\n", stderr);
-    buffer_release(&errors);
-    if (good && (!setting->config.demo || setting->config.clock != CONFIG_CLOCK_INPUT)) {
-        fprintf(stderr, "demo: %s must say `demo: true` and `clock: input`\n", config_path);
-        good = false;
-    }
-    if (!good || !playbook_open(setting))
-        return false;
-    setting->zones = zones_load(setting->config.zones, zones_error);
-    if (!setting->zones)
-        fprintf(stderr, "demo: %s\n", zones_error);
-    setting->world = (struct step_world){.playbook = setting->playbook, .zones = setting->zones};
-    return setting->zones != NULL;
-}
-
-static void setting_close(struct setting *setting)
-{
-    playbook_free(setting->playbook);
-    zones_free(setting->zones);
-    config_release(&setting->config);
-}
-
-/* ---- the run ---- */
-
-static bool run_embedded(struct setting *setting, FILE *events)
-{
-    struct embedded embedded = {0};
-    struct feeder_counts counts = {0};
-    bool good = embedded_open(&embedded, &setting->config, &setting->world);
+    struct kafka_feed feed = {0};
+    bool good = kafka_feed_open(&feed, setup);
     if (good) {
-        struct feeder_sink sink = embedded_sink(&embedded);
-        struct progress progress = {.counts = &embedded.worker.counts, .terminal = isatty(STDERR_FILENO)};
-        good = feeder_run(events, &sink, on_tick, &progress, &counts);
-        progress_print(&progress, &counts);
-        fputs("\n", stderr);
-        if (counts.refused)
-            fprintf(stderr, "demo: %llu lines of the input are no events of a known topic\n",
-                    (unsigned long long)counts.refused);
-        good = embedded_save(&embedded, setting->config.log_folder) && good;
+        struct feeder_sink sink = kafka_feed_sink(&feed);
+        good = play(events, &sink, NULL);
     }
-    embedded_close(&embedded);
-    return good && !interrupted;
+    kafka_feed_close(&feed);
+    return good;
+}
+
+static bool may_play(const struct setup *setup, const char *path)
+{
+    if (setup->config.demo && setup->config.clock == CONFIG_CLOCK_INPUT)
+        return true;
+    fprintf(stderr, "demo: %s must say `demo: true` and `clock: input`\n", path);
+    return false;
 }
 
 static bool run(const struct options *options)
 {
-    struct setting setting = {0};
+    struct setup setup = {0};
     FILE *events = strcmp(options->events, "-") == 0 ? stdin : fopen(options->events, "r");
     if (!events) {
         fprintf(stderr, "demo: cannot read %s: %s\n", options->events, strerror(errno));
         return false;
     }
-    bool good = setting_open(&setting, options->config);
-    if (good && setting.config.log != CONFIG_LOG_MEMORY) {
-        fputs("demo: only `log: memory` so far\n", stderr);
-        good = false;
-    }
-    good = good && run_embedded(&setting, events);
-    setting_close(&setting);
+    bool good = setup_config(&setup, options->config) && may_play(&setup, options->config);
+    if (good)
+        good = setup.config.log == CONFIG_LOG_MEMORY ? run_embedded(&setup, events) : run_on_kafka(&setup, events);
+    setup_close(&setup);
     if (events != stdin)
         fclose(events);
     return good;

@@ -48,46 +48,12 @@ static void say(void *context, enum report_level level, const char *text)
         fprintf(stderr, "demo: %s\n", text);
 }
 
-static void token_make(struct embedded *embedded, uint64_t *ret_token)
+static void cluster_id_make(struct embedded *embedded)
 {
-    unsigned char bytes[24];
+    unsigned char bytes[16];
     CHECK(getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes));
-    memcpy(ret_token, bytes + 16, sizeof(*ret_token));
-    for (size_t i = 0; i < 16; i++)
+    for (size_t i = 0; i < sizeof(bytes); i++)
         snprintf(embedded->cluster_id + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static enum decisions_published decisions_of(enum config_decisions decisions)
-{
-    static const enum decisions_published published[] = {[CONFIG_DECISIONS_OFF] = DECISIONS_OFF,
-                                                         [CONFIG_DECISIONS_SENT_AND_BLOCKED] =
-                                                             DECISIONS_SENT_AND_BLOCKED,
-                                                         [CONFIG_DECISIONS_ALL] = DECISIONS_ALL};
-    return published[decisions];
-}
-
-static struct flow_config flow_of(struct embedded *embedded, const struct step_world *world)
-{
-    struct config *config = embedded->config;
-    struct flow_config flow = flow_config_default();
-    flow.application_id = span_of(config->application_id);
-    flow.transactional_id = span_of(config->transactional_id);
-    flow.shard_count = (int32_t)config->shards;
-    for (int t = 0; t < TOPIC_COUNT; t++)
-        flow.inputs[t] = config->topic_inputs[t];
-    flow.forward_topic = config_topic(config, "forward");
-    flow.state_topic = config_topic(config, "state");
-    flow.steps_topic = config_topic(config, "steps");
-    flow.actions_topic = config_topic(config, "actions");
-    flow.transitions_topic = config_topic(config, "transitions");
-    flow.decisions_topic = config_topic(config, "decisions");
-    flow.dead_topic = config_topic(config, "dead");
-    flow.decisions = decisions_of(config->decisions);
-    flow.clock_input = true;
-    flow.world = world;
-    flow.formats = (struct formats){.event_read = line_read, .record_write = line_write};
-    flow.report = say;
-    return flow;
 }
 
 static void topics_add(struct embedded *embedded)
@@ -104,19 +70,19 @@ static void topics_add(struct embedded *embedded)
         memory_cluster_topic_add(embedded->cluster, others[i], flow->shard_count);
 }
 
-bool embedded_open(struct embedded *embedded, struct config *config, const struct step_world *world)
+bool embedded_open(struct embedded *embedded, struct setup *setup)
 {
+    struct config *config = &setup->config;
     struct buffer error = {0};
-    uint64_t token;
-    *embedded = (struct embedded){.config = config, .clock = clock_wall_open()};
-    token_make(embedded, &token);
+    *embedded = (struct embedded){.config = config, .clock = clock_wall_open(), .flow = setup_flow(setup)};
     if (store_redis_open(config, &embedded->store, &error) != WORLD_DONE) {
         fprintf(stderr, "demo: %s\n", error.data ? error.data : "Redis cannot be used");
         buffer_release(&error);
         return false;
     }
-    embedded->flow = flow_of(embedded, world);
-    embedded->flow.token = token;
+    cluster_id_make(embedded);
+    embedded->flow.formats = (struct formats){.event_read = line_read, .record_write = line_write};
+    embedded->flow.report = say;
     embedded->cluster = memory_cluster_new(
         &(struct memory_cluster_config){.cluster_id = embedded->cluster_id, .clock = &embedded->clock});
     topics_add(embedded);

@@ -6,13 +6,12 @@
 #ifndef ORIORI_WORKERS_DEMO_EMBEDDED_H
 #define ORIORI_WORKERS_DEMO_EMBEDDED_H
 
-#include "common/flow/worker.h"
-#include "common/io/config.h"
 #include "common/io/log_memory.h"
 #include "workers/demo/feeder.h"
+#include "workers/lifecycle/setup.h"
 
 struct embedded {
-    struct config *config; /* borrowed */
+    const struct config *config; /* borrowed */
     struct flow_config flow;
     struct memory_cluster *cluster;
     struct clock clock;
@@ -24,8 +23,8 @@ struct embedded {
     struct buffer bytes; /* of the record being written */
 };
 
-/* False: said on standard error why. world is borrowed. */
-bool embedded_open(struct embedded *embedded, struct config *config, const struct step_world *world);
+/* False: said on standard error why. The setup (config, world, schemas) is borrowed. */
+bool embedded_open(struct embedded *embedded, struct setup *setup);
 struct feeder_sink embedded_sink(struct embedded *embedded);
 bool embedded_save(struct embedded *embedded, const char *folder);
 void embedded_close(struct embedded *embedded);
