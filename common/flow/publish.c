@@ -15,9 +15,9 @@ static enum world emit(struct worker *worker, const char *topic, int32_t partiti
 
 /* ---- a customer ---- */
 
-static bool decision_wanted(const struct worker *worker, const struct decision *decision)
+bool flow_decision_wanted(enum decisions_published published, const struct decision *decision)
 {
-    switch (worker->config.decisions) {
+    switch (published) {
     case DECISIONS_OFF:
         return false;
     case DECISIONS_ALL:
@@ -37,7 +37,8 @@ static const char *record_topic(const struct worker *worker, const struct record
     case RECORD_ACTION:
         return worker->config.actions_topic;
     default:
-        return decision_wanted(worker, &record->decision) ? worker->config.decisions_topic : NULL;
+        return flow_decision_wanted(worker->config.decisions, &record->decision) ? worker->config.decisions_topic
+                                                                                 : NULL;
     }
 }
 

@@ -85,6 +85,8 @@ struct flow_config {
  * caller's to fill. */
 struct flow_config flow_config_default(void);
 
+bool flow_decision_wanted(enum decisions_published published, const struct decision *decision);
+
 /* ---- what is owned ---- */
 
 /* What control records have said to a shard; in force from the step that consumes them, kept in `__meta`. */

@@ -46,11 +46,11 @@ static void flow_without_faults(void **state)
 /* ---- each fault at each call ---- */
 
 struct one_fault {
-    long at;         /* the call, from 1, over all calls of all incarnations */
+    long at; /* the call, from 1, over all calls of all incarnations */
     long count;
-    long repeats;    /* how many calls of the same name, from there on, share its fate */
+    long repeats; /* how many calls of the same name, from there on, share its fate */
     enum fault_kind kind;
-    char name[32];   /* the call that was hit */
+    char name[32]; /* the call that was hit */
 };
 
 static enum fault_kind hit(void *context, struct sim_worker *worker, const char *call)
@@ -76,8 +76,8 @@ static long run_with(struct one_fault fault, const struct sim_config *config)
         sim_world_event(&world);
     char why[SIM_TEXT_SIZE] = "not settled";
     if (!sim_world_run(&world, 3000) || !sim_world_audit(&world, why))
-        fail_msg("fault %d (times %ld left) at call %ld, %s, seed %llu: %s; %s", (int)fault.kind, fault.repeats, fault.at,
-                 fault.name, (unsigned long long)config->seed, why, world.workers[0].worker.trouble);
+        fail_msg("fault %d (times %ld left) at call %ld, %s, seed %llu: %s; %s", (int)fault.kind, fault.repeats,
+                 fault.at, fault.name, (unsigned long long)config->seed, why, world.workers[0].worker.trouble);
     sim_world_release(&world);
     return fault.count;
 }

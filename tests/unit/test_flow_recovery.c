@@ -61,8 +61,8 @@ static void only_this_one_stopped(struct sim_world *world, int32_t stopped, cons
         memory_cluster_watermarks(world->cluster, "forward", h, &low, &stable, &high);
         offset = memory_cluster_committed(world->cluster, SIM_GROUP, "forward", h, NULL);
         struct log_record record;
-        bool behind = offset == LOG_OFFSET_NONE ||
-                      memory_cluster_read(world->cluster, "forward", h, true, &offset, &record);
+        bool behind =
+            offset == LOG_OFFSET_NONE || memory_cluster_read(world->cluster, "forward", h, true, &offset, &record);
         assert_int_equal(behind, h == stopped);
     }
     if (!strstr(world->workers[0].worker.shards[stopped].trouble, reason))

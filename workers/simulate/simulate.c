@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/io/data_file.h"
 #include "common/io/zone_files.h"
+#include "workers/simulate/steps.h"
 #include "workers/subcommand.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct arguments {
     const char *playbook; /* NULL = the default one */
     const char *file;     /* NULL = standard input */
     bool strict;
+    bool steps; /* the file is an exported run */
 };
 
 static void print_help(FILE *out)
@@ -32,6 +34,8 @@ static void print_help(FILE *out)
           "  --decisions      print decisions too\n"
           "  --summary        print only the summary\n"
           "  --strict         exit with 1 when a line was refused\n"
+          "  --steps          FILE is a run from `oriori topics export`: run its steps again and compare every\n"
+          "                   transition, action, decision and state; exit with 1 at the first difference\n"
           "  --help           print this\n"
           "\n"
           "Lines that are refused are named on standard error, with number and field, and the run goes on.\n"
@@ -63,6 +67,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         {"playbook", required_argument, NULL, 'p'}, {"until", required_argument, NULL, 'u'},
         {"states", no_argument, NULL, 's'},         {"decisions", no_argument, NULL, 'd'},
         {"summary", no_argument, NULL, 'y'},        {"strict", no_argument, NULL, 't'},
+        {"steps", no_argument, NULL, 'e'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     optind = 1;
@@ -89,6 +94,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         case 't':
             arguments->strict = true;
+            break;
+        case 'e':
+            arguments->steps = true;
             break;
         case 'h':
             print_help(stdout);
@@ -133,6 +141,8 @@ static int run(const struct arguments *arguments, const struct playbook *playboo
 {
     static char output_buffer[OUTPUT_BUFFER_SIZE];
     setvbuf(stdout, output_buffer, _IOFBF, sizeof output_buffer);
+    if (arguments->steps)
+        return steps_run(in, playbook, zones, arguments->options.summary);
     struct simulate_result result = simulate_run(&arguments->options, playbook, zones, in, stdout, stderr);
     if (ferror(in)) {
         fprintf(stderr, "oriori simulate: reading %s failed\n", arguments->file ? arguments->file : "standard input");

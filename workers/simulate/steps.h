@@ -1,0 +1,14 @@
+/* `oriori simulate --steps FILE`: the audit of an exported run. */
+#ifndef ORIORI_WORKERS_SIMULATE_STEPS_H
+#define ORIORI_WORKERS_SIMULATE_STEPS_H
+
+#include "common/base/zone.h"
+#include "common/playbook/playbook.h"
+
+#include <stdio.h>
+
+/* Replays the run and compares; prints what it says on standard output, every record before it unless summary. Returns
+ * the exit status: EXIT_DONE only when all is equal. */
+int steps_run(FILE *in, const struct playbook *playbook, const struct zones *zones, bool summary);
+
+#endif
