@@ -93,6 +93,10 @@ static const struct key keys[] = {
     {"timeouts.progress", KEY_DURATION, AT(timeout_progress_ms), "2m", NULL, 1000, 86400000,
      "The worker exits when nothing moved for so long although there is work."},
 
+    {"monitor.listen", KEY_TEXT, AT(monitor_listen), "", NULL, 0, 0,
+     "host:port that serves /metrics, /healthz, /readyz and /startupz over HTTP, such as 127.0.0.1:9464; empty = "
+     "none."},
+
     {"logging.level", KEY_CHOICE, AT(level), "info", "debug info warn error", 0, 0, "Lines below it are dropped."},
     {"logging.format", KEY_CHOICE, AT(format), "auto", "auto json text", 0, 0,
      "auto: plain text on a terminal, else one JSON object a line."},

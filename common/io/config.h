@@ -69,6 +69,8 @@ struct config {
     int64_t timeout_request_ms;  /* one call on Kafka outside of a transaction */
     int64_t timeout_progress_ms; /* no progress for so long while there is work: exit (watchdog) */
 
+    const char *monitor_listen; /* "" = no HTTP */
+
     enum config_level level;
     enum config_format format;
 

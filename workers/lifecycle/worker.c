@@ -2,9 +2,11 @@
 #include "workers/subcommand.h"
 
 #include "common/base/check.h"
+#include "common/flow/metrics.h"
 #include "common/io/clock_wall.h"
 #include "common/io/log_kafka.h"
 #include "common/io/logger.h"
+#include "common/io/monitor.h"
 #include "common/io/redis_connection.h"
 #include "common/io/store_redis.h"
 #include "workers/lifecycle/setup.h"
@@ -20,7 +22,8 @@ enum {
     REPEAT_MS = 5000,     /* the same trouble is said once in so long */
     PAUSE_MS = 100,       /* while backing off the group hears from us so often */
     SHUTDOWN_SECONDS = 8, /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
-    STATUS_MS = 60000     /* a line about how it goes */
+    STATUS_MS = 60000,    /* a line about how it goes */
+    PICTURE_MS = 1000     /* what /metrics and /readyz show is at most so old */
 };
 
 static const char usage[] =
@@ -149,24 +152,45 @@ static void note_ready(const struct worker *worker, bool *was_ready)
     *was_ready = ready;
 }
 
-static void run(struct worker *worker)
+/* What the HTTP thread shows. A worker without work makes progress by its turns. */
+static void publish_picture(const struct worker *worker, struct monitor *monitor, struct buffer *text, bool *started)
 {
-    int64_t status_at = monotonic_ms() + STATUS_MS;
+    struct clock *clock = worker->clock;
+    bool ready = worker_ready(worker);
+    *started = *started || ready;
+    buffer_reset(text);
+    metrics_write(worker, ORIORI_VERSION, clock_wall(clock), text);
+    monitor_publish(monitor, &(struct monitor_picture){.metrics = buffer_span(text),
+                                                       .trouble = span_of(ready ? "" : worker->trouble),
+                                                       .ready = ready,
+                                                       .started = *started,
+                                                       .progress_at = turned_at});
+}
+
+static void run(struct worker *worker, struct monitor *monitor)
+{
+    int64_t status_at = monotonic_ms() + STATUS_MS, picture_at = 0;
+    struct buffer text = {0};
     int32_t wait_ms = 0;
-    bool was_ready = false;
+    bool was_ready = false, started = false;
     while (!ending && !worker_ended(worker)) {
         wait_ms = worker_turn(worker, wait_ms);
         turned_at = monotonic_ms();
         note_ready(worker, &was_ready);
+        if (monitor && turned_at >= picture_at) {
+            publish_picture(worker, monitor, &text, &started);
+            picture_at = turned_at + PICTURE_MS;
+        }
         pause_when_backing_off(worker);
         if (turned_at >= status_at) {
             log_status(worker, "status");
             status_at = turned_at + STATUS_MS;
         }
     }
+    buffer_release(&text);
 }
 
-static int run_on(struct setup *setup, struct log *log, struct store *store)
+static int run_on(struct setup *setup, struct log *log, struct store *store, struct monitor *monitor)
 {
     struct reporter reporter = {0};
     struct flow_config flow = setup_flow(setup);
@@ -176,7 +200,7 @@ static int run_on(struct setup *setup, struct log *log, struct store *store)
     flow.report_context = &reporter;
     worker_init(&worker, &flow, log, store, &clock);
     watched = &worker;
-    run(&worker);
+    run(&worker, monitor);
     watched = NULL;
     alarm(SHUTDOWN_SECONDS);
     bool failed = worker_ended(&worker);
@@ -187,8 +211,17 @@ static int run_on(struct setup *setup, struct log *log, struct store *store)
     return failed ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* NULL and *error stays empty: none is wanted. */
+static struct monitor *open_monitor(const struct config *config, struct buffer *error)
+{
+    if (config->monitor_listen[0] == '\0')
+        return NULL;
+    return monitor_open(config->monitor_listen, config->timeout_progress_ms, monotonic_ms, error);
+}
+
 static int open_and_run(struct setup *setup)
 {
+    struct monitor *monitor = NULL;
     struct log log = {0};
     struct store store = {0};
     struct buffer error = {0};
@@ -197,16 +230,19 @@ static int open_and_run(struct setup *setup)
         buffer_add_text(&error, "log: memory is one process with its feeder: use `oriori demo`");
     else if (log_kafka_open(&setup->config, setup->subscription, COUNT_OF(setup->subscription), &log, &error) ==
                  WORLD_DONE &&
-             store_redis_open(&setup->config, &store, &error) == WORLD_DONE) {
+             store_redis_open(&setup->config, &store, &error) == WORLD_DONE)
+        monitor = open_monitor(&setup->config, &error);
+    if (error.size == 0) {
         logger(CONFIG_LEVEL_INFO, "starting", LOG_TEXT("version", ORIORI_VERSION),
                LOG_TEXT("application", setup->config.application_id), LOG_INTEGER("shards", setup->config.shards),
                LOG_TEXT("transactional_id", setup->config.transactional_id),
                LOG_TEXT("redis", redis_url_shown(setup->config.redis_url)));
-        status = run_on(setup, &log, &store);
+        status = run_on(setup, &log, &store, monitor);
     }
     if (error.size)
         fprintf(stderr, "oriori: %s\n", error.data);
     buffer_release(&error);
+    monitor_close(monitor);
     log_close(&log); /* a dynamic member leaves the group here */
     store_close(&store);
     return status;
