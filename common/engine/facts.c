@@ -110,8 +110,8 @@ size_t facts_counted(const struct facts *facts)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < facts->orders_count; i++) {
-        const struct order *order = &facts->orders[i];
-        count += !order->placed.folded && (stamp_known(&order->placed) || stamp_known(&order->cancelled));
+        const struct stamp *placed = &facts->orders[i].placed;
+        count += stamp_known(placed) && !placed->folded;
     }
     for (uint32_t i = 0; i < facts->parcels_count; i++) {
         const struct parcel *parcel = &facts->parcels[i];

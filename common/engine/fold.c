@@ -90,19 +90,28 @@ static enum merged merge_identity(struct fold *fold, struct stamp *stamp)
 
 /* ---- R11: what may still be told ---- */
 
-/* A fact that is not known yet. */
-static bool admit_new(struct fold *fold, bool counted)
+/* A counted fact that is not known yet. */
+static bool admit_new(struct fold *fold)
 {
     const struct facts *facts = fold->facts;
     if (facts->folded.newest_at != NEVER && fold->event->occurred_at <= facts->folded.newest_at) {
         refuse(fold, REASON_TOO_LATE, "occurred_at");
         return false;
     }
-    if (counted && !history_has_room(facts, fold->playbook, fold->event->occurred_at)) {
+    if (!history_has_room(facts, fold->playbook, fold->event->occurred_at)) {
         refuse(fold, REASON_TOO_MANY_FACTS, "customer_id");
         return false;
     }
     return true;
+}
+
+/* A fact of which R11 counts none: a cancellation without its order, a note. Their number has a bound all the same. */
+static bool admit_uncounted(struct fold *fold, uint32_t count)
+{
+    if (count < 2 * (uint64_t)fold->playbook->facts_max)
+        return true;
+    refuse(fold, REASON_TOO_MANY_FACTS, "customer_id");
+    return false;
 }
 
 static bool admit_identity(struct fold *fold, uint64_t identity, const char *field)
@@ -246,8 +255,7 @@ static void apply_placed(struct fold *fold)
     if (!admit_order(fold, id, &index))
         return;
     bool is_new = index == FACT_NONE || !stamp_known(&facts->orders[index].placed);
-    bool counted = index == FACT_NONE || !stamp_known(&facts->orders[index].cancelled);
-    if (is_new && !admit_new(fold, counted))
+    if (is_new && !admit_new(fold))
         return;
     index = take_order(fold, id, index);
     struct order *order = &facts->orders[index];
@@ -268,9 +276,7 @@ static void apply_cancelled(struct fold *fold)
     uint32_t index;
     if (!admit_order(fold, fold->event->order_id, &index))
         return;
-    bool counted = index == FACT_NONE ||
-                   (!stamp_known(&facts->orders[index].placed) && !stamp_known(&facts->orders[index].cancelled));
-    if (counted && !admit_new(fold, true))
+    if (index == FACT_NONE && !admit_uncounted(fold, facts->orders_count))
         return;
     index = take_order(fold, fold->event->order_id, index);
     merge(fold, &facts->orders[index].cancelled);
@@ -291,7 +297,7 @@ static void apply_refunded(struct fold *fold)
     if (!admit_order(fold, fold->event->order_id, &index) ||
         !admit_identity(fold, fact_identity(IDENTITY_REFUND, fold->hash, 0, 0), "event_id"))
         return;
-    if (found == FACT_NONE ? !admit_new(fold, true) : !admit_stamp(fold, &facts->refunds[found].stamp, "event_id"))
+    if (found == FACT_NONE ? !admit_new(fold) : !admit_stamp(fold, &facts->refunds[found].stamp, "event_id"))
         return;
     struct refund *refund = found == FACT_NONE ? FACT_APPEND(facts, fold->arena, refunds) : &facts->refunds[found];
     if (found == FACT_NONE)
@@ -322,7 +328,7 @@ static void apply_subscription_change(struct fold *fold)
     bool is_new = index == facts->changes_count;
     if (!admit_identity(fold, fact_identity(IDENTITY_CHANGE, fold->hash, 0, 0), "event_id"))
         return;
-    if (is_new ? !admit_new(fold, true) : !admit_stamp(fold, &facts->changes[index].stamp, "event_id"))
+    if (is_new ? !admit_new(fold) : !admit_stamp(fold, &facts->changes[index].stamp, "event_id"))
         return;
     if (is_new)
         *FACT_APPEND(facts, fold->arena, changes) = (struct subscription_change){.stamp = stamp_none};
@@ -379,7 +385,7 @@ static void apply_parcel(struct fold *fold)
         return;
     uint32_t found = find_parcel(facts, order, hash);
     const struct stamp *stamp = found == FACT_NONE ? &stamp_none : parcel_stamp(&facts->parcels[found], event->kind);
-    if (!admit_stamp(fold, stamp, "parcel_id") || (!stamp_known(stamp) && !admit_new(fold, true)))
+    if (!admit_stamp(fold, stamp, "parcel_id") || (!stamp_known(stamp) && !admit_new(fold)))
         return;
     order = take_order(fold, event->order_id, order);
     uint32_t index = take_parcel(fold, order, hash); /* may move the array */
@@ -408,7 +414,7 @@ static void apply_failed(struct fold *fold)
     if (!admit_order(fold, event->order_id, &order) ||
         !admit_identity(fold, fact_identity(IDENTITY_FAILURE, fold->hash, 0, 0), "event_id"))
         return;
-    if (index == FACT_NONE ? !admit_new(fold, true) : !admit_stamp(fold, &facts->failures[index].stamp, "event_id"))
+    if (index == FACT_NONE ? !admit_new(fold) : !admit_stamp(fold, &facts->failures[index].stamp, "event_id"))
         return;
     if (index == FACT_NONE) {
         *FACT_APPEND(facts, fold->arena, failures) = (struct failure){.stamp = stamp_none, .parcel = FACT_NONE};
@@ -447,7 +453,7 @@ static void apply_response(struct fold *fold)
     uint32_t index = facts_find_response(facts, survey, hash);
     if (!admit_identity(fold, fact_identity(IDENTITY_RESPONSE, survey, hash, 0), "response_id"))
         return;
-    if (index == FACT_NONE ? !admit_new(fold, true)
+    if (index == FACT_NONE ? !admit_new(fold)
                            : !admit_stamp(fold, &facts->responses[index].stamp, "response_id"))
         return;
     if (index == FACT_NONE) {
@@ -487,18 +493,12 @@ static void set_note(const struct fold *fold, struct note *note)
 static bool admit_note(struct fold *fold)
 {
     const struct facts *facts = fold->facts;
-    bool counted = fold->event->kind == EVENT_REFERRED;
     if (facts->folded.identity_count) {
         uint64_t source = hash_xxh64(fold->event->source);
         if (!admit_identity(fold, fact_identity(IDENTITY_NOTE, source, fold->hash, 0), "event_id"))
             return false;
     }
-    if (counted)
-        return admit_new(fold, true);
-    if (facts->notes_count < fold->playbook->facts_max)
-        return true;
-    refuse(fold, REASON_TOO_MANY_FACTS, "customer_id");
-    return false;
+    return fold->event->kind == EVENT_REFERRED ? admit_new(fold) : admit_uncounted(fold, facts->notes_count);
 }
 
 static void apply_note(struct fold *fold)
@@ -600,16 +600,16 @@ static void apply(struct fold *fold)
 static bool judged_without_facts(struct fold *fold, int64_t now)
 {
     const struct event *event = fold->event;
+    if (event->kind != EVENT_CREDIT && event->occurred_at > now + fold->playbook->max_ahead_ms) { /* R6 */
+        refuse(fold, REASON_FUTURE, "occurred_at");
+        return true;
+    }
     if (event->test) { /* R8 */
         fold->change->verdict = FOLD_TEST;
         return true;
     }
     if (fold->facts->erased_at != NEVER) { /* R31 */
         fold->change->verdict = FOLD_ERASED;
-        return true;
-    }
-    if (event->kind != EVENT_CREDIT && event->occurred_at > now + fold->playbook->max_ahead_ms) { /* R6 */
-        refuse(fold, REASON_FUTURE, "occurred_at");
         return true;
     }
     return false;

@@ -2,23 +2,19 @@
  * arrays what no figure needs. */
 #include "common/engine/facts.h"
 
-/* Calls visit for every counted fact (orders by their placement, else their cancellation). */
-typedef void counted_visit(struct stamp *stamp, int64_t at, void *context);
+/* Calls visit for every counted fact: orders placed, refunds, parcel facts, subscription changes, answers, referrals. */
+typedef void counted_visit(struct stamp *stamp, void *context);
 
 static void visit_stamp(struct stamp *stamp, counted_visit *visit, void *context)
 {
     if (stamp_known(stamp))
-        visit(stamp, stamp->at, context);
+        visit(stamp, context);
 }
 
 static void each_counted(struct facts *facts, counted_visit *visit, void *context)
 {
-    for (uint32_t i = 0; i < facts->orders_count; i++) {
-        struct order *order = &facts->orders[i];
-        const struct stamp *timed = stamp_known(&order->placed) ? &order->placed : &order->cancelled;
-        if (stamp_known(timed))
-            visit(&order->placed, timed->at, context);
-    }
+    for (uint32_t i = 0; i < facts->orders_count; i++)
+        visit_stamp(&facts->orders[i].placed, visit, context);
     for (uint32_t i = 0; i < facts->refunds_count; i++)
         visit_stamp(&facts->refunds[i].stamp, visit, context);
     for (uint32_t i = 0; i < facts->parcels_count; i++) {
@@ -37,42 +33,34 @@ static void each_counted(struct facts *facts, counted_visit *visit, void *contex
             visit_stamp(&facts->notes[i].stamp, visit, context);
 }
 
-struct oldest {
-    struct stamp *stamp;
-    int64_t at;
-};
-
-static void visit_oldest(struct stamp *stamp, int64_t at, void *context)
+static void visit_oldest(struct stamp *stamp, void *context)
 {
-    struct oldest *oldest = context;
+    struct stamp **oldest = context;
     if (stamp->folded)
         return;
-    if (!oldest->stamp || at < oldest->at || (at == oldest->at && stamp->hash < oldest->stamp->hash))
-        *oldest = (struct oldest){stamp, at};
+    if (!*oldest || stamp->at < (*oldest)->at || (stamp->at == (*oldest)->at && stamp->hash < (*oldest)->hash))
+        *oldest = stamp;
 }
 
-static struct oldest find_oldest(const struct facts *facts)
+static struct stamp *find_oldest(const struct facts *facts)
 {
-    struct oldest oldest = {NULL, NEVER};
+    struct stamp *oldest = NULL;
     each_counted((struct facts *)facts, visit_oldest, &oldest);
     return oldest;
 }
 
-static void visit_newest(struct stamp *stamp, int64_t at, void *context)
+static void visit_newest(struct stamp *stamp, void *context)
 {
     int64_t *newest = context;
-    (void)stamp;
-    if (at > *newest)
-        *newest = at;
+    if (stamp->at > *newest)
+        *newest = stamp->at;
 }
 
-/* The time of the customer's newest fact, counted or not. */
+/* The time of the customer's newest fact, of those that are counted. */
 static int64_t newest_at(const struct facts *facts)
 {
     int64_t newest = NEVER;
     each_counted((struct facts *)facts, visit_newest, &newest);
-    for (uint32_t i = 0; i < facts->notes_count; i++)
-        visit_newest(NULL, facts->notes[i].stamp.at, &newest);
     return newest;
 }
 
@@ -92,9 +80,9 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
 {
     if (counted_at_most(facts) < (size_t)playbook->facts_max || facts_counted(facts) < (size_t)playbook->facts_max)
         return true;
-    struct oldest oldest = find_oldest(facts);
+    const struct stamp *oldest = find_oldest(facts);
     int64_t newest = newest_at(facts);
-    return oldest.stamp && old_enough(playbook, oldest.at, at > newest ? at : newest);
+    return oldest && old_enough(playbook, oldest->at, at > newest ? at : newest);
 }
 
 void history_freeze(struct facts *facts, const struct playbook *playbook)
@@ -104,11 +92,11 @@ void history_freeze(struct facts *facts, const struct playbook *playbook)
     size_t counted = facts_counted(facts);
     int64_t newest = newest_at(facts);
     while (counted > (size_t)playbook->history_facts) {
-        struct oldest oldest = find_oldest(facts);
-        if (!old_enough(playbook, oldest.at, newest))
+        struct stamp *oldest = find_oldest(facts);
+        if (!old_enough(playbook, oldest->at, newest))
             return;
-        oldest.stamp->folded = true;
-        facts->folded.newest_at = oldest.at > facts->folded.newest_at ? oldest.at : facts->folded.newest_at;
+        oldest->folded = true;
+        facts->folded.newest_at = oldest->at > facts->folded.newest_at ? oldest->at : facts->folded.newest_at;
         counted--;
     }
 }

@@ -11,11 +11,10 @@ enum order_flag {
     ORDER_PREMIUM = 4,
     ORDER_RELATED = 8,
     ORDER_SUBSCRIPTION = 16,
-    ORDER_FOLDED = 32, /* of an order that was only ever cancelled */
-    ORDER_EMAIL = 64,  /* enum answer, two bits each */
-    ORDER_LINE = 256,
-    ORDER_CONSENT = 1024,
-    ORDER_FLAGS = 4095
+    ORDER_EMAIL = 32, /* enum answer, two bits each */
+    ORDER_LINE = 128,
+    ORDER_CONSENT = 512,
+    ORDER_FLAGS = 2047
 };
 
 enum response_flag { RESPONSE_EFFECT = 1, RESPONSE_SHARE = 4, RESPONSE_CONCERNS = 16 }; /* answers: two bits each */
@@ -131,8 +130,8 @@ static void write_order(struct encoder *encoder, const struct order *order)
     state_write_long(writer, (order->renewal ? ORDER_RENEWAL : 0) | (order->all_trial ? ORDER_ALL_TRIAL : 0) |
                                  (order->premium ? ORDER_PREMIUM : 0) | (order->related ? ORDER_RELATED : 0) |
                                  (order->has_subscription ? ORDER_SUBSCRIPTION : 0) |
-                                 (order->placed.folded ? ORDER_FOLDED : 0) | order->email_registered * ORDER_EMAIL |
-                                 order->line_registered * ORDER_LINE | order->marketing_consent * ORDER_CONSENT);
+                                 order->email_registered * ORDER_EMAIL | order->line_registered * ORDER_LINE |
+                                 order->marketing_consent * ORDER_CONSENT);
     state_write_long(writer, order->total);
     state_write_text(writer, order->sku);
     write_order_more(encoder, order);
@@ -459,7 +458,6 @@ static void read_order(struct decoder *decoder, struct order *order)
     order->premium = flags & ORDER_PREMIUM;
     order->related = flags & ORDER_RELATED;
     order->has_subscription = flags & ORDER_SUBSCRIPTION;
-    order->placed.folded = flags & ORDER_FOLDED;
     order->email_registered = read_answer(reader, flags, ORDER_EMAIL);
     order->line_registered = read_answer(reader, flags, ORDER_LINE);
     order->marketing_consent = read_answer(reader, flags, ORDER_CONSENT);
