@@ -33,7 +33,8 @@ def playbook_version():
 class Comparison:
     def __init__(self, options):
         self.program = options.program
-        self.ignored = () if options.all else IGNORED
+        self.ignored = () if options.all else IGNORED[options.seq:]
+        self.playbook = options.playbook
         self.version = playbook_version()
         self.strategy = options.strategy
         if options.products:
@@ -51,6 +52,8 @@ class Comparison:
             file.write("".join(line + "\n" for line in lines))
             file.flush()
             command = [self.program, "simulate", "--decisions", "--states"]
+            if self.playbook:
+                command += ["--playbook", self.playbook]
             if until is not None:
                 command += ["--until", str(until)]
             run = subprocess.run(command + [file.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
@@ -160,6 +163,8 @@ def parser():
     found.add_argument("--program", default=os.path.join(ROOT, "build", "release", "oriori"))
     found.add_argument("--products")
     found.add_argument("--strategy", default="educate")
+    found.add_argument("--playbook", help="the engine's playbook file")
+    found.add_argument("--seq", action="store_true", help="compare seq too")
     found.add_argument("--keep", default=None, help="folder for shrunk cases")
     found.add_argument("--stop", type=int, default=5, help="give up after so many differences")
     return found

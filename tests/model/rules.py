@@ -217,7 +217,7 @@ class Runs:
     def follow_series(self, rule, now, before, waiting, key, view):
         delay = delay_of(rule, now.order)
         kept = before is not None and (before.order_id in view.base.cycle_order_ids
-                                       or (before.order_id is None and now.order_id is None))
+                                       or (before.order_id is None and view.base.cycle == 1))
         if not kept:
             self.start_series(rule, key, now.order_id, now.time, delay, now.backfill, now.arrived_at, view)
             return
