@@ -1,0 +1,89 @@
+"""What must hold after every test, whatever was killed. Run it with the workers stopped."""
+import collections
+import json
+import subprocess
+
+from rig import INPUTS, ORIORI, SHARDS, Failure, home
+
+STATE_KEY = b"crm:{%d}:c:"
+
+
+def each_action_once(rig):
+    seen = collections.Counter((a["action_id"], a["kind"]) for a in rig.values("crm.actions"))
+    twice = [key for key, count in seen.items() if count > 1]
+    if twice:
+        raise Failure(f"{len(twice)} actions published twice, such as {twice[0]}")
+    return len(seen)
+
+
+def each_sequence_unbroken(rig):
+    """seq counts per customer from 1 over transitions, actions and decisions: no gap, nothing twice."""
+    numbers = collections.defaultdict(list)
+    for topic in ("crm.transitions", "crm.actions", "crm.decisions"):
+        for record in rig.values(topic):
+            numbers[record["customer_id"]].append(record["seq"])
+    for customer, found in numbers.items():
+        if sorted(found) != list(range(1, len(found) + 1)):
+            raise Failure(f"customer {customer}: seq of his records is {sorted(found)[:20]}...")
+
+
+def changelog(rig):
+    """The newest state of every customer: {(shard, id): bytes}. The key of `__meta` is one byte 0."""
+    states = {}
+    for partition, _, key, value in rig.read("crm.state"):
+        if key != b"\0":
+            states[(partition, key)] = value
+    for partition, key in states:
+        if home(key.decode(), SHARDS) != partition:
+            raise Failure(f"state of {key} lies on shard {partition}, which is not its home")
+    return states
+
+
+def redis_equals_changelog(rig):
+    """Redis is a view: it may lag by what a stopped worker had not applied, so a worker heals it first."""
+    states = changelog(rig)
+    found = {}
+    for shard in range(SHARDS):
+        prefix = STATE_KEY % shard
+        for key in rig.redis("--raw", "KEYS", f"crm:{{{shard}}}:c:*").splitlines():
+            found[(shard, key[len(prefix):])] = None
+    if set(found) != set(states):
+        raise Failure(f"Redis holds {len(found)} customers, the changelog {len(states)}")
+    for (shard, key), value in states.items():
+        held = rig.redis("--raw", "GET", (STATE_KEY % shard + key).decode())[:-1]
+        if held != value:
+            raise Failure(f"customer {key}: Redis and the changelog differ")
+    return len(states)
+
+
+def replay_equals_log(rig):
+    """The steps that the workers recorded, run again by `oriori simulate --steps`, give every record again."""
+    export = rig.folder / "export.jsonl"
+    with export.open("w") as out:
+        done = subprocess.run([ORIORI, "topics", "export", "--config", rig.config], stdout=out, stderr=subprocess.PIPE,
+                              text=True, timeout=300)
+    if done.returncode != 0:
+        raise Failure(f"oriori topics export: status {done.returncode}\n{done.stderr[-2000:]}")
+    done = subprocess.run([ORIORI, "simulate", "--steps", str(export), "--playbook", str(rig.playbook())],
+                          capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        raise Failure(f"the replay of the step log differs from the log:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+
+
+def inputs_consumed(rig):
+    offsets, ends = rig.committed()
+    for topic, (_, partitions) in INPUTS.items():
+        for partition in range(partitions):
+            key = (f"crm.{topic}", partition)
+            if offsets[key] != ends[key]:
+                raise Failure(f"{key}: committed {offsets[key]}, end {ends[key]}")
+
+
+def audit(rig):
+    rig.settle()
+    inputs_consumed(rig)
+    actions = each_action_once(rig)
+    each_sequence_unbroken(rig)
+    customers = redis_equals_changelog(rig)
+    replay_equals_log(rig)
+    print(f"  audit: {rig.produced} records in, {actions} actions, {customers} customers", flush=True)

@@ -1,0 +1,281 @@
+"""A real Kafka, a real Redis and real workers for one test, and the audit afterwards.
+
+Events are written and outputs are read by other programs than ours: PyPI's confluent-kafka (a newer librdkafka) and
+fastavro, so that a mistake that our reader and writer share is seen.
+"""
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import time
+
+import fastavro
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from io import BytesIO
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ORIORI = os.environ.get("ORIORI_PROGRAM", str(ROOT / "build/release/oriori"))
+INPUTS = {"orders": ("order", 3), "deliveries": ("delivery", 4), "surveys": ("survey", 3), "email-opens": ("email_open", 4),
+          "customers": ("customer", 4)}
+SHARDS = 4
+
+
+class Failure(Exception):
+    """A test's claim that does not hold."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds, condition, every=0.05):
+    """Waits until condition() is true and returns it; a deadline, never a sleep for luck."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure(f"waited {seconds} s in vain for: {what}")
+        time.sleep(every)
+
+
+def murmur2(data):
+    m, h = 0x5BD1E995, 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i:i + 4], "little") * m & 0xFFFFFFFF
+        k = (k ^ k >> 24) * m & 0xFFFFFFFF
+        h = (h * m & 0xFFFFFFFF) ^ k
+    tail = data[whole:]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * m & 0xFFFFFFFF
+    h = (h ^ h >> 13) * m & 0xFFFFFFFF
+    return h ^ h >> 15
+
+
+def home(customer_id, count):
+    return (murmur2(customer_id.encode()) & 0x7FFFFFFF) % count
+
+
+class Schemas:
+    """The project's own schema files and their fixed ids, in fastavro's hands."""
+
+    def __init__(self):
+        ids = json.loads((ROOT / "schemas/ids.json").read_text())
+        self.ids = ids.get("schemas", ids)
+        self.parsed = {}
+        for name in self.ids:
+            self.parsed[name] = fastavro.parse_schema(json.loads((ROOT / f"schemas/{name}.avsc").read_text()), {})
+        self.by_id = {number: name for name, number in self.ids.items()}
+
+    def encode(self, name, value):
+        out = BytesIO()
+        out.write(b"\0" + int(self.ids[name]).to_bytes(4, "big"))
+        fastavro.schemaless_writer(out, self.parsed[name], value)
+        return out.getvalue()
+
+    def decode(self, data):
+        name = self.by_id[int.from_bytes(data[1:5], "big")]
+        return name, fastavro.schemaless_reader(BytesIO(data[5:]), self.parsed[name])
+
+
+class Rig:
+    def __init__(self, folder, seed=1, settings=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.random = random.Random(f"rig-{seed}")
+        self.kafka_port, self.controller_port, self.redis_port = free_port(), free_port(), free_port()
+        self.environment = dict(os.environ, ORIORI_LOCAL_DIR=str(self.folder / "servers"),
+                                ORIORI_LOCAL_KAFKA_PORT=str(self.kafka_port),
+                                ORIORI_LOCAL_CONTROLLER_PORT=str(self.controller_port),
+                                ORIORI_LOCAL_REDIS_PORT=str(self.redis_port))
+        self.workers = {}
+        self.settings = settings or {}
+        self.schemas = Schemas()
+        self.bootstrap = f"127.0.0.1:{self.kafka_port}"
+        self.produced = 0
+
+    # ---- servers
+
+    def __enter__(self):
+        self.servers("up")
+        self.config = self.write_config("worker")
+        self.oriori("topics", "create", "--config", self.config)
+        self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5})
+        return self
+
+    def __exit__(self, *_):
+        for name in list(self.workers):
+            self.kill(name)
+        self.servers("down", "--wipe")
+
+    def servers(self, verb, *arguments):
+        subprocess.run([str(ROOT / "deploy/local" / verb), *arguments], env=self.environment, check=True,
+                       stdout=subprocess.DEVNULL, stderr=(self.folder / "servers.log").open("a"))
+
+    def write_config(self, name, **more):
+        settings = {"application_id": "oriori-test", "shards": SHARDS, "playbook": str(ROOT / "schemas/playbook.yaml"),
+                    "schemas": str(ROOT / "schemas"), "decisions": "all", "transactional_id": f"oriori-test-{name}"}
+        settings.update(self.settings)
+        settings.update(more)
+        lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
+        lines += ["topics:", "  partitions: 4", "redis:", f"  url: redis://127.0.0.1:{self.redis_port}", "kafka:",
+                  f"  bootstrap.servers: {self.bootstrap}"]
+        path = self.folder / f"{name}.yaml"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def oriori(self, *arguments, check=True, **options):
+        done = subprocess.run([ORIORI, *arguments], capture_output=True, text=True, timeout=300, **options)
+        if check and done.returncode != 0:
+            raise Failure(f"oriori {' '.join(arguments)}: status {done.returncode}\n{done.stderr[-2000:]}")
+        return done
+
+    def redis(self, *arguments):
+        done = subprocess.run(["redis-cli", "-p", str(self.redis_port), *arguments], capture_output=True, check=True)
+        return done.stdout
+
+    # ---- workers
+
+    def start(self, name, **more):
+        log = (self.folder / f"{name}.log").open("a")
+        config = self.write_config(name, **more)
+        self.workers[name] = subprocess.Popen([ORIORI, "worker", "--config", config], stdout=log, stderr=log)
+
+    def signal(self, name, number):
+        self.workers[name].send_signal(number)
+
+    def kill(self, name):
+        worker = self.workers.pop(name, None)
+        if worker is not None:
+            worker.kill()
+            worker.wait()
+
+    def stop(self, name, seconds=10):
+        """SIGTERM: must end by itself, status 0, in time."""
+        worker = self.workers.pop(name)
+        worker.send_signal(signal.SIGTERM)
+        try:
+            status = worker.wait(seconds)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            raise Failure(f"worker {name} did not end within {seconds} s of SIGTERM")
+        if status != 0:
+            raise Failure(f"worker {name} ended with status {status} on SIGTERM")
+
+    def alive(self):
+        for name, worker in self.workers.items():
+            if worker.poll() is not None:
+                tail = (self.folder / f"{name}.log").read_text()[-1500:]
+                raise Failure(f"worker {name} ended by itself with status {worker.returncode}:\n{tail}")
+
+    def playbook(self):
+        return self.settings.get("playbook", ROOT / "schemas/playbook.yaml")
+
+    def settle(self):
+        """A short life of one more worker: what the last one had committed and not applied is healed."""
+        self.start("settle")
+        wait_for("the worker that settles", 60, lambda: self.alive() or self.owned_by("settle"))
+        self.stop("settle")
+
+    def owned_by(self, name):
+        """The view's owner of every shard is this worker and its pos is the changelog's end."""
+        owners = [self.redis("--raw", "HGET", f"crm:{{{shard}}}:meta", "owner").strip().decode() for shard in range(SHARDS)]
+        return owners == [f"oriori-test-{name}"] * SHARDS
+
+    # ---- events in
+
+    def produce(self, events, wrong_keys=0.1):
+        """Avro by fastavro. One in ten records lies on a partition that is nobody's home."""
+        for topic, event in events:
+            schema, partitions = INPUTS[topic]
+            value = self.schemas.encode(schema, self.fit(schema, event))
+            key, partition = event["customer_id"], home(event["customer_id"], partitions)
+            if self.random.random() < wrong_keys:
+                key, partition = f"x{self.random.random()}", self.random.randrange(partitions)
+            self.raw(topic, partition, key, value)
+        self.flush()
+
+    def fit(self, schema, event):
+        """Absent fields as the schema's defaults say; times as numbers."""
+        return {name: value for name, value in event.items() if value is not None}
+
+    def raw(self, topic, partition, key, value):
+        while True:
+            try:
+                self.producer.produce(f"crm.{topic}", value=value, key=key, partition=partition)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+        self.produced += 1
+        self.producer.poll(0)
+
+    def flush(self):
+        if self.producer.flush(60) != 0:
+            raise Failure("the broker did not take all events within 60 s")
+
+    # ---- records out
+
+    def consumer(self):
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"audit-{self.random.random()}",
+                         "isolation.level": "read_committed", "enable.auto.commit": False,
+                         "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+
+    def read(self, topic):
+        """All committed records of a topic that are still there, [(partition, offset, key, value)]."""
+        consumer = self.consumer()
+        try:
+            partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+            left, records = set(partitions), []
+            deadline = time.monotonic() + 120
+            while left:
+                if time.monotonic() > deadline:
+                    raise Failure(f"{topic} could not be read to its end: an open transaction stalls its readers?")
+                message = consumer.poll(1)
+                if message is None:
+                    continue
+                if message.error():
+                    if message.error().name() == "_PARTITION_EOF":
+                        left.discard(message.partition())
+                        continue
+                    raise Failure(f"{topic}: {message.error()}")
+                records.append((message.partition(), message.offset(), message.key(), message.value()))
+            return records
+        finally:
+            consumer.close()
+
+    def values(self, topic):
+        return [self.schemas.decode(value)[1] for _, _, _, value in self.read(topic)]
+
+    def committed(self):
+        """Next offsets by (topic, partition) as the group committed them, and how far the inputs reach."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "oriori-test", "enable.auto.commit": False})
+        try:
+            wanted = [TopicPartition(f"crm.{topic}", p) for topic, (_, _) in INPUTS.items() for p in
+                      consumer.list_topics(f"crm.{topic}", 10).topics[f"crm.{topic}"].partitions]
+            wanted += [TopicPartition("crm.forward", p) for p in range(SHARDS)]
+            done = consumer.committed(wanted, 10)
+            ends = {(p.topic, p.partition): consumer.get_watermark_offsets(p, 10)[1] for p in wanted}
+            return {(p.topic, p.partition): p.offset for p in done}, ends
+        finally:
+            consumer.close()
+
+    def drain(self, seconds=120):
+        """Until every input record and every forward that a committed transaction wrote is consumed."""
+
+        def drained():
+            self.alive()
+            offsets, ends = self.committed()
+            if any(offsets[key] < end for key, end in ends.items() if key[0] != "crm.forward"):
+                return False
+            return all(offset < offsets[("crm.forward", partition)]
+                       for partition, offset, _, _ in self.read("crm.forward"))
+
+        wait_for("all input consumed", seconds, drained, every=0.3)

@@ -1,0 +1,232 @@
+"""The tests on real servers: `tests/integration/run [NAME...]`. Each test is a function that gets a fresh rig."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+from audit import audit
+from load import DAY, Load
+from rig import ROOT, Failure, Rig, wait_for
+
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__] = function
+    return function
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def steady(rig, load, seconds, step, rate=400):
+    """Produces at a steady rate; calls step(seconds so far) five times a second."""
+    began = time.monotonic()
+    produced = 0
+    while (passed := time.monotonic() - began) < seconds:
+        due = int(passed * rate) - produced
+        if due > 0:
+            rig.produce(load.take(due))
+            produced += due
+        step(passed)
+        time.sleep(0.2)  # the pace of the load, not a wait for a result
+
+
+@test
+def thank_yous_are_exactly_the_live_orders_in_time(rig):
+    """Counted from the input alone: no rule engine in this test."""
+    now = now_ms()
+    wanted, events = set(), []
+    for i in range(200):
+        customer, order_id = f"t{i % 60}", f"t{i}"
+        age = [0, 1, 3, 40][i % 4] * DAY + i * 1000
+        events.append(("orders", {"event_id": f"p{i}", "customer_id": customer, "occurred_at": now - age, "kind": "PLACED",
+                                  "order_id": order_id}))
+        if i % 5 == 0:  # arrives before the placement, so there is never a live order
+            events.insert(0, ("orders", {"event_id": f"x{i}", "customer_id": customer, "occurred_at": now - age + 1,
+                                         "kind": "CANCELLED", "order_id": order_id}))
+        elif age < 2 * DAY - 3_600_000:
+            wanted.add((customer, order_id))
+        if i % 7 == 0:  # the same fact again
+            events.append(events[-1])
+    rig.start("a")
+    cancelled = [e for e in events if e[1]["kind"] == "CANCELLED"]
+    rig.produce(cancelled)
+    rig.drain()
+    rig.produce([e for e in events if e[1]["kind"] != "CANCELLED"])
+    rig.drain()
+    rig.stop("a")
+    sent = [(a["customer_id"], a["order_id"]) for a in rig.values("crm.actions") if a["rule"] == "thank_you"]
+    if sorted(sent) != sorted(wanted):
+        raise Failure(f"thank-yous: {len(sent)} sent, {len(wanted)} wanted; first differences: "
+                      f"{sorted(set(sent) ^ wanted)[:5]}")
+    audit(rig)
+
+
+@test
+def killed_ten_times_in_the_middle_of_work(rig):
+    load = Load("kill", 150, now_ms())
+    rig.start("a")
+    kills = {"count": 0, "next": 2.0}
+
+    def step(passed):
+        if passed < kills["next"] or kills["count"] == 10:
+            return
+        rig.kill("a")
+        rig.start("a")
+        kills.update(count=kills["count"] + 1, next=passed + rig.random.uniform(1.5, 3.5))
+
+    steady(rig, load, 35, step)
+    while kills["count"] < 10:
+        step(1e9)
+    rig.drain()
+    rig.stop("a")
+    audit(rig)
+
+
+@test
+def workers_join_and_leave(rig):
+    load = Load("rebalance", 150, now_ms())
+    rig.start("a")
+    rig.start("b")
+    script = [(6, lambda: rig.start("c")), (14, lambda: rig.stop("c")), (18, lambda: rig.kill("b")),
+              (24, lambda: rig.start("b"))]
+
+    def step(passed):
+        while script and passed >= script[0][0]:
+            script.pop(0)[1]()
+
+    steady(rig, load, 30, step)
+    rig.drain()
+    for name in list(rig.workers):
+        rig.stop(name)
+    audit(rig)
+
+
+@test
+def redis_is_wiped_under_load(rig):
+    load = Load("flush", 150, now_ms())
+    rig.start("a")
+    rig.start("b")
+    flushes = {"next": 2.0, "count": 0}
+
+    def step(passed):
+        if passed >= flushes["next"]:
+            rig.redis("FLUSHALL")
+            flushes.update(next=passed + 1.5, count=flushes["count"] + 1)
+
+    steady(rig, load, 20, step)
+    rig.drain()
+    for name in list(rig.workers):
+        rig.stop(name)
+    if flushes["count"] < 8:
+        raise Failure(f"only {flushes['count']} wipes: the machine was too slow for this test to mean anything")
+    audit(rig)
+
+
+@test
+def a_stalled_worker_comes_back_as_a_zombie(rig):
+    load = Load("zombie", 150, now_ms())
+    rig.start("a")
+    rig.start("b")
+    script = [(5, lambda: rig.signal("a", signal.SIGSTOP)), (16, lambda: rig.signal("a", signal.SIGCONT))]
+
+    def step(passed):
+        while script and passed >= script[0][0]:
+            script.pop(0)[1]()
+
+    steady(rig, load, 22, step)
+    rig.drain()
+    for name in list(rig.workers):
+        rig.stop(name)
+    audit(rig)
+
+
+@test
+def every_poison_becomes_a_dead_letter_and_the_partition_goes_on(rig):
+    now = now_ms()
+    good = {"event_id": "g", "customer_id": "good", "occurred_at": now, "kind": "PLACED", "order_id": "g1"}
+    encode = rig.schemas.encode
+
+    def order(**changes):
+        return encode("order", rig.fit("order", dict(good, **changes)))
+
+    poison = {
+        "no Avro": (b"\xff\xfe not avro", "undecodable"),
+        "empty": (b"", "undecodable"),
+        "cut short": (order()[:-3], "undecodable"),
+        "unknown schema": (b"\0" + (999_999).to_bytes(4, "big") + order()[5:], "unknown_schema"),
+        "a length that lies": (order()[:5] + b"\xfe\xff\xff\xff\x0f", "undecodable"),
+        "no customer": (order(customer_id=""), "missing_field"),
+        "far future": (order(occurred_at=now + 30 * DAY), "future"),
+        "control character": (order(order_id="a\x07b"), "bad_text"),
+    }
+    rig.start("a")
+    for i, (value, _) in enumerate(poison.values()):
+        rig.raw("orders", i % 3, "good", value)
+        rig.raw("orders", i % 3, f"after{i}", order(customer_id=f"after{i}", event_id=f"after{i}", order_id=f"after{i}"))
+    rig.flush()
+    rig.drain()
+    rig.stop("a")
+    letters = {letter["value"]: letter for letter in rig.values("crm.dead")}
+    for name, (value, reason) in poison.items():
+        letter = letters.get(value)
+        if letter is None:
+            raise Failure(f"{name}: no dead letter with the original bytes")
+        if letter["reason"] != reason or letter["topic"] != "crm.orders":
+            raise Failure(f"{name}: reason {letter['reason']} of {letter['topic']}, wanted {reason} of crm.orders")
+    thanked = {a["customer_id"] for a in rig.values("crm.actions") if a["rule"] == "thank_you"}
+    missing = {f"after{i}" for i in range(len(poison))} - thanked
+    if missing:
+        raise Failure(f"orders behind a poison were not thanked: {sorted(missing)}")
+    audit(rig)
+
+
+@test
+def an_order_by_hand_is_thanked_within_seconds(rig):
+    """The README's quick start: typed JSON in, a visible thank-you out, by our own commands."""
+    rig.start("a")
+    wait_for("the worker's shards", 30, lambda: rig.read("crm.steps") or rig.committed()[0][("crm.forward", 0)] >= 0)
+    order = {"event_id": "hand", "customer_id": "hanako", "occurred_at": now_ms(), "kind": "PLACED", "order_id": "A-1"}
+    began = time.monotonic()
+    rig.oriori("produce", "orders", "--config", rig.config, input=json.dumps(order) + "\n")
+    wait_for("a thank_you in crm.actions", 20,
+             lambda: any(a["rule"] == "thank_you" and a["order_id"] == "A-1" for a in rig.values("crm.actions")))
+    print(f"  thanked after {time.monotonic() - began:.2f} s, start of the commands included")
+    shown = rig.oriori("customer", "show", "hanako", "--config", rig.config).stdout
+    if "admit" not in shown:
+        raise Failure(f"`oriori customer show` does not know the customer's phase:\n{shown}")
+    rig.stop("a")
+    audit(rig)
+
+
+def main():
+    names = sys.argv[1:] or list(TESTS)
+    passed = failed = 0
+    for name in names:
+        folder = ROOT / "build/integration" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        began = time.monotonic()
+        try:
+            with Rig(folder) as rig:
+                TESTS[name](rig)
+            passed += 1
+            print(f"ok     {name} ({time.monotonic() - began:.0f} s)", flush=True)
+            if not os.environ.get("ORIORI_KEEP"):
+                shutil.rmtree(folder, ignore_errors=True)
+        except Exception as error:  # a test's failure or trouble of its servers: both count, the others run on
+            failed += 1
+            if not isinstance(error, Failure):
+                traceback.print_exc()
+            print(f"FAILED {name}: {error}\n       logs are in {folder}", flush=True)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
