@@ -67,8 +67,7 @@ class Schemas:
     """The project's own schema files and their fixed ids, in fastavro's hands."""
 
     def __init__(self):
-        ids = json.loads((ROOT / "schemas/ids.json").read_text())
-        self.ids = ids.get("schemas", ids)
+        self.ids = {row["name"]: row["id"] for row in json.loads((ROOT / "schemas/ids.json").read_text())}
         self.parsed = {}
         for name in self.ids:
             self.parsed[name] = fastavro.parse_schema(json.loads((ROOT / f"schemas/{name}.avsc").read_text()), {})
@@ -107,12 +106,13 @@ class Rig:
         self.servers("up")
         self.config = self.write_config("worker")
         self.oriori("topics", "create", "--config", self.config)
-        self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5})
+        self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "log_level": 0})
         return self
 
     def __exit__(self, *_):
         for name in list(self.workers):
             self.kill(name)
+        self.producer = None
         self.servers("down", "--wipe")
 
     def servers(self, verb, *arguments):
