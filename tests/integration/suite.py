@@ -173,13 +173,13 @@ def every_poison_becomes_a_dead_letter_and_the_partition_goes_on(rig):
     rig.flush()
     rig.drain()
     rig.stop("a")
-    letters = {letter["value"]: letter for letter in rig.values("crm.dead")}
+    letters = {letter["original"]["value"]: letter for letter in rig.values("crm.dead")}
     for name, (value, reason) in poison.items():
         letter = letters.get(value)
         if letter is None:
             raise Failure(f"{name}: no dead letter with the original bytes")
-        if letter["reason"] != reason or letter["topic"] != "crm.orders":
-            raise Failure(f"{name}: reason {letter['reason']} of {letter['topic']}, wanted {reason} of crm.orders")
+        if letter["reason"] != reason or letter["original"]["topic"] != "crm.orders":
+            raise Failure(f"{name}: reason {letter['reason']} of {letter['original']['topic']}, wanted {reason} of crm.orders")
     thanked = {a["customer_id"] for a in rig.values("crm.actions") if a["rule"] == "thank_you"}
     missing = {f"after{i}" for i in range(len(poison))} - thanked
     if missing:
