@@ -1,5 +1,6 @@
-/* The worker's numbers as Prometheus text: the one table of what is measured (metrics.c), documented by its own HELP lines
- * and by deploy/README.md. Label values are bounded: topics, shards, verdicts, reasons; never ids or rules typed by users. */
+/* The worker's numbers as Prometheus text: the one table of what is measured (metrics.c), documented by its own HELP
+ * lines and by deploy/README.md. Label values are bounded: topics, shards, verdicts, reasons; never ids or rules typed
+ * by users. */
 #ifndef ORIORI_FLOW_METRICS_H
 #define ORIORI_FLOW_METRICS_H
 

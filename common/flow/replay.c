@@ -124,12 +124,18 @@ static bool lanes_read(struct replay *replay, const struct step_log *step, struc
     return true;
 }
 
+/* A copy for the step: the records that it gives borrow from the state that it began with. */
+static struct span state_before(struct replay *replay, struct span customer_id)
+{
+    return arena_copy(&replay->arena, replay_state(replay, customer_id));
+}
+
 static void states_fill(struct replay *replay, const struct step_log *step, struct step_run *run)
 {
     for (size_t i = 0; i < run->visit_count; i++)
-        run->visits[i].state = replay_state(replay, run->visits[i].customer_id);
+        run->visits[i].state = state_before(replay, run->visits[i].customer_id);
     for (size_t i = 0; i < step->timer_customer_count; i++)
-        step_run_add_timer(run, step->timer_customers[i], replay_state(replay, step->timer_customers[i]));
+        step_run_add_timer(run, step->timer_customers[i], state_before(replay, step->timer_customers[i]));
 }
 
 static void states_keep(struct replay *replay, const struct step_run *run)

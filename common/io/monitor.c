@@ -29,7 +29,8 @@ typedef int mhd_result;
 static bool alive(const struct monitor *monitor)
 {
     int64_t now = monitor->monotonic_ms();
-    return now - monitor->published_at <= monitor->silence_max_ms && now - monitor->progress_at <= monitor->silence_max_ms;
+    return now - monitor->published_at <= monitor->silence_max_ms &&
+           now - monitor->progress_at <= monitor->silence_max_ms;
 }
 
 /* Fills body, returns the status. Under the lock. */
@@ -109,7 +110,8 @@ static bool resolve(const char *address, struct sockaddr_storage *ret_address, s
     return true;
 }
 
-struct monitor *monitor_open(const char *address, int64_t silence_max_ms, int64_t (*monotonic_ms)(void), struct buffer *error)
+struct monitor *monitor_open(const char *address, int64_t silence_max_ms, int64_t (*monotonic_ms)(void),
+                             struct buffer *error)
 {
     struct sockaddr_storage where = {0};
     if (!resolve(address, &where, error))
@@ -121,8 +123,9 @@ struct monitor *monitor_open(const char *address, int64_t silence_max_ms, int64_
     monitor->progress_at = monitor->published_at = monotonic_ms();
     pthread_mutex_init(&monitor->lock, NULL);
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (where.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    monitor->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, monitor, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where,
-                                       MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+    monitor->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, handle, monitor, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where,
+                         MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
     if (monitor->daemon)
         return monitor;
     buffer_format(error, "cannot listen on %s: is the port taken, or not yours to use?", address);

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import fastavro
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 from io import BytesIO
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -279,3 +279,13 @@ class Rig:
                        for partition, offset, _, _ in self.read("crm.forward"))
 
         wait_for("all input consumed", seconds, drained, every=0.3)
+
+    def steps_made(self):
+        """How far crm.steps reaches: grows with every commit."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "steps", "log_level": 0})
+        try:
+            return sum(consumer.get_watermark_offsets(TopicPartition("crm.steps", p), 10)[1] for p in range(SHARDS))
+        except KafkaException:  # a topic just made has no leader yet
+            return 0
+        finally:
+            consumer.close()
