@@ -1,5 +1,6 @@
 #include "common/io/log_memory.h"
 
+#include "common/base/base64.h"
 #include "common/base/buffer.h"
 #include "common/base/check.h"
 #include "common/base/hash.h"
@@ -1160,24 +1161,14 @@ void memory_cluster_settle(struct memory_cluster *cluster)
 
 /* ---- files ---- */
 
-static void base64_add(struct buffer *buffer, struct span bytes)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *in = (const unsigned char *)bytes.data;
-    for (size_t i = 0; i < bytes.size; i += 3) {
-        size_t left = bytes.size - i;
-        uint32_t group = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
-        buffer_add_char(buffer, alphabet[group >> 18 & 63]);
-        buffer_add_char(buffer, alphabet[group >> 12 & 63]);
-        buffer_add_char(buffer, left > 1 ? alphabet[group >> 6 & 63] : '=');
-        buffer_add_char(buffer, left > 2 ? alphabet[group & 63] : '=');
-    }
-}
-
-static void record_line(struct buffer *line, const struct log_record *record)
+/* topic NULL: the line does not name it. */
+static void record_line(struct buffer *line, const char *topic, const struct log_record *record)
 {
     buffer_reset(line);
-    buffer_format(line, "{\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":\"", (int)record->partition,
+    buffer_add_char(line, '{');
+    if (topic)
+        buffer_format(line, "\"topic\":\"%s\",", topic); /* Kafka's names need no escapes */
+    buffer_format(line, "\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":\"", (int)record->partition,
                   (long long)record->offset, (long long)record->timestamp);
     base64_add(line, record->key);
     buffer_add_text(line, "\",\"value\":\"");
@@ -1193,6 +1184,18 @@ static void record_line(struct buffer *line, const struct log_record *record)
     buffer_add_text(line, "]}\n");
 }
 
+static void topic_lines(const struct memory_cluster *cluster, const struct memory_topic *topic, bool named,
+                        struct buffer *line, FILE *file)
+{
+    for (int32_t p = 0; p < topic->partition_count; p++) {
+        struct log_record record;
+        for (int64_t offset = 0; memory_cluster_read(cluster, topic->name, p, true, &offset, &record);) {
+            record_line(line, named ? topic->name : NULL, &record);
+            fwrite(line->data, 1, line->size, file);
+        }
+    }
+}
+
 static bool topic_save(const struct memory_cluster *cluster, const struct memory_topic *topic, const char *folder,
                        struct buffer *line)
 {
@@ -1201,13 +1204,20 @@ static bool topic_save(const struct memory_cluster *cluster, const struct memory
     FILE *file = fopen(line->data, "w");
     if (!file)
         return false;
-    for (int32_t p = 0; p < topic->partition_count; p++) {
-        struct log_record record;
-        for (int64_t offset = 0; memory_cluster_read(cluster, topic->name, p, true, &offset, &record);) {
-            record_line(line, &record);
-            fwrite(line->data, 1, line->size, file);
-        }
-    }
+    topic_lines(cluster, topic, false, line, file);
+    bool good = !ferror(file);
+    return fclose(file) == 0 && good;
+}
+
+bool memory_cluster_export(const struct memory_cluster *cluster, const char *path)
+{
+    struct buffer line = {0};
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return false;
+    for (size_t i = 0; i < cluster->topic_count; i++)
+        topic_lines(cluster, cluster->topics[i], true, &line, file);
+    buffer_release(&line);
     bool good = !ferror(file);
     return fclose(file) == 0 && good;
 }

@@ -64,5 +64,7 @@ void memory_cluster_settle(struct memory_cluster *cluster);
 /* Every topic's committed records as JSON lines, one file per topic (`<topic>.jsonl`), key and value in base64. False
  * with errno when the folder cannot be written. */
 bool memory_cluster_save(const struct memory_cluster *cluster, const char *folder);
+/* All of it as one file, each line with its topic: the form of `oriori topics export` (common/flow/README.md). */
+bool memory_cluster_export(const struct memory_cluster *cluster, const char *path);
 
 #endif

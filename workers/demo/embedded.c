@@ -232,8 +232,11 @@ bool embedded_save(struct embedded *embedded, const char *folder)
     struct arena arena;
     arena_init(&arena, 0);
     memory_cluster_settle(embedded->cluster);
+    buffer_reset(&embedded->bytes);
+    buffer_format(&embedded->bytes, "%s/run.jsonl", folder); /* for `oriori simulate --steps`, before compaction */
+    bool good = memory_cluster_export(embedded->cluster, embedded->bytes.data);
     memory_cluster_compact(embedded->cluster, flow->state_topic);
-    bool good = memory_cluster_save(embedded->cluster, folder); /* forward, state, steps stay as they are: base64 */
+    good = good && memory_cluster_save(embedded->cluster, folder); /* forward, state, steps stay as they are: base64 */
     for (int t = 0; good && t < TOPIC_COUNT; t++)
         good = topic_save(embedded, flow->inputs[t], folder, &arena);
     for (size_t i = 0; good && i < COUNT_OF(outputs); i++)
