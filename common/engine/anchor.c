@@ -110,7 +110,7 @@ void anchors_read(struct pass *pass)
             referral_read(pass, rule);
         if (rule->trigger.kind != TRIGGER_ANCHOR)
             continue;
-        struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+        struct track *track = runs_track(&pass->runs, (int)i);
         struct occurrence occurrence;
         bool present = anchor_read(pass, rule, &occurrence);
         if (!present && track == NULL)

@@ -18,6 +18,20 @@ static int rule_index(const struct playbook *playbook, struct span name)
     return -1;
 }
 
+static void tracks_resolve(struct pass *pass, bool same)
+{
+    for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
+        struct track *track = &pass->runs.tracks[i];
+        if (same && track->rule_index < (int)pass->playbook->rule_count)
+            continue;
+        track->rule_index = -1;
+        for (size_t rule = 0; rule < pass->playbook->rule_count; rule++) {
+            if (runs_rule_hash(pass->playbook->rules[rule].name) == track->rule)
+                track->rule_index = (int)rule;
+        }
+    }
+}
+
 void runs_resolve(struct pass *pass)
 {
     bool same = pass->runs.playbook == playbook_mark(pass->playbook);
@@ -28,12 +42,13 @@ void runs_resolve(struct pass *pass)
         if (!known)
             run->rule_index = rule_index(pass->playbook, run->rule);
     }
+    tracks_resolve(pass, same);
 }
 
 static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 {
     run->ended = true;
-    struct track *track = runs_track(&pass->runs, runs_rule_hash(run->rule));
+    struct track *track = run->rule_index < 0 ? NULL : runs_track(&pass->runs, run->rule_index);
     if (track)
         track->ended = true; /* a series does not go on behind a slot that was dropped */
     decision_publish(pass, run, outcome, SPAN_NONE, NEVER, (struct named_list){NULL, 0});
@@ -41,7 +56,7 @@ static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 
 static void run_recompute(struct pass *pass, const struct rule *rule, struct run *run)
 {
-    const struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    const struct track *track = runs_track(&pass->runs, run->rule_index);
     int32_t m = rule->repeats && track ? track->m : run->n;
     bool waiting = run->state == RUN_WAITING;
     run->due_at = run->anchor_at + run_delay(pass, rule, run->order_id) + (run->n - m) * rule->every_ms;

@@ -21,6 +21,7 @@ struct pass {
     struct facts facts;
     struct runs runs;
 
+    bool another_playbook; /* than at the last step (R81) */
     const struct event *event; /* whose step it is; NULL = timers fire */
     struct fold_change change; /* that the event made */
     bool failure_new;          /* the FAILED was not known before */

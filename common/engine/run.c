@@ -97,9 +97,14 @@ bool run_before(const struct pass *pass, const struct run *a, const struct run *
 
 /* ---- making runs ---- */
 
+static int rule_place(const struct pass *pass, const struct rule *rule)
+{
+    return (int)(rule - pass->playbook->rules);
+}
+
 struct run *run_waiting(struct pass *pass, const struct rule *rule)
 {
-    int index = (int)(rule - pass->playbook->rules);
+    int index = rule_place(pass, rule);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (!run->ended && run->rule_index == index)
@@ -111,7 +116,7 @@ struct run *run_waiting(struct pass *pass, const struct rule *rule)
 /* R50: a run takes the place of the one that waits under its key, a slot that of the series' waiting slot. Silently. */
 static void replace_waiting(struct pass *pass, const struct rule *rule, struct span key)
 {
-    int index = (int)(rule - pass->playbook->rules);
+    int index = rule_place(pass, rule);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (run->rule_index == index && (rule->repeats || span_equal(run->key, key)))
@@ -150,7 +155,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
                      int32_t n, int32_t m)
 {
-    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = (int)(rule - pass->playbook->rules)};
+    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = rule_place(pass, rule)};
     run.has_response = occurrence->has_response;
     run.survey = occurrence->survey;
     run.response = occurrence->response;
@@ -181,53 +186,51 @@ static bool series_counts_on(struct pass *pass, const struct rule *rule, const s
 }
 
 /* The highest slot decided in the scope; 0 = none. */
-static int32_t series_last(struct pass *pass, const struct rule *rule, uint32_t hash, struct span order_id)
+static int32_t series_last(struct pass *pass, const struct rule *rule, struct span order_id)
 {
     int32_t last = 0;
     for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
         const struct track *track = &pass->runs.tracks[i];
-        if (track->rule == hash && track->n > last && series_counts_on(pass, rule, track, order_id))
+        if (track->rule_index == rule_place(pass, rule) && track->n > last &&
+            series_counts_on(pass, rule, track, order_id))
             last = track->n;
     }
     return last;
 }
 
-static void past_keep(struct pass *pass, const struct track *old)
+static void past_keep(struct pass *pass, const struct rule *rule, const struct track *old)
 {
     for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
         struct track *past = &pass->runs.tracks[i];
-        if (past->past && past->rule == old->rule && span_equal(past->order_id, old->order_id)) {
+        if (past->past && past->rule_index == old->rule_index && span_equal(past->order_id, old->order_id)) {
             past->n = old->n > past->n ? old->n : past->n;
             return;
         }
     }
-    struct track *past = runs_track_add(&pass->runs, pass->arena, old->rule);
+    struct track *past = runs_track_add(&pass->runs, pass->arena, old->rule_index, rule->name);
     *past = *old;
     past->past = true;
 }
 
 /* The rule's track, about to name another order: what it says of the one before is kept. */
-static struct track *series_track(struct pass *pass, uint32_t hash, struct span order_id)
+static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
 {
-    struct track *track = runs_track(&pass->runs, hash);
-    if (track == NULL) {
-        track = runs_track_add(&pass->runs, pass->arena, hash);
-        track->m = 1;
-        return track;
-    }
+    int place = rule_place(pass, rule);
+    struct track *track = runs_track(&pass->runs, place);
+    if (track == NULL)
+        return runs_track_add(&pass->runs, pass->arena, place, rule->name);
     if (track->n > 0 && !span_equal(track->order_id, order_id)) {
         const struct track old = *track;
-        past_keep(pass, &old);
+        past_keep(pass, rule, &old);
     }
-    return runs_track(&pass->runs, hash);
+    return runs_track(&pass->runs, place);
 }
 
 static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
                            struct span key)
 {
-    uint32_t hash = runs_rule_hash(rule->name);
-    int32_t last = series_last(pass, rule, hash, occurrence->order_id);
-    struct track *track = series_track(pass, hash, occurrence->order_id);
+    int32_t last = series_last(pass, rule, occurrence->order_id);
+    struct track *track = rule_track(pass, rule, occurrence->order_id);
     track->n = last;
     track->m = last + 1;
     track->at = occurrence->anchor_at;
@@ -240,7 +243,7 @@ static void series_trigger(struct pass *pass, const struct rule *rule, const str
 
 void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
-    struct track *track = series_track(pass, runs_rule_hash(rule->name), occurrence->order_id);
+    struct track *track = rule_track(pass, rule, occurrence->order_id);
     track->at = occurrence->anchor_at;
     track->order_id = occurrence->order_id;
     track->gone = false;
@@ -262,17 +265,19 @@ void run_trigger(struct pass *pass, const struct rule *rule, const struct occurr
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
 {
     run_track_anchor(pass, rule, occurrence);
-    const struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    const struct track *track = runs_track(&pass->runs, rule_place(pass, rule));
     run->key = run_key(pass, rule, occurrence);
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
 }
 
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over)
 {
-    struct track *track = runs_track(&pass->runs, runs_rule_hash(rule->name));
+    struct track *track = runs_track(&pass->runs, slot->rule_index);
     if (track == NULL) { /* the rule did not repeat when this run was made */
-        track = runs_track_add(&pass->runs, pass->arena, runs_rule_hash(rule->name));
-        *track = (struct track){.rule = track->rule, .at = slot->anchor_at, .order_id = slot->order_id, .m = slot->n};
+        track = runs_track_add(&pass->runs, pass->arena, slot->rule_index, rule->name);
+        track->at = slot->anchor_at;
+        track->order_id = slot->order_id;
+        track->m = slot->n;
     }
     track->n = slot->n;
     track->ended = over || (rule->times > 0 && slot->n >= rule->times);

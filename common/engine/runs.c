@@ -54,19 +54,19 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
     return added;
 }
 
-struct track *runs_track(struct runs *runs, uint32_t rule)
+struct track *runs_track(struct runs *runs, int rule_index)
 {
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        if (runs->tracks[i].rule == rule && !runs->tracks[i].past)
+        if (runs->tracks[i].rule_index == rule_index && !runs->tracks[i].past)
             return &runs->tracks[i];
     }
     return NULL;
 }
 
-struct track *runs_track_add(struct runs *runs, struct arena *arena, uint32_t rule)
+struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule)
 {
     struct track *track = ARRAY_PUSH(runs, arena, tracks);
-    *track = (struct track){.rule = rule, .at = NEVER};
+    *track = (struct track){.rule = runs_rule_hash(rule), .rule_index = rule_index, .at = NEVER, .m = 1};
     return track;
 }
 

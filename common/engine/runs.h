@@ -35,6 +35,7 @@ struct run {
  * `past` track: its key's scope may come back when orders are voided or turn up. */
 struct track {
     uint32_t rule;        /* runs_rule_hash */
+    int rule_index;       /* in playbook->rules; -1 = not there. Trusted only under the playbook of the last step */
     int64_t at;           /* the anchor's time */
     struct span order_id; /* the run's order; "" = none */
     int32_t n;            /* the last slot that was decided; 0 = none */
@@ -106,8 +107,8 @@ uint64_t runs_key_hash(struct span rule, struct span key, int32_t n);
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
-struct track *runs_track(struct runs *runs, uint32_t rule); /* not a past one; NULL = none */
-struct track *runs_track_add(struct runs *runs, struct arena *arena, uint32_t rule);
+struct track *runs_track(struct runs *runs, int rule_index); /* not a past one; NULL = none */
+struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 bool runs_used(const struct runs *runs, uint64_t key);
 void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact);

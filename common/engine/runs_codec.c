@@ -1,58 +1,82 @@
-/* The runs' part of the blob. Names, order ids and keys repeat a lot (twenty rules wait on one delivery), so every text
- * stands once, in a table in front; a key is a prefix of R47 and, mostly, an order's id that is in the table anyway. */
+/* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so every text
+ * stands once, in a table in front. What was read from a blob shares its bytes, so most texts are found again by where they
+ * lie, without a comparison. */
 #include "common/base/check.h"
 #include "common/engine/runs.h"
 
-/* ---- keys: what stands before the ':' ---- */
-
-static const struct span key_prefixes[] = {
-    {"", 0}, /* the whole key is the text */
-    {"cycle:", 6}, {"order:", 6}, {"delivery:", 9}, {"response:", 9}, {"concern:", 8}, {"referral:", 9}, {"date:", 5},
-};
-
-static size_t key_prefix(struct span key)
-{
-    for (size_t i = 1; i < COUNT_OF(key_prefixes); i++) {
-        if (key.size >= key_prefixes[i].size && memcmp(key.data, key_prefixes[i].data, key_prefixes[i].size) == 0)
-            return i;
-    }
-    return 0;
-}
-
-static struct span key_rest(struct span key, size_t prefix)
-{
-    return (struct span){key.data + key_prefixes[prefix].size, key.size - key_prefixes[prefix].size};
-}
-
 /* ---- the table of texts ---- */
+
+struct text_place { /* where bytes lie, and their index; index 0 = free */
+    const char *data;
+    size_t size;
+    uint32_t index;
+};
 
 struct texts {
     struct arena *arena;
     struct span *items; /* [0] is "" and not written */
     uint32_t items_count, items_capacity;
+    struct text_place *places; /* open addressing; capacity a power of two */
+    uint32_t places_count, places_capacity;
 };
 
-static void texts_push(struct texts *texts, struct span text)
+static uint32_t texts_push(struct texts *texts, struct span text)
 {
     if (texts->items_count == texts->items_capacity) {
-        uint32_t capacity = texts->items_capacity ? 2 * texts->items_capacity : 16;
+        uint32_t capacity = texts->items_capacity ? 2 * texts->items_capacity : 32;
         struct span *items = ARENA_ARRAY(texts->arena, struct span, capacity);
         if (texts->items_count > 0)
             memcpy(items, texts->items, texts->items_count * sizeof *items);
         texts->items = items;
         texts->items_capacity = capacity;
     }
-    texts->items[texts->items_count++] = text;
+    texts->items[texts->items_count] = text;
+    return texts->items_count++;
+}
+
+static struct text_place *texts_place(struct text_place *places, uint32_t capacity, struct span text)
+{
+    uint64_t mixed = ((uint64_t)(uintptr_t)text.data + text.size) * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t slot = (uint32_t)(mixed >> 32) & (capacity - 1);
+    while (places[slot].index != 0 && (places[slot].data != text.data || places[slot].size != text.size))
+        slot = (slot + 1) & (capacity - 1);
+    return &places[slot];
+}
+
+static void texts_grow(struct texts *texts)
+{
+    uint32_t capacity = texts->places_capacity ? 2 * texts->places_capacity : 128;
+    struct text_place *places = ARENA_ARRAY(texts->arena, struct text_place, capacity);
+    for (uint32_t i = 0; i < texts->places_capacity; i++) {
+        const struct text_place *old = &texts->places[i];
+        if (old->index != 0)
+            *texts_place(places, capacity, (struct span){old->data, old->size}) = *old;
+    }
+    texts->places = places;
+    texts->places_capacity = capacity;
+}
+
+static uint32_t texts_search(struct texts *texts, struct span text)
+{
+    for (uint32_t i = 1; i < texts->items_count; i++) {
+        if (span_equal(texts->items[i], text))
+            return i;
+    }
+    return texts_push(texts, text);
 }
 
 static uint32_t texts_index(struct texts *texts, struct span text)
 {
-    for (uint32_t i = 0; i < texts->items_count; i++) {
-        if (span_equal(texts->items[i], text))
-            return i;
+    if (text.size == 0)
+        return 0;
+    if (2 * texts->places_count >= texts->places_capacity)
+        texts_grow(texts);
+    struct text_place *place = texts_place(texts->places, texts->places_capacity, text);
+    if (place->index == 0) {
+        *place = (struct text_place){text.data, text.size, texts_search(texts, text)};
+        texts->places_count++;
     }
-    texts_push(texts, text);
-    return texts->items_count - 1;
+    return place->index;
 }
 
 static void texts_collect(struct texts *texts, const struct runs *runs)
@@ -62,14 +86,14 @@ static void texts_collect(struct texts *texts, const struct runs *runs)
         const struct run *run = &runs->waiting[i];
         texts_index(texts, run->rule);
         texts_index(texts, run->order_id);
-        texts_index(texts, key_rest(run->key, key_prefix(run->key)));
+        texts_index(texts, run->key);
     }
     for (uint32_t i = 0; i < runs->sent_count; i++) {
         const struct sent *sent = &runs->sent[i];
         texts_index(texts, sent->rule);
         texts_index(texts, sent->order_id);
         texts_index(texts, sent->variant);
-        texts_index(texts, key_rest(sent->key, key_prefix(sent->key)));
+        texts_index(texts, sent->key);
     }
     for (uint32_t i = 0; i < runs->tracks_count; i++)
         texts_index(texts, runs->tracks[i].order_id);
@@ -95,18 +119,11 @@ static void write_text(struct state_writer *writer, struct texts *texts, struct 
     state_write_long(writer, texts_index(texts, text));
 }
 
-static void write_key(struct state_writer *writer, struct texts *texts, struct span key)
-{
-    size_t prefix = key_prefix(key);
-    state_write_long(writer, (int64_t)prefix);
-    write_text(writer, texts, key_rest(key, prefix));
-}
-
 static void write_run(struct state_writer *writer, struct texts *texts, const struct run *run)
 {
     write_text(writer, texts, run->rule);
     state_write_long(writer, run->rule_index);
-    write_key(writer, texts, run->key);
+    write_text(writer, texts, run->key);
     write_text(writer, texts, run->order_id);
     state_write_long(writer, run->n);
     state_write_long(writer, run->state);
@@ -121,20 +138,27 @@ static void write_run(struct state_writer *writer, struct texts *texts, const st
     }
 }
 
+/* class, audience and channel of a send in one number */
+enum { MARK_AUDIENCE = 4, MARK_CHANNEL = 16, MARKS_END = 64 };
+
 static void write_sent(struct state_writer *writer, struct texts *texts, const struct sent *sent)
 {
+    bool delayed = sent->send_after != sent->made_at;
     write_text(writer, texts, sent->rule);
-    write_key(writer, texts, sent->key);
+    write_text(writer, texts, sent->key);
     write_text(writer, texts, sent->order_id);
     write_text(writer, texts, sent->variant);
     state_write_long(writer, sent->n);
-    state_write_long(writer, sent->class);
-    state_write_long(writer, sent->audience);
-    state_write_long(writer, sent->channel);
+    state_write_long(writer, (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience +
+                                 MARK_CHANNEL * (int64_t)sent->channel);
     state_write_time(writer, sent->due_at);
     state_write_time(writer, sent->made_at);
-    state_write_time(writer, sent->send_after);
-    write_optional(writer, sent->expires_at);
+    state_write_long(writer, delayed);
+    if (delayed)
+        state_write_time(writer, sent->send_after);
+    state_write_long(writer, sent->expires_at != NEVER);
+    if (sent->expires_at != NEVER)
+        state_write_time(writer, sent->expires_at);
 }
 
 enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4 };
@@ -142,6 +166,7 @@ enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4 };
 static void write_track(struct state_writer *writer, struct texts *texts, const struct track *track)
 {
     write_rule(writer, track->rule);
+    state_write_long(writer, track->rule_index);
     state_write_time(writer, track->at);
     write_text(writer, texts, track->order_id);
     state_write_long(writer, track->n);
@@ -223,26 +248,12 @@ static struct span read_text(struct state_reader *reader, const struct texts *te
     return texts->items[state_read_range(reader, 0, texts->items_count - 1)];
 }
 
-static struct span read_key(struct state_reader *reader, const struct texts *texts)
-{
-    size_t prefix = (size_t)state_read_range(reader, 0, COUNT_OF(key_prefixes) - 1);
-    struct span rest = read_text(reader, texts);
-    if (prefix == 0)
-        return rest;
-    struct span before = key_prefixes[prefix];
-    char *key = arena_take(texts->arena, before.size + rest.size + 1);
-    memcpy(key, before.data, before.size);
-    if (rest.size > 0)
-        memcpy(key + before.size, rest.data, rest.size);
-    return (struct span){key, before.size + rest.size};
-}
-
 static struct run read_run(struct state_reader *reader, const struct texts *texts)
 {
     struct run run = {0};
     run.rule = read_text(reader, texts);
     run.rule_index = (int)state_read_range(reader, -1, INT32_MAX);
-    run.key = read_key(reader, texts);
+    run.key = read_text(reader, texts);
     run.order_id = read_text(reader, texts);
     run.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
     run.state = (enum run_state)state_read_range(reader, 0, RUN_STATE_COUNT - 1);
@@ -262,23 +273,28 @@ static struct sent read_sent(struct state_reader *reader, const struct texts *te
 {
     struct sent sent = {0};
     sent.rule = read_text(reader, texts);
-    sent.key = read_key(reader, texts);
+    sent.key = read_text(reader, texts);
     sent.order_id = read_text(reader, texts);
     sent.variant = read_text(reader, texts);
     sent.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
-    sent.class = (enum action_class)state_read_range(reader, 0, CLASS_INTERNAL);
-    sent.audience = (enum audience)state_read_range(reader, 0, AUDIENCE_CONTENT);
-    sent.channel = (enum channel)state_read_range(reader, 0, CHANNEL_COUNT - 1);
+    int64_t marks = state_read_range(reader, 0, MARKS_END - 1);
+    int64_t class = marks % MARK_AUDIENCE, audience = marks / MARK_AUDIENCE % 4;
+    if (class > CLASS_INTERNAL || audience > AUDIENCE_CONTENT)
+        reader->failed = true;
+    sent.class = (enum action_class)class;
+    sent.audience = (enum audience)audience;
+    sent.channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
     sent.due_at = state_read_time(reader);
     sent.made_at = state_read_time(reader);
-    sent.send_after = state_read_time(reader);
-    sent.expires_at = read_optional(reader);
+    sent.send_after = state_read_range(reader, 0, 1) ? state_read_time(reader) : sent.made_at;
+    sent.expires_at = state_read_range(reader, 0, 1) ? state_read_time(reader) : NEVER;
     return sent;
 }
 
 static struct track read_track(struct state_reader *reader, const struct texts *texts)
 {
     struct track track = {.rule = read_rule(reader)};
+    track.rule_index = (int)state_read_range(reader, -1, INT32_MAX);
     track.at = state_read_time(reader);
     track.order_id = read_text(reader, texts);
     track.n = (int32_t)state_read_range(reader, 0, INT32_MAX);
@@ -349,15 +365,15 @@ bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *re
     runs->consent = state_read_range(reader, 0, 1) != 0;
     runs->next_change_at = read_optional(reader);
     struct texts texts = read_texts(arena, reader);
-    READ_ARRAY(runs, waiting, arena, reader, 12);
+    READ_ARRAY(runs, waiting, arena, reader, 11);
     for (uint32_t i = 0; i < runs->waiting_count; i++)
         runs->waiting[i] = read_run(reader, &texts);
     state_read_array_end(reader, runs->waiting_count);
-    READ_ARRAY(runs, sent, arena, reader, 13);
+    READ_ARRAY(runs, sent, arena, reader, 10);
     for (uint32_t i = 0; i < runs->sent_count; i++)
         runs->sent[i] = read_sent(reader, &texts);
     state_read_array_end(reader, runs->sent_count);
-    READ_ARRAY(runs, tracks, arena, reader, 9);
+    READ_ARRAY(runs, tracks, arena, reader, 10);
     for (uint32_t i = 0; i < runs->tracks_count; i++)
         runs->tracks[i] = read_track(reader, &texts);
     state_read_array_end(reader, runs->tracks_count);

@@ -23,10 +23,26 @@ static void pass_run(struct pass *pass, bool fire)
     pass->runs.next_change_at = pass->figures.next_change_at;
 }
 
+/* Between two instants at which time alone changes the figures nothing but decisions can happen: every class, anchor and
+ * order is as the pass before left it. Most timers fire so. */
+static void pass_decide(struct pass *pass, bool fire)
+{
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
+        pass->runs.waiting[i].fresh = false;
+    pass_read(pass);
+    calendar_read(pass);
+    decisions_make(pass, fire);
+    runs_sweep(&pass->runs);
+}
+
 static void pass_timers(struct pass *pass, bool fire)
 {
     pass->event = NULL;
-    pass_run(pass, fire);
+    bool quiet = pass->runs.next_change_at == NEVER || pass->runs.next_change_at > pass->now;
+    if (quiet && !pass->another_playbook)
+        pass_decide(pass, fire);
+    else
+        pass_run(pass, fire);
 }
 
 /* ---- when ---- */
@@ -164,9 +180,11 @@ static struct span pass_encode(struct pass *pass)
 static bool visit_run(struct pass *pass, const struct visit *visit, struct visit_result *result)
 {
     bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
-    if (alive && (due_before(pass, pass->now) || pass->runs.playbook != playbook_mark(pass->playbook))) {
+    pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
+    if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
         playbook_change(pass);
         pass_timers(pass, false);
+        pass->another_playbook = false;
         touched = true;
     }
     for (size_t i = 0; i < visit->event_count; i++)
