@@ -91,6 +91,10 @@ int64_t shard_now(const struct worker *worker, const struct shard *shard);
 void worker_note_group(struct worker *worker, const struct log_event *event);
 void shard_stop(struct worker *worker, struct shard *shard, const char *why);
 
+/* crm.forward is kept for ever by its topic: its events' source offsets are committed long ago. What is consumed and
+ * old enough is deleted here, now and then; when that fails it is tried again later (trim.c). */
+void worker_trim(struct worker *worker);
+
 /* ---- recovery (recover.c, birth.c) ---- */
 
 /* Recovers every waiting shard whose time has come, resolves loose sources, assigns what is ready. WORLD_DONE also when

@@ -23,6 +23,7 @@ struct flow_config flow_config_default(void)
         .portion_max = 500,
         .engine = {step_visit, step_wake_at},
         .decisions = DECISIONS_SENT_AND_BLOCKED,
+        .forward_keep_ms = 7 * DAY_MS, /* as long as inputs are kept by default: a replay needs both */
         .skew_max_ms = 60 * SECOND_MS,
         .tries_max = 10,
         .wait_pending_ms = 1000,

@@ -288,6 +288,8 @@ static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
     arena_reset(&worker->arena);
     enum world outcome = batch_run(worker, &batch);
     settle(worker, outcome);
+    if (outcome == WORLD_DONE && !worker->recover)
+        worker_trim(worker);
     return batch_is_empty(&batch) && outcome == WORLD_DONE && !worker->recover ? idle_wait(worker) : 0;
 }
 

@@ -66,6 +66,8 @@ struct flow_config {
     size_t portion_max;      /* records of one portion of a rebuild */
     enum decisions_published decisions;
 
+    int64_t forward_keep_ms; /* how long a consumed forward stays for a replay before it is trimmed; 0 = for ever */
+
     bool clock_input;        /* T follows tick records (a demo); refused elsewhere by the config */
     int64_t skew_max_ms;     /* wall against the store's clock; 0 = not compared */
     int32_t tries_max;       /* of one call that says WORLD_AGAIN */
@@ -104,6 +106,13 @@ enum shard_phase {
     SHARD_STOPPED /* ours, and broken in a way that only people can heal; the others run on */
 };
 
+/* Where crm.forward[h] was committed, and when. */
+struct trim_mark {
+    int64_t at; /* monotonic ms */
+    int64_t offset;
+};
+enum { TRIM_MARKS = 8 }; /* a forward is kept for at most 1/8 longer than asked */
+
 struct shard {
     int32_t index;
     enum shard_phase phase;
@@ -115,6 +124,8 @@ struct shard {
     struct arena memory; /* of control */
     int64_t retry_at;    /* SHARD_WAITING: monotonic ms */
     int64_t backoff_ms;
+    struct trim_mark marks[TRIM_MARKS]; /* oldest first */
+    size_t mark_count;
     bool fenced_owner; /* the previous owner has been fenced in this recovery */
     char trouble[256]; /* why it waits or stopped; "" = fine */
 };

@@ -212,6 +212,34 @@ static void a_batch_too_large_is_taken_in_smaller_ones(void **state)
     sim_world_release(&world);
 }
 
+static void consumed_forwards_are_trimmed_after_a_while(void **state)
+{
+    struct sim_world world;
+    int64_t low, stable, high, trimmed = 0;
+    (void)state;
+    begin(&world, 60);
+    world.flow.forward_keep_ms = 20000;
+    settle(&world);
+    turns(&world, 10); /* 2 s */
+    for (int32_t h = 0; h < SIM_SHARDS; h++) {
+        memory_cluster_watermarks(world.cluster, "forward", h, &low, &stable, &high);
+        assert_int_equal(low, 0);
+    }
+    turns(&world, 120); /* 24 s */
+    for (int32_t h = 0; h < SIM_SHARDS; h++) {
+        memory_cluster_watermarks(world.cluster, "forward", h, &low, &stable, &high);
+        assert_true(low <= memory_cluster_committed(world.cluster, SIM_GROUP, "forward", h, NULL));
+        trimmed += low;
+    }
+    assert_true(trimmed > 10);
+    restart(&world);
+    for (int i = 0; i < 60; i++)
+        sim_world_event(&world);
+    settle(&world);
+    assert_int_equal(world.workers[0].worker.counts.stopped_shards, 0);
+    sim_world_release(&world);
+}
+
 /* ---- control ---- */
 
 static size_t paused_decisions(const struct sim_world *world)
@@ -304,6 +332,7 @@ int main(void)
         cmocka_unit_test(another_shard_count_is_refused),
         cmocka_unit_test(a_wiped_store_is_rebuilt_from_the_changelog),
         cmocka_unit_test(a_batch_too_large_is_taken_in_smaller_ones),
+        cmocka_unit_test(consumed_forwards_are_trimmed_after_a_while),
         cmocka_unit_test(r66_a_pause_outlives_the_worker_and_a_wiped_store),
         cmocka_unit_test(the_input_clock_stands_without_ticks),
     };
