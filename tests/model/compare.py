@@ -134,7 +134,7 @@ def histories(options):
     for seed in range(options.seeds[0], options.seeds[1] + 1):
         for shop in (False, True):
             lines = generate.generate(seed, options.customers, options.events, shop)
-            yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines)
+            yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines, seed)
 
 
 def files(options):

@@ -12,7 +12,7 @@ from hashing import xxh64
 from playbook import DAY
 from zones import zone_find
 
-COUNTED = ("order", "refund", "parcel", "failed", "subscription", "answer", "referred")  # R11
+COUNTED = ("order", "refund", "parcel", "failed", "subscription", "answer")  # R11; and REFERRED
 SUBSCRIPTION_RANK = {"SUBSCRIPTION_STARTED": 1, "SUBSCRIPTION_RESUMED": 2, "SUBSCRIPTION_PAUSED": 3,
                      "SUBSCRIPTION_CANCELLED": 4}  # R20; an order has rank 0
 
@@ -40,8 +40,6 @@ def fact_key(event):
         return ("parcel", event.order_id, event.parcel_id or "", event.kind)
     if event.topic == "surveys":
         return ("answer", event.survey_id, event.response_id)
-    if event.kind == "REFERRED":
-        return ("referred", event.source, event.event_id)
     return ("other", event.source, event.event_id)
 
 
@@ -81,7 +79,7 @@ class Store:
         key = fact_key(event)
         if key in self.folded or order_id_of(event) in self.folded_orders:
             return "too_late"
-        if key[0] in COUNTED and key not in self.facts:
+        if (key[0] in COUNTED or event.kind == "REFERRED") and key not in self.facts:
             if self.newest_folded is not None and event.occurred_at <= self.newest_folded:
                 return "too_late"
             if len(self.counted()) >= playbook.FACTS_MAX:
@@ -89,7 +87,8 @@ class Store:
         return None
 
     def counted(self):
-        return [fact for key, fact in self.facts.items() if key[0] in COUNTED and key not in self.folded]
+        return [fact for key, fact in self.facts.items() if key not in self.folded
+                and (key[0] in COUNTED or fact.content().kind == "REFERRED")]
 
     def apply(self, event):
         """False: a duplicate."""
@@ -205,10 +204,13 @@ class Parcel:
         if returned or delivered or not shipped:
             return None
         last = shipped.content()
-        if any(time >= last.occurred_at for time in self.failures):
+        if any(fact.time() >= last.occurred_at for fact in self.failures):
             return None
-        if last.estimated_at is not None:
-            return max(last.estimated_at, shipped.time()), last, True
+        stated = [fact.content() for fact in list(self.facts.values()) + self.failures
+                  if fact.content().estimated_at is not None]
+        if stated:
+            latest = max(stated, key=lambda record: (record.occurred_at, xxh64(record.event_id)))
+            return max(latest.estimated_at, shipped.time()), last, True
         return shipped.time() + self.order.figure("transit_days", playbook.TRANSIT), last, True
 
 
@@ -291,7 +293,7 @@ class Base:
             name = (order.id, content.parcel_id or "")
             parcel = self.parcels.setdefault(name, Parcel(order, name[1]))
             if fact.key[0] == "failed":
-                parcel.failures.append(fact.time())
+                parcel.failures.append(fact)
             else:
                 parcel.facts[fact.key[3]] = fact
 
@@ -424,7 +426,7 @@ class Base:
     def read_referrals(self, facts, credits):
         made = {}  # friend, or the fact of a nameless referral -> times
         for fact in facts:
-            if fact.key[0] == "referred":
+            if fact.key[0] == "other" and fact.content().kind == "REFERRED":
                 friend = fact.content().referred_customer_id
                 made.setdefault(("friend", friend) if friend else fact.key, []).append(fact.time())
         for friend, credit in credits.items():

@@ -31,13 +31,19 @@ class History:
         self.facts = []  # (topic, event) for edits and duplicates
         self.times = {name: [] for name in self.names}
         self.zones = self.random.choice([["Asia/Tokyo"], ZONES])
+        self.wild = self.random.random() < 0.3  # ids shared, kinds mixed, fields where nobody expects them
 
     def chance(self, share):
         return self.random.random() < share
 
     def add(self, topic, name, time, **fields):
         self.count += 1
-        event = {"event_id": "e%d" % self.count, "customer_id": name, "occurred_at": max(time, 0), **fields}
+        number = self.count
+        if self.wild:
+            fields["source"] = self.maybe(0.4, "shop", "cart")
+            if self.chance(0.1):
+                number = self.random.randint(1, number)
+        event = {"event_id": "e%d" % number, "customer_id": name, "occurred_at": max(time, 0), **fields}
         event = {key: value for key, value in event.items() if value is not None}
         self.lines.append({"topic": self.random.choice([topic, "crm." + topic]), "event": event})
         self.facts.append(self.lines[-1])
@@ -53,6 +59,8 @@ class History:
         order_id = "o%d" % number
         if kind == "SUBSCRIPTION_RENEWED" and self.chance(0.3):
             order_id = None
+        if self.wild and self.orders[name] and self.chance(0.2):
+            order_id = self.some_order(name)
         event = self.add("orders", name, time, kind=kind, order_id=order_id, lines=lines or None,
                          email_registered=self.maybe(0.4, True, False), line_registered=self.maybe(0.2, True, False),
                          marketing_consent=self.maybe(0.5, True, True, False), currency=self.maybe(0.1, "USD", "JPY"),
@@ -72,7 +80,7 @@ class History:
     def delivery(self, name, time, kind=None):
         kind = kind or self.random.choice(["SHIPPED", "SHIPPED", "DELIVERED", "DELIVERED", "FAILED", "RETURNED"])
         estimated = None
-        if kind == "SHIPPED" and self.chance(0.3):
+        if (kind == "SHIPPED" or self.wild) and self.chance(0.3):
             estimated = time + self.random.choice([-DAY, 0, HOUR, DAY, 2 * DAY, 5 * DAY])
         self.add("deliveries", name, time, kind=kind, order_id=self.some_order(name),
                  parcel_id=self.maybe(0.3, "p1", "p2"), estimated_at=estimated)
@@ -119,6 +127,13 @@ class History:
         weights, functions = zip(*kinds)
         self.random.choices(functions, weights)[0](name, time)
 
+    def burst(self, name, time):
+        """Many opens and clicks around the newest 32 and the 60 days (R25)."""
+        for _ in range(self.random.choice([5, 20, 40])):
+            self.add("email-opens", name, time - self.random.choice([0, 0, 1, DAY, 20 * DAY, 59 * DAY]),
+                     kind=self.random.choice(["OPENED", "CLICKED"]), agent="HUMAN",
+                     channel=self.maybe(0.3, "LINE", "EMAIL"))
+
     def any_order(self, name, time):
         kind = self.random.choice(["PLACED"] * 4 + ["SUBSCRIPTION_RENEWED"])
         subscription = self.maybe(0.15, "x", "y") if kind == "PLACED" else self.maybe(0.5, "x", "y")
@@ -145,6 +160,8 @@ class History:
             if clock[name] > START + 3 * 365 * DAY:
                 clock[name] = START + self.random.randint(0, 365) * DAY
             self.any(name, clock[name])
+        if self.wild and self.chance(0.3):
+            self.burst(name, clock[name])
         if self.chance(0.1):
             name = self.random.choice(self.names)
             self.add("customers", name, self.random.choice(self.times[name]) + DAY, kind="ERASED")
@@ -312,8 +329,10 @@ def generate(seed, customers=3, events=30, shop=False):
     return texts
 
 
-def until_of(texts):
-    """Some way after the last event."""
+def until_of(texts, seed=0):
+    """Some way after the last event; now and then in the middle, or not stated."""
+    if seed % 10 == 1:
+        return None
     latest = START
     for text in texts:
         try:
@@ -323,7 +342,7 @@ def until_of(texts):
                 latest = max(latest, time)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return latest + 200 * DAY
+    return START + (latest - START) // 2 if seed % 10 == 2 else latest + 200 * DAY
 
 
 def main():

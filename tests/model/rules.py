@@ -245,23 +245,23 @@ class Runs:
             for run in waiting:
                 self.drop(run)
             return
-        date, due = next_date(rule, view, {run.due for run in waiting})
+        date, due = next_date(rule, view)
         key = "date:" + date.isoformat()
-        if any((run.key, run.due) == (key, due) for run in waiting):
+        if any((run.key, run.due) == (key, due) or run.due == view.now for run in waiting):
             return
         for run in waiting:
             self.drop(run)
         self.add(Run(rule, key, None, due, due, False, view.now))
 
 
-def next_date(rule, view, waiting):
-    """The first of the rule's dates at its hour, in the customer's zone, after now; one that waits for now stays."""
+def next_date(rule, view):
+    """The first of the rule's dates at its hour, in the customer's zone, after now."""
     _, dates, hour = rule.trigger
     year = local_time(view.now, view.base.zone).year
     for year in (year - 1, year, year + 1, year + 2):
         for month, day in dates:
             date = datetime.date(year, month, day)
             due = at_hour(date, hour, view.base.zone)
-            if due > view.now or (due == view.now and due in waiting):
+            if due > view.now:
                 return date, due
     raise AssertionError("no date")

@@ -144,7 +144,6 @@ class Customer:
         self.cancel(now, cause, newly_void, [move for move in found if move.dimension == "tier"])
         self.follow_anchors(now, cause, view)
         self.trigger(view, cause, found, event, converted)
-        self.cancel_void(now, cause, view)
         self.keep_calendars(view)
         self.decide_due(now, cause, view)
         self.keep_calendars(view)
@@ -180,13 +179,6 @@ class Customer:
         for run in sorted(dying, key=Run.place):
             self.runs.drop(run)
             self.emit_decision(now, cause, run, "cancelled", "order_void" if run.order in newly_void else "left")
-
-    def cancel_void(self, now, cause, view):
-        """R79: a run that would wait for an order that is void already."""
-        dying = [run for run in self.runs.fresh if run.order in view.base.void and run.wake > now and not run.backfill]
-        for run in sorted(dying, key=Run.place):
-            self.runs.drop(run)
-            self.emit_decision(now, cause, run, "cancelled", "order_void")
 
     def follow_anchors(self, now, cause, view):
         for rule in self.world.rules:
