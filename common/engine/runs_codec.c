@@ -4,6 +4,8 @@
 #include "common/base/check.h"
 #include "common/engine/runs.h"
 
+#include <endian.h>
+
 /* ---- the table of texts ---- */
 
 struct text_place { /* where bytes lie, and their index; index 0 = free */
@@ -175,12 +177,17 @@ static void write_track(struct state_writer *writer, struct texts *texts, const 
                                  (track->past ? TRACK_PAST : 0));
 }
 
+enum { USED_KEY_SIZE = 12 }; /* fixed(8) and fixed(4) */
+
 static void write_counters(struct state_writer *writer, const struct runs *runs)
 {
     state_write_count(writer, runs->used_count);
-    for (uint32_t i = 0; i < runs->used_count; i++) {
-        state_write_fixed64(writer, runs->used[i].key);
-        write_rule(writer, runs->used[i].fact);
+    unsigned char *used = state_writer_extend(writer, USED_KEY_SIZE * (size_t)runs->used_count);
+    for (uint32_t i = 0; i < runs->used_count; i++, used += USED_KEY_SIZE) { /* the longest list: as one piece */
+        uint64_t key = htole64(runs->used[i].key);
+        uint32_t fact = htole32(runs->used[i].fact);
+        memcpy(used, &key, sizeof key);
+        memcpy(used + sizeof key, &fact, sizeof fact);
     }
     state_write_array_end(writer, runs->used_count);
     state_write_count(writer, runs->days_count);
@@ -316,11 +323,14 @@ static struct track read_track(struct state_reader *reader, const struct texts *
 
 static void read_counters(struct runs *runs, struct arena *arena, struct state_reader *reader)
 {
-    READ_ARRAY(runs, used, arena, reader, 12);
-    for (uint32_t i = 0; i < runs->used_count; i++) {
-        uint64_t key = state_read_fixed64(reader);
-        runs->used[i] = (struct used_key){key, read_rule(reader)};
-        if (i > 0 && runs->used[i - 1].key >= key)
+    READ_ARRAY(runs, used, arena, reader, USED_KEY_SIZE); /* so many bytes are there */
+    for (uint32_t i = 0; i < runs->used_count; i++, reader->at += USED_KEY_SIZE) {
+        struct used_key *used = &runs->used[i];
+        memcpy(&used->key, reader->at, sizeof used->key);
+        memcpy(&used->fact, reader->at + sizeof used->key, sizeof used->fact);
+        used->key = le64toh(used->key);
+        used->fact = le32toh(used->fact);
+        if (i > 0 && used[-1].key >= used->key)
             reader->failed = true; /* the search relies on the order */
     }
     state_read_array_end(reader, runs->used_count);
