@@ -212,7 +212,7 @@ static void r72_the_holdout_is_sticky_and_by_rule(void **state)
     shop_close(&shop);
 }
 
-static void r72_global_control_and_variants(void **state)
+static void r72_the_global_control_gets_no_marketing(void **state)
 {
     (void)state;
     static const char *const control[] = {"global_control: 0 ", "global_control: 1 ", NULL};
@@ -220,6 +220,36 @@ static void r72_global_control_and_variants(void **state)
     shop_open(&shop, shop_rules(PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10"), control));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT(&shop, "decision m order:O1 1 holdout (global_control)");
+    shop_close(&shop);
+}
+
+static void r72_variants_share_the_customers(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 10, variants: {a: 0.3, b: 0.7}"));
+    struct step_world world = {.playbook = shop.playbook, .zones = shop.zones};
+    struct event order = shop_placed("O1");
+    order.event_id = SPAN("e");
+    order.occurred_at = D(0);
+    int first = 0;
+    for (int i = 0; i < 60; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "c%d", i);
+        order.customer_id = span_of(name);
+        struct visit visit = {.customer_id = order.customer_id, .events = &order, .event_count = 1, .now = D(0)};
+        struct visit_result result;
+        assert_true(step_visit(&world, &shop.arena, &visit, &result));
+        const struct record *record = result.records;
+        while (record && record->type != RECORD_ACTION)
+            record = record->next;
+        assert_non_null(record);
+        bool a = hash_share(SPAN("variant"), SPAN("t"), span_of(name)) < 3000;
+        assert_true(span_equal(record->action.variant, a ? SPAN("a") : SPAN("b")));
+        first += a;
+        arena_reset(&shop.arena);
+    }
+    assert_true(first > 8 && first < 30);
     shop_close(&shop);
 }
 
@@ -317,7 +347,8 @@ int main(void)
         cmocka_unit_test(r70_transactional_sends_are_not_counted),
         cmocka_unit_test(r71_marketing_keeps_the_quiet_hours),
         cmocka_unit_test(r72_the_holdout_is_sticky_and_by_rule),
-        cmocka_unit_test(r72_global_control_and_variants),
+        cmocka_unit_test(r72_the_global_control_gets_no_marketing),
+        cmocka_unit_test(r72_variants_share_the_customers),
         cmocka_unit_test(r73_the_cooldown_ends_the_run),
         cmocka_unit_test(r74_stale_is_later_than_the_shelf_life),
         cmocka_unit_test(r75_the_first_channel_that_reaches),

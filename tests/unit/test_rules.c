@@ -29,6 +29,28 @@ static void bought_and_delivered(struct shop *shop, const char *order_id, double
     shop_event_at(shop, shop_delivery(EVENT_DELIVERED, order_id), D(delivered));
 }
 
+static void r37_tier_up_is_a_move_up_by_an_event_from_three_tiers(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("up", "{tier_up: [visitor, follower, supporter]}", "once: to") RULE("back", "returned", "once: cycle"));
+    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_PAUSED), D(0));
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    EXPECT(&shop, "transition tier prospect>follower up");
+    EXPECT_NONE(&shop, "decision up"); /* from prospect */
+    shop_event_at(&shop, shop_placed("O2"), D(95));
+    EXPECT(&shop, "transition tier dormant>follower up rest event returned");
+    EXPECT_NONE(&shop, "decision up"); /* from dormant: that is R38's */
+    EXPECT(&shop, "decision back cycle:O2 1 sent");
+    shop_event_at(&shop, shop_answer("r1", PURPOSE_MONTHLY, 9), D(96));
+    shop_event_at(&shop, shop_answer("r2", PURPOSE_MONTHLY, 9), D(96));
+    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(97));
+    EXPECT(&shop, "transition tier follower>supporter up");
+    EXPECT(&shop, "decision up to:supporter:O2 1 sent");
+    EXPECT_COUNT(&shop, "\ndecision up", 1);
+    shop_close(&shop);
+}
+
 static void r41_only_the_rung_of_rest_is_entered(void **state)
 {
     (void)state;
@@ -567,6 +589,7 @@ static void r63_an_edited_answer_is_a_moment_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r37_tier_up_is_a_move_up_by_an_event_from_three_tiers),
         cmocka_unit_test(r41_only_the_rung_of_rest_is_entered),
         cmocka_unit_test(r41_a_fall_enters_nothing_but_lapsed),
         cmocka_unit_test(r41_reaches_counts_passed_stages),
