@@ -1,0 +1,154 @@
+"""Renders the chart with several values and says what does not hold."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/oriori"
+HELM = os.environ["HELM"]
+EVERYTHING = ["keda.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "networkPolicy.enabled=true"]
+OWN_KINDS = {"ScaledObject", "PodMonitor", "PrometheusRule"}  # their schemas are not Kubernetes' own
+passed = failed = skipped = 0
+
+
+def check(name, holds, detail=""):
+    global passed, failed
+    if holds:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED: {name}{': ' if detail else ''}{detail}")
+
+
+def helm(*arguments, values=None):
+    command = [HELM, *arguments]
+    if values is not None:
+        command += ["-f", "-"]
+    return subprocess.run(command, input=values, capture_output=True, text=True)
+
+
+def render(*settings, values=None):
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    done = helm("template", "shop", str(CHART), "--namespace", "crm", *flags, values=values)
+    check(f"renders with {settings or 'defaults'}", done.returncode == 0, done.stderr.strip())
+    return [document for document in yaml.safe_load_all(done.stdout) if document] if done.returncode == 0 else []
+
+
+def of_kind(documents, kind):
+    return [document for document in documents if document["kind"] == kind]
+
+
+def refuses(setting, word):
+    done = helm("template", "shop", str(CHART), "--set", setting)
+    check(f"refuses {setting}", done.returncode != 0 and word in done.stderr, done.stderr.strip()[-200:])
+
+
+def restricted(pod):
+    """What the restricted Pod Security profile asks for."""
+    problems = []
+    security = pod.get("securityContext", {})
+    if not security.get("runAsNonRoot"):
+        problems.append("may run as root")
+    if security.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        problems.append("no seccomp profile")
+    for container in pod["containers"]:
+        own = container.get("securityContext", {})
+        if own.get("allowPrivilegeEscalation") is not False:
+            problems.append("privilege escalation")
+        if own.get("capabilities", {}).get("drop") != ["ALL"]:
+            problems.append("keeps capabilities")
+        if own.get("readOnlyRootFilesystem") is not True:
+            problems.append("can write its image")
+    if any(set(volume) - {"name", "configMap", "secret"} for volume in pod.get("volumes", [])):
+        problems.append("a volume that is neither config nor secret")
+    return problems
+
+
+def check_documents():
+    done = helm("lint", "--strict", str(CHART))
+    check("helm lint --strict", done.returncode == 0, done.stdout)
+    for settings in ([], EVERYTHING):
+        for document in render(*settings):
+            if document["kind"] in OWN_KINDS:
+                continue
+            try:
+                kubernetes_validate.validate(document, "1.35", strict=True)
+                problem = ""
+            except Exception as error:  # the package has one exception per kind of fault
+                problem = str(error).splitlines()[0]
+            check(f"{document['kind']} is strictly valid", not problem, problem)
+            pod = document.get("spec", {}).get("template", {}).get("spec")
+            if pod:
+                check(f"{document['kind']} is restricted", not restricted(pod), ", ".join(restricted(pod)))
+
+
+def check_promises():
+    documents = render(*EVERYTHING)
+    stateful = of_kind(documents, "StatefulSet")[0]
+    container = stateful["spec"]["template"]["spec"]["containers"][0]
+    names = {variable["name"]: variable for variable in container["env"]}
+    check("the pod's name is the transactional id", names["ORIORI_TRANSACTIONAL_ID"]["value"] == "$(POD_NAME)")
+    check("the pod's name is the instance id", names["ORIORI_INSTANCE_ID"]["value"] == "$(POD_NAME)")
+    check("POD_NAME stands before its use", list(names)[0] == "POD_NAME")
+    check("pods start in parallel", stateful["spec"]["podManagementPolicy"] == "Parallel")
+    check("KEDA owns the replicas", "replicas" not in stateful["spec"])
+    scaled = of_kind(documents, "ScaledObject")[0]["spec"]
+    check("timers need a worker", scaled["minReplicaCount"] >= 1)
+    check("internal topics do not scale", not any("forward" in t["metadata"]["topic"] for t in scaled["triggers"]))
+    few = of_kind(render("keda.enabled=true", "config.shards=3"), "ScaledObject")[0]["spec"]
+    check("never more pods than shards", few["maxReplicaCount"] == 3)
+    config = yaml.safe_load(of_kind(documents, "ConfigMap")[0]["data"]["worker.yaml"])
+    program = ROOT / "build/release/oriori"
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "worker.yaml"
+        path.write_text(yaml.safe_dump(config))
+        done = subprocess.run([program, "config", "check", str(path)], capture_output=True, text=True)
+        check("the worker takes the rendered config", done.returncode == 0, done.stderr.strip()[-300:])
+    secret = render(values="secretEnvironment: [{name: ORIORI_REDIS_PASSWORD, secret: redis, key: password}]")
+    text = json.dumps(of_kind(secret, "StatefulSet"))
+    check("a secret comes by reference", '"secretKeyRef": {"name": "redis", "key": "password"}' in text)
+    one = of_kind(render(), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+    other = of_kind(render("config.decisions=all"), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]
+    check("another config restarts the pods", one != other["checksum/config"])
+
+
+def check_refusals():
+    refuses("replicas=two", "replicas")
+    refuses("config.shards=0", "shards")
+    refuses("config.demo=true", "demo")
+    refuses("config.redis.password=hunter2", "redis")
+    refuses("imagee.tag=1", "imagee")
+    refuses("keda.minReplicas=0", "minReplicas")
+
+
+def check_alerts():
+    global skipped
+    if not shutil.which("promtool"):
+        skipped += 1
+        print("skipped: alerts, because promtool is not installed (package prometheus)")
+        return
+    for command in (["check", "rules", str(CHART / "rules.yaml")],
+                    ["test", "rules", str(ROOT / "tests/deploy/rules_test.yaml")]):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True)
+        check(f"promtool {' '.join(command[:2])}", done.returncode == 0, done.stdout[-500:] + done.stderr[-500:])
+    alerts = {rule["alert"] for group in yaml.safe_load((CHART / "rules.yaml").read_text())["groups"] for rule in group["rules"]}
+    tested = yaml.safe_load((ROOT / "tests/deploy/rules_test.yaml").read_text())["tests"]
+    fired = {case["alertname"] for test in tested for case in test["alert_rule_test"] if case.get("exp_alerts")}
+    silent = {case["alertname"] for test in tested for case in test["alert_rule_test"] if not case.get("exp_alerts")}
+    check("every alert is shown to fire", alerts == fired, str(alerts - fired))
+    check("every alert is shown to be silent", alerts == silent, str(alerts - silent))
+
+
+check_documents()
+check_promises()
+check_refusals()
+check_alerts()
+print(f"{passed} passed, {failed} failed, {skipped} skipped")
+sys.exit(failed != 0)
