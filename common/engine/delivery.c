@@ -119,6 +119,11 @@ void figures_deliveries(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
+    if (work->folded_cycle) {
+        figures->shipped = facts->folded.cycle_shipped;
+        figures->delivered = facts->folded.cycle_delivered;
+        figures->failed = facts->folded.cycle_failed;
+    }
     for (uint32_t i = 0; i < facts->parcels_count; i++) {
         const struct parcel *parcel = &facts->parcels[i];
         if (!work->in_cycle[parcel->order])

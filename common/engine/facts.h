@@ -38,6 +38,7 @@ struct order {
     bool premium;
     bool related;
     bool has_subscription;  /* names one; a renewal without a name is of the one without a name (R86) */
+    bool subscription_told; /* folded.subscriptions says it already */
     enum answer email_registered, line_registered, marketing_consent;
     uint64_t subscription;  /* XXH64 of its id; that of "" for the one without a name */
     int64_t total;          /* minor units: sum of quantity x unit_price */
@@ -108,20 +109,23 @@ struct friend_credit {
     bool backfill;  /* that order is */
 };
 
-/* What folded facts (R11) still say. Their orders that figures need (first, last, present cycle) stay in the arrays, marked
- * folded; these totals are the rest's. */
+/* What the facts that were taken out of the arrays (R11, compact.c) still say. Those that a figure needs one by one (the
+ * first purchase, the first delivery of the cycle, the last answer ...) stay in the arrays, marked folded. */
 struct folded_money {
     struct span currency;
     int64_t minor;
 };
-struct folded_subscription {
+struct folded_subscription { /* as it stood after the last of its facts that was taken out */
     uint64_t subscription;
-    int64_t renewals; /* live renewals since its last cancellation among the folded */
+    int64_t renewals; /* since its last cancellation */
+    bool active;
 };
 struct folded {
     int64_t newest_at;            /* time of the newest folded fact; NEVER = nothing is folded */
-    int64_t purchases, trial, premium, related;
-    int64_t cycles;               /* cycles begun by the orders in the totals, less one; 0 = none */
+    int64_t purchases, trial, premium, related; /* live orders taken out */
+    int64_t cycle;                /* number of the cycle of the last purchase that was looked at; 0 = none was */
+    int64_t cycle_start_at, cycle_last_at; /* that cycle's first purchase, that last purchase */
+    int64_t cycle_purchases, cycle_shipped, cycle_delivered, cycle_failed; /* of that cycle, taken out */
     int64_t responses, positive, negative;
     int64_t referrals;            /* without a friend's name */
     uint32_t answered;            /* bit set of enum purpose */
@@ -129,7 +133,10 @@ struct folded {
     uint32_t money_count;
     struct folded_subscription *subscriptions;
     uint32_t subscription_count;
-    uint64_t *identities;         /* sorted: of every folded fact (an order's covers all that names it) */
+    int64_t spell_at;             /* start of the spell that was open then (R20); NEVER = none */
+    bool spell_backfill;
+    uint64_t spell_hash;
+    uint64_t *identities;         /* sorted: of every fact taken out (an order's covers all that names it) */
     uint32_t identity_count;
 };
 
@@ -234,12 +241,16 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
 
 /* ---- history.c ---- */
 
+void history_compact_notes(struct facts *facts, struct arena *arena); /* R22 to R25 */
 /* R11: freezes the oldest facts while too many are unfolded. Called by facts_apply; changes no figure. */
 void history_freeze(struct facts *facts, const struct playbook *playbook);
 /* Whether freezing would make room for one more counted fact at this time. */
 bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at);
 
-/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not. */
+/* ---- compact.c ---- */
+
+/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not, but
+ * for rung_since of rungs that a folded subscription or answer opened. */
 void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);
 
 /* ---- credit.c (R30) ---- */

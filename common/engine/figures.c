@@ -80,12 +80,29 @@ static bool subscribed_before(const struct spells *spells, int64_t at)
     return false;
 }
 
+/* R11: between the folded purchases there may be gaps; their cycles are known. The position after them. */
+static uint32_t skip_folded(struct figures *figures)
+{
+    const struct folded *folded = &figures->facts->folded;
+    const struct order *orders = figures->facts->orders;
+    figures->cycle = 1;
+    if (folded->cycle == 0)
+        return 1;
+    uint32_t position = 0;
+    figures->cycle = (int32_t)folded->cycle;
+    while (position < figures->live_count && orders[figures->live[position]].placed.at < folded->cycle_start_at)
+        position++;
+    figures->cycle_first = position;
+    while (position < figures->live_count && orders[figures->live[position]].placed.at <= folded->cycle_last_at)
+        position++;
+    return position ? position : 1;
+}
+
 static void find_cycle(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct order *orders = figures->facts->orders;
-    figures->cycle = 1 + (int32_t)figures->facts->folded.cycles;
-    for (uint32_t i = 1; i < figures->live_count; i++) {
+    for (uint32_t i = skip_folded(figures); i < figures->live_count; i++) {
         int64_t at = orders[figures->live[i]].placed.at, before = orders[figures->live[i - 1]].placed.at;
         if (at - before < figures->playbook->lapse_ms || subscribed_before(&work->spells, at))
             continue;
@@ -94,6 +111,7 @@ static void find_cycle(struct figures_work *work)
     }
     for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
         work->in_cycle[figures->live[i]] = true;
+    work->folded_cycle = figures->facts->folded.cycle == figures->cycle && figures->facts->folded.cycle > 0;
 }
 
 static struct figure_instant purchase_instant(const struct figures *figures, uint32_t position)
@@ -165,6 +183,7 @@ void figures_orders(struct figures_work *work)
         figures->related += order->related;
     }
     figures->purchases_in_cycle = figures->live_count - figures->cycle_first;
+    figures->purchases_in_cycle += work->folded_cycle ? folded->cycle_purchases : 0;
     figures->first_purchase = purchase_instant(figures, 0);
     figures->last_purchase = purchase_instant(figures, figures->live_count - 1);
     figures->cycle_purchase = purchase_instant(figures, figures->cycle_first);
@@ -388,8 +407,8 @@ void figures_values(const struct figures *figures, struct fact_values *ret_value
     ret_values->goal = figures->goal;
 }
 
-void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
-                     struct figures *ret_figures)
+void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,
+                          struct arena *arena, int64_t now, struct figures *ret_figures)
 {
     memset(ret_figures, 0, sizeof *ret_figures);
     ret_figures->facts = facts;
@@ -401,7 +420,7 @@ void figures_compute(const struct facts *facts, const struct playbook *playbook,
     ret_figures->last_response = ret_figures->segment_response = FACT_NONE;
     ret_figures->last_response_at = ret_figures->consent_at = ret_figures->last_open_at = NEVER;
     ret_figures->next_change_at = NEVER;
-    struct figures_work work = {
+    *work = (struct figures_work){
         .figures = ret_figures,
         .arena = arena,
         .first_shipped = NEVER,
@@ -411,13 +430,20 @@ void figures_compute(const struct facts *facts, const struct playbook *playbook,
         .first_shared = NEVER,
         .first_referred = NEVER,
     };
-    figures_orders_sort(&work);
-    figures_subscription(&work);
-    figures_orders(&work);
-    figures_deliveries(&work);
-    figures_responses(&work);
-    figures_contacts(&work);
-    figures_referrals(&work);
-    figures_rungs(&work);
+    figures_orders_sort(work);
+    figures_subscription(work);
+    figures_orders(work);
+    figures_deliveries(work);
+    figures_responses(work);
+    figures_contacts(work);
+    figures_referrals(work);
+    figures_rungs(work);
     add_boundaries(ret_figures);
+}
+
+void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
+                     struct figures *ret_figures)
+{
+    struct figures_work work;
+    figures_compute_work(&work, facts, playbook, arena, now, ret_figures);
 }

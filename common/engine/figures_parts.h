@@ -18,11 +18,18 @@ struct figures_work {
     struct figures *figures;
     struct arena *arena;
     bool *in_cycle;       /* by order: live and of the present cycle */
+    bool folded_cycle;    /* the present cycle is the one of folded.cycle_... (R11) */
     struct spells spells; /* R20 */
+    const struct folded_subscription *standings; /* R20, R21: of every subscription, after all its facts */
+    uint32_t standing_count;
     const uint32_t *responses; /* in R28's order */
     /* times of what opens a rung, NEVER = nothing does */
     int64_t first_shipped, first_open, first_positive, first_early_experience, first_shared, first_referred;
 };
+
+/* figures_compute, leaving its work behind for compact.c. */
+void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,
+                          struct arena *arena, int64_t now, struct figures *ret_figures);
 
 void figures_orders_sort(struct figures_work *work);   /* live */
 void figures_subscription(struct figures_work *work);  /* spells, subscription, since, renewals */

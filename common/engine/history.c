@@ -1,5 +1,4 @@
-/* R11: what bounded memory lets go. Freezing decides which facts may no longer be told about; compacting takes out of the
- * arrays what no figure needs. */
+/* R11: which facts may no longer be told about; and which of the uncounted notes stay (R22 to R25). */
 #include "common/engine/facts.h"
 
 /* Calls visit for every counted fact: orders placed, refunds, parcel facts, subscription changes, answers, referrals. */
@@ -182,7 +181,7 @@ static void keep_group(const struct facts *facts, bool *keep, enum note_group gr
     }
 }
 
-static void compact_notes(struct facts *facts, struct arena *arena)
+void history_compact_notes(struct facts *facts, struct arena *arena)
 {
     uint32_t in_group[3] = {0, 0, 0};
     for (uint32_t i = 0; i < facts->notes_count; i++)
@@ -201,10 +200,4 @@ static void compact_notes(struct facts *facts, struct arena *arena)
         if (keep[i])
             facts->notes[kept++] = facts->notes[i];
     facts->notes_count = kept;
-}
-
-void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook)
-{
-    (void)playbook;
-    compact_notes(facts, arena);
 }

@@ -48,7 +48,7 @@ static int64_t adopt_since(const struct figures_work *work)
 {
     const struct figures *figures = work->figures;
     int64_t since = figures->subscription_since.at;
-    if (figures->purchases_in_cycle >= 2)
+    if (figures->purchases_in_cycle >= 2 && figures->cycle_first + 1 < figures->live_count)
         instant_lower(&since, figures->facts->orders[figures->live[figures->cycle_first + 1]].placed.at);
     return since == NEVER ? NEVER : continued_back(work->spells.items, work->spells.count, since);
 }

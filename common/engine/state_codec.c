@@ -14,7 +14,8 @@ enum order_flag {
     ORDER_EMAIL = 32, /* enum answer, two bits each */
     ORDER_LINE = 128,
     ORDER_CONSENT = 512,
-    ORDER_FLAGS = 2047
+    ORDER_SUBSCRIPTION_TOLD = 2048,
+    ORDER_FLAGS = 4095
 };
 
 enum response_flag { RESPONSE_EFFECT = 1, RESPONSE_SHARE = 4, RESPONSE_CONCERNS = 16 }; /* answers: two bits each */
@@ -130,6 +131,7 @@ static void write_order(struct encoder *encoder, const struct order *order)
     state_write_long(writer, (order->renewal ? ORDER_RENEWAL : 0) | (order->all_trial ? ORDER_ALL_TRIAL : 0) |
                                  (order->premium ? ORDER_PREMIUM : 0) | (order->related ? ORDER_RELATED : 0) |
                                  (order->has_subscription ? ORDER_SUBSCRIPTION : 0) |
+                                 (order->subscription_told ? ORDER_SUBSCRIPTION_TOLD : 0) |
                                  order->email_registered * ORDER_EMAIL | order->line_registered * ORDER_LINE |
                                  order->marketing_consent * ORDER_CONSENT);
     state_write_long(writer, order->total);
@@ -246,11 +248,18 @@ static void write_folded(struct encoder *encoder)
     if (folded->newest_at == NEVER)
         return;
     state_write_time(writer, folded->newest_at);
-    const int64_t totals[] = {folded->purchases, folded->trial,    folded->premium,   folded->related, folded->cycles,
-                              folded->responses, folded->positive, folded->negative, folded->referrals,
-                              folded->answered};
+    const int64_t totals[] = {folded->purchases,     folded->trial,         folded->premium,
+                              folded->related,       folded->cycle,         folded->cycle_purchases,
+                              folded->cycle_shipped, folded->cycle_delivered, folded->cycle_failed,
+                              folded->responses,     folded->positive,      folded->negative,
+                              folded->referrals,     folded->answered};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         state_write_long(writer, totals[i]);
+    write_optional_time(encoder, folded->cycle ? folded->cycle_start_at : NEVER);
+    write_optional_time(encoder, folded->cycle ? folded->cycle_last_at : NEVER);
+    write_optional_time(encoder, folded->spell_at);
+    state_write_long(writer, folded->spell_backfill);
+    state_write_fixed64(writer, folded->spell_hash);
     state_write_count(writer, folded->money_count);
     for (uint32_t i = 0; i < folded->money_count; i++) {
         state_write_text(writer, folded->money[i].currency);
@@ -261,6 +270,7 @@ static void write_folded(struct encoder *encoder)
     for (uint32_t i = 0; i < folded->subscription_count; i++) {
         state_write_fixed64(writer, folded->subscriptions[i].subscription);
         state_write_long(writer, folded->subscriptions[i].renewals);
+        state_write_long(writer, folded->subscriptions[i].active);
     }
     state_write_array_end(writer, folded->subscription_count);
     state_write_count(writer, folded->identity_count);
@@ -458,6 +468,7 @@ static void read_order(struct decoder *decoder, struct order *order)
     order->premium = flags & ORDER_PREMIUM;
     order->related = flags & ORDER_RELATED;
     order->has_subscription = flags & ORDER_SUBSCRIPTION;
+    order->subscription_told = flags & ORDER_SUBSCRIPTION_TOLD;
     order->email_registered = read_answer(reader, flags, ORDER_EMAIL);
     order->line_registered = read_answer(reader, flags, ORDER_LINE);
     order->marketing_consent = read_answer(reader, flags, ORDER_CONSENT);
@@ -619,11 +630,12 @@ static void read_folded_lists(struct decoder *decoder, struct folded *folded)
         folded->money[i].minor = state_read_long(reader);
     }
     state_read_array_end(reader, folded->money_count);
-    folded->subscription_count = state_read_count(reader, 9);
+    folded->subscription_count = state_read_count(reader, 10);
     folded->subscriptions = ARENA_ARRAY(decoder->arena, struct folded_subscription, folded->subscription_count);
     for (uint32_t i = 0; i < folded->subscription_count && !reader->failed; i++) {
         folded->subscriptions[i].subscription = state_read_fixed64(reader);
         folded->subscriptions[i].renewals = state_read_long(reader);
+        folded->subscriptions[i].active = read_flag(reader);
     }
     state_read_array_end(reader, folded->subscription_count);
     folded->identity_count = state_read_count(reader, 8);
@@ -640,11 +652,19 @@ static void read_folded(struct decoder *decoder)
     if (!read_flag(reader))
         return;
     folded->newest_at = state_read_time(reader);
-    int64_t *totals[] = {&folded->purchases, &folded->trial,    &folded->premium,  &folded->related, &folded->cycles,
-                         &folded->responses, &folded->positive, &folded->negative, &folded->referrals};
+    int64_t *totals[] = {&folded->purchases,     &folded->trial,           &folded->premium,
+                         &folded->related,       &folded->cycle,           &folded->cycle_purchases,
+                         &folded->cycle_shipped, &folded->cycle_delivered, &folded->cycle_failed,
+                         &folded->responses,     &folded->positive,        &folded->negative,
+                         &folded->referrals};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         *totals[i] = state_read_range(reader, 0, INT32_MAX);
     folded->answered = (uint32_t)state_read_range(reader, 0, (1 << PURPOSE_COUNT) - 1);
+    folded->cycle_start_at = read_optional_time(reader);
+    folded->cycle_last_at = read_optional_time(reader);
+    folded->spell_at = read_optional_time(reader);
+    folded->spell_backfill = read_flag(reader);
+    folded->spell_hash = state_read_fixed64(reader);
     read_folded_lists(decoder, folded);
 }
 

@@ -14,12 +14,6 @@ struct moment { /* one fact about one subscription */
     bool renewal;
 };
 
-struct standing { /* of one subscription while the moments are walked */
-    uint64_t subscription;
-    bool active;
-    int64_t renewals;
-};
-
 static enum rank change_rank(enum event_kind kind)
 {
     switch (kind) {
@@ -75,7 +69,7 @@ static size_t gather(const struct figures *figures, struct moment *moments)
     size_t count = 0;
     for (uint32_t i = 0; i < figures->live_count; i++) {
         const struct order *order = &facts->orders[figures->live[i]];
-        if (order->has_subscription) /* R20: a live order that names it */
+        if (order->has_subscription && !order->subscription_told) /* R20: a live order that names it */
             moments[count++] = (struct moment){order->placed.at, RANK_ORDER, order->placed.hash, order->subscription,
                                                figures->live[i], &order->placed, order->renewal};
     }
@@ -88,51 +82,88 @@ static size_t gather(const struct figures *figures, struct moment *moments)
     return count;
 }
 
-static struct standing *standing_of(struct standing *standings, size_t *count, uint64_t subscription)
+static struct folded_subscription *standing_of(struct folded_subscription *standings, uint32_t *count,
+                                               uint64_t subscription)
 {
-    for (size_t i = 0; i < *count; i++)
+    for (uint32_t i = 0; i < *count; i++)
         if (standings[i].subscription == subscription)
             return &standings[i];
-    standings[*count] = (struct standing){subscription, false, 0};
+    standings[*count] = (struct folded_subscription){.subscription = subscription};
     return &standings[(*count)++];
+}
+
+/* Walks the moments in order, from how things stood when the folded ones ended. */
+struct walk {
+    struct figures *figures;
+    struct folded_subscription *standings;
+    uint32_t standing_count;
+    struct spell *spells;
+    size_t spell_count;
+    size_t active;
+};
+
+static void begin_spell(struct walk *walk, struct figure_instant since)
+{
+    walk->spells[walk->spell_count++] = (struct spell){since.at, INT64_MAX};
+    walk->figures->subscription_since = since;
+}
+
+static void walk_folded(struct walk *walk, const struct folded *folded)
+{
+    for (uint32_t i = 0; i < folded->subscription_count; i++) {
+        walk->standings[walk->standing_count++] = folded->subscriptions[i];
+        walk->active += folded->subscriptions[i].active;
+    }
+    if (walk->active)
+        begin_spell(walk, (struct figure_instant){.at = folded->spell_at,
+                                                  .order = FACT_NONE,
+                                                  .fact = FACT_NONE,
+                                                  .backfill = folded->spell_backfill,
+                                                  .hash = folded->spell_hash});
+}
+
+static void walk_moment(struct walk *walk, const struct moment *moment)
+{
+    struct folded_subscription *standing = standing_of(walk->standings, &walk->standing_count, moment->subscription);
+    bool now_active = moment->rank <= RANK_RESUMED;
+    if (now_active && !standing->active && walk->active++ == 0)
+        begin_spell(walk, (struct figure_instant){.at = moment->at,
+                                                  .order = moment->order,
+                                                  .fact = FACT_NONE,
+                                                  .backfill = moment->stamp->backfill,
+                                                  .hash = moment->stamp->hash});
+    if (!now_active && standing->active && --walk->active == 0)
+        walk->spells[walk->spell_count - 1].until = moment->at;
+    standing->active = now_active;
+    if (moment->rank == RANK_CANCELLED)
+        standing->renewals = 0; /* R21: pauses do not break the run, a cancellation does */
+    standing->renewals += moment->renewal;
 }
 
 void figures_subscription(struct figures_work *work)
 {
     struct figures *figures = work->figures;
+    const struct folded *folded = &figures->facts->folded;
     size_t most = figures->facts->changes_count;
     for (uint32_t i = 0; i < figures->live_count; i++)
         most += figures->facts->orders[figures->live[i]].has_subscription;
-    if (most == 0)
+    if (most + folded->subscription_count == 0)
         return;
     struct moment *moments = ARENA_ARRAY(work->arena, struct moment, most);
-    struct standing *standings = ARENA_ARRAY(work->arena, struct standing, most);
-    struct spell *spells = ARENA_ARRAY(work->arena, struct spell, most);
-    size_t count = gather(figures, moments), standing_count = 0, spell_count = 0, active = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct moment *moment = &moments[i];
-        struct standing *standing = standing_of(standings, &standing_count, moment->subscription);
-        bool now_active = moment->rank <= RANK_RESUMED;
-        if (now_active && !standing->active && active++ == 0) {
-            spells[spell_count++] = (struct spell){moment->at, INT64_MAX};
-            figures->subscription_since = (struct figure_instant){.at = moment->at,
-                                                                  .order = moment->order,
-                                                                  .fact = FACT_NONE,
-                                                                  .backfill = moment->stamp->backfill,
-                                                                  .hash = moment->stamp->hash};
-        }
-        if (!now_active && standing->active && --active == 0)
-            spells[spell_count - 1].until = moment->at;
-        standing->active = now_active;
-        if (moment->rank == RANK_CANCELLED)
-            standing->renewals = 0; /* R21: pauses do not break the run, a cancellation does */
-        standing->renewals += moment->renewal;
-    }
-    figures->subscription = active > 0;
+    struct walk walk = {.figures = figures};
+    walk.standings = ARENA_ARRAY(work->arena, struct folded_subscription, most + folded->subscription_count);
+    walk.spells = ARENA_ARRAY(work->arena, struct spell, most + 1);
+    walk_folded(&walk, folded);
+    size_t count = gather(figures, moments);
+    for (size_t i = 0; i < count; i++)
+        walk_moment(&walk, &moments[i]);
+    figures->subscription = walk.active > 0;
     if (!figures->subscription)
         figures->subscription_since = figure_none;
-    for (size_t i = 0; i < standing_count; i++)
-        if (standings[i].renewals > figures->renewals)
-            figures->renewals = standings[i].renewals;
-    work->spells = (struct spells){spells, spell_count};
+    for (uint32_t i = 0; i < walk.standing_count; i++)
+        if (walk.standings[i].renewals > figures->renewals)
+            figures->renewals = walk.standings[i].renewals;
+    work->spells = (struct spells){walk.spells, walk.spell_count};
+    work->standings = walk.standings;
+    work->standing_count = walk.standing_count;
 }
