@@ -25,8 +25,10 @@ struct outgoing { /* an event for another shard's customer */
 struct batch_source {
     struct source *source;
     int64_t from, next;
-    struct lane lane; /* its records in order */
-    size_t capacity;
+    const struct original **records; /* in order */
+    size_t record_count, record_capacity;
+    struct lane lane;      /* what decode makes of them */
+    size_t without_events; /* records that said nothing */
 };
 
 /* A shard with records, or with timers due. */

@@ -53,11 +53,13 @@ static void count_batch(struct flow_counts *counts, const struct batch *batch)
         counts->forwarded_off_home += out->forward->kind == FORWARD_EVENT;
         counts->forwarded_credits += out->forward->kind == FORWARD_CREDIT;
     }
-    for (size_t s = 0; s < batch->source_count; s++)
+    for (size_t s = 0; s < batch->source_count; s++) {
+        counts->without_events += batch->sources[s].without_events;
         for (size_t i = 0; i < batch->sources[s].lane.count; i++) {
             counts->undecodable += batch->sources[s].lane.items[i].kind == ITEM_DEAD;
             counts->controls += batch->sources[s].lane.items[i].kind == ITEM_CONTROL;
         }
+    }
     for (size_t s = 0; s < batch->shard_count; s++)
         for (size_t i = 0; i < batch->shards[s].run.visit_count; i++)
             count_visit(counts, &batch->shards[s].run.visits[i]);

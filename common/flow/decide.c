@@ -10,12 +10,22 @@ static int64_t step_now(const struct worker *worker, const struct batch_shard *t
     return now > touched->shard->clock ? now : touched->shard->clock + 1;
 }
 
+/* One letter is enough for a record of several events. */
+static bool letter_written(const struct batch *batch, const struct item *item)
+{
+    for (const struct letter *letter = batch->letters; item->several && letter; letter = letter->next)
+        if (letter->original == item->original)
+            return true;
+    return false;
+}
+
 /* What the engine refused becomes a dead letter of the same transaction (R6, R11). */
 static void letters_add(struct worker *worker, struct batch *batch, const struct customer_visit *visit)
 {
     for (size_t i = 0; i < visit->event_count; i++) {
         const struct event_result *result = &visit->result.results[i];
-        if (result->verdict == VERDICT_DEAD && visit->items[i]->kind == ITEM_EVENT)
+        if (result->verdict == VERDICT_DEAD && visit->items[i]->kind == ITEM_EVENT &&
+            !letter_written(batch, visit->items[i]))
             batch_letter_add(worker, batch, visit->items[i]->original, result->reason, result->field, SPAN_NONE);
     }
 }

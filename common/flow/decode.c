@@ -1,11 +1,17 @@
+/* Records to items. One record is one item, but for a platform's message that says several things: an item for each,
+ * with the same original; then the record is forwarded once to each home that is not this one, and whatever is wrong
+ * with a part of it makes one dead letter of the whole. */
+#include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/flow/batch.h"
 
 /* ---- one record ---- */
 
-static void item_blank(struct item *item, const struct original *original)
+static struct item *item_of(struct arena *arena, struct lane *lane, const struct original *record)
 {
-    *item = (struct item){.offset = original->offset, .timestamp = original->timestamp, .original = original};
+    struct item *item = lane_add(arena, lane);
+    *item = (struct item){.offset = record->offset, .timestamp = record->timestamp, .original = record};
+    return item;
 }
 
 static void item_dead(struct item *item, enum reason reason, const char *field, struct span message)
@@ -16,24 +22,44 @@ static void item_dead(struct item *item, enum reason reason, const char *field, 
     item->message = message;
 }
 
-enum world item_read_input(const struct formats *formats, struct arena *arena, enum topic topic,
-                           const struct original *original, int32_t shard_count, struct item *ret_item)
+/* place: the record as it was read; original: the one that it carries, or the same. only: take the events of this home
+ * alone, -1 = all. *ret_strangers: how many were left out. */
+static enum world read_events(const struct formats *formats, struct arena *arena, enum topic topic,
+                              const struct original *place, const struct original *original, int32_t shard_count,
+                              int32_t only, struct lane *lane, size_t *ret_strangers)
 {
-    enum reason reason = REASON_NONE;
-    const char *field = NULL;
-    struct span message = SPAN_NONE;
-    item_blank(ret_item, original);
-    enum world outcome = formats->event_read(formats->context, topic, original->value, arena, &ret_item->event, &reason,
-                                             &field, &message);
+    struct reading reading = {.message = SPAN("")};
+    *ret_strangers = 0;
+    enum world outcome = formats->event_read(formats->context, topic, original, arena, &reading);
     if (outcome != WORLD_DONE)
         return outcome;
-    if (reason != REASON_NONE) {
-        item_dead(ret_item, reason, field, message);
+    if (reading.reason != REASON_NONE) {
+        struct item *item = item_of(arena, lane, place);
+        item->original = original;
+        item_dead(item, reading.reason, reading.field, reading.message);
         return WORLD_DONE;
     }
-    ret_item->kind = ITEM_EVENT;
-    ret_item->home = (int32_t)hash_home_shard(ret_item->event.customer_id, (uint32_t)shard_count);
+    for (size_t i = 0; i < reading.count; i++) {
+        int32_t home = (int32_t)hash_home_shard(reading.events[i].customer_id, (uint32_t)shard_count);
+        if (only >= 0 && home != only) {
+            (*ret_strangers)++;
+            continue;
+        }
+        struct item *item = item_of(arena, lane, place);
+        item->kind = ITEM_EVENT;
+        item->original = original;
+        item->event = reading.events[i];
+        item->home = home;
+        item->several = reading.count > 1;
+    }
     return WORLD_DONE;
+}
+
+enum world lane_read_input(const struct formats *formats, struct arena *arena, enum topic topic,
+                           const struct original *original, int32_t shard_count, struct lane *lane)
+{
+    size_t strangers;
+    return read_events(formats, arena, topic, original, original, shard_count, -1, lane, &strangers);
 }
 
 static bool topic_index(const char *const *topics, struct span name, enum topic *ret_topic)
@@ -46,74 +72,87 @@ static bool topic_index(const char *const *topics, struct span name, enum topic 
     return false;
 }
 
+static void add_dead(struct arena *arena, struct lane *lane, const struct original *place,
+                     const struct original *original, enum reason reason, const char *field, struct span message)
+{
+    struct item *item = item_of(arena, lane, place);
+    item->original = original;
+    item_dead(item, reason, field, message);
+}
+
 /* An input record on its second road: read anew from its original bytes, in the forward's place and time. */
 static enum world read_forwarded_event(const struct formats *formats, struct arena *arena, const char *const *topics,
-                                       struct item *item, int32_t shard_count)
+                                       const struct original *record, const struct forward *forward,
+                                       int32_t shard_count, struct lane *lane)
 {
-    int64_t offset = item->offset, timestamp = item->timestamp;
     struct original *original = ARENA_NEW(arena, struct original);
+    size_t count = lane->count, strangers;
     enum topic topic;
-    *original = item->forward.original;
-    item->original = original;
+    *original = forward->original;
     if (!topic_index(topics, original->topic, &topic)) {
-        item_dead(item, REASON_UNKNOWN_TOPIC, NULL, SPAN("forwarded from a topic that is no input of this worker"));
+        add_dead(arena, lane, record, original, REASON_UNKNOWN_TOPIC, NULL,
+                 SPAN("forwarded from a topic that is no input of this worker"));
         return WORLD_DONE;
     }
-    enum world outcome = item_read_input(formats, arena, topic, original, shard_count, item);
-    item->offset = offset;
-    item->timestamp = timestamp;
+    enum world outcome =
+        read_events(formats, arena, topic, record, original, shard_count, record->partition, lane, &strangers);
+    if (outcome == WORLD_DONE && lane->count == count) /* also when a mapping has changed: never lost in silence */
+        add_dead(arena, lane, record, original, REASON_OUT_OF_RANGE, strangers ? "customer_id" : NULL,
+                 strangers ? SPAN("forwarded to a shard that is not its home")
+                           : SPAN("forwarded, but this worker's mappings find no event in it"));
     return outcome;
 }
 
-enum world item_read_forward(const struct formats *formats, struct arena *arena, const char *const *topics,
-                             const struct original *record, int32_t shard_count, struct item *ret_item)
+enum world lane_read_forward(const struct formats *formats, struct arena *arena, const char *const *topics,
+                             const struct original *record, int32_t shard_count, struct lane *lane)
 {
-    enum world outcome = WORLD_DONE;
-    item_blank(ret_item, record);
-    if (!forward_decode(record->value, arena, &ret_item->forward)) {
-        item_dead(ret_item, REASON_UNDECODABLE, NULL, SPAN("no forward record"));
+    struct forward forward;
+    if (!forward_decode(record->value, arena, &forward)) {
+        add_dead(arena, lane, record, record, REASON_UNDECODABLE, NULL, SPAN("no forward record"));
         return WORLD_DONE;
     }
-    switch (ret_item->forward.kind) {
-    case FORWARD_EVENT:
-        outcome = read_forwarded_event(formats, arena, topics, ret_item, shard_count);
-        break;
-    case FORWARD_CREDIT:
-        ret_item->kind = ITEM_CREDIT;
-        ret_item->event = ret_item->forward.credit;
-        ret_item->home = (int32_t)hash_home_shard(ret_item->event.customer_id, (uint32_t)shard_count);
-        break;
-    case FORWARD_PLAYBOOK:
-        item_dead(ret_item, REASON_OUT_OF_RANGE, "playbook", SPAN("this version takes its playbook from its config"));
-        break;
-    default:
-        ret_item->kind = ITEM_CONTROL;
-        ret_item->home = record->partition;
-        break;
+    if (forward.kind == FORWARD_EVENT)
+        return read_forwarded_event(formats, arena, topics, record, &forward, shard_count, lane);
+    struct item *item = item_of(arena, lane, record);
+    item->forward = forward;
+    item->home = record->partition;
+    if (forward.kind == FORWARD_CREDIT) {
+        item->kind = ITEM_CREDIT;
+        item->event = forward.credit;
+        item->home = (int32_t)hash_home_shard(item->event.customer_id, (uint32_t)shard_count);
+    } else if (forward.kind == FORWARD_PLAYBOOK) {
+        item_dead(item, REASON_OUT_OF_RANGE, "playbook", SPAN("this version takes its playbook from its config"));
+    } else {
+        item->kind = ITEM_CONTROL;
     }
-    if (outcome == WORLD_DONE && ret_item->kind != ITEM_DEAD && ret_item->home != record->partition)
-        item_dead(ret_item, REASON_OUT_OF_RANGE, "customer_id", SPAN("forwarded to a shard that is not its home"));
-    return outcome;
+    if (item->home != record->partition)
+        item_dead(item, REASON_OUT_OF_RANGE, "customer_id", SPAN("forwarded to a shard that is not its home"));
+    return WORLD_DONE;
 }
 
 /* ---- the batch ---- */
 
-static enum world decode_item(struct worker *worker, const struct batch_source *moved, struct item *item)
+static enum world decode_record(struct worker *worker, struct batch_source *moved, const struct original *record)
 {
     const struct flow_config *config = &worker->config;
-    const struct original *original = item->original;
+    size_t count = moved->lane.count;
+    enum world outcome;
     if (moved->source->topic == TOPIC_COUNT)
-        return item_read_forward(&config->formats, &worker->arena, config->inputs, original, config->shard_count, item);
-    return item_read_input(&config->formats, &worker->arena, (enum topic)moved->source->topic, original,
-                           config->shard_count, item);
+        outcome = lane_read_forward(&config->formats, &worker->arena, config->inputs, record, config->shard_count,
+                                    &moved->lane);
+    else
+        outcome = lane_read_input(&config->formats, &worker->arena, (enum topic)moved->source->topic, record,
+                                  config->shard_count, &moved->lane);
+    moved->without_events += moved->lane.count == count;
+    return outcome;
 }
 
 enum world flow_decode(struct worker *worker, struct batch *batch)
 {
     for (size_t s = 0; s < batch->source_count; s++) {
         struct batch_source *moved = &batch->sources[s];
-        for (size_t i = 0; i < moved->lane.count; i++) {
-            enum world outcome = decode_item(worker, moved, &moved->lane.items[i]);
+        for (size_t i = 0; i < moved->record_count; i++) {
+            enum world outcome = decode_record(worker, moved, moved->records[i]);
             if (outcome != WORLD_DONE)
                 return outcome;
         }

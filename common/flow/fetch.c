@@ -14,16 +14,16 @@ static struct batch_source *batch_source_of(struct worker *worker, struct batch 
     return moved;
 }
 
-static struct item *item_add(struct arena *arena, struct batch_source *moved)
+static void record_add(struct arena *arena, struct batch_source *moved, const struct original *original)
 {
-    if (moved->lane.count == moved->capacity) {
-        moved->capacity = moved->capacity ? moved->capacity * 2 : 32;
-        struct item *items = ARENA_ARRAY(arena, struct item, moved->capacity);
-        if (moved->lane.count)
-            memcpy(items, moved->lane.items, moved->lane.count * sizeof(*items));
-        moved->lane.items = items;
+    if (moved->record_count == moved->record_capacity) {
+        moved->record_capacity = moved->record_capacity ? moved->record_capacity * 2 : 32;
+        const struct original **records = ARENA_ARRAY(arena, const struct original *, moved->record_capacity);
+        if (moved->record_count)
+            memcpy(records, moved->records, moved->record_count * sizeof(*records));
+        moved->records = records;
     }
-    return &moved->lane.items[moved->lane.count++];
+    moved->records[moved->record_count++] = original;
 }
 
 static struct span copy_or_null(struct arena *arena, struct span bytes)
@@ -56,8 +56,7 @@ static void record_take(struct worker *worker, struct batch *batch, const struct
     if (!source || source->next == LOG_OFFSET_NONE || record->offset < source->next)
         return; /* left over from an earlier assignment */
     struct batch_source *moved = batch_source_of(worker, batch, source);
-    struct item *item = item_add(&worker->arena, moved);
-    *item = (struct item){.original = original_keep(&worker->arena, source_topic_name(worker, record->topic), record)};
+    record_add(&worker->arena, moved, original_keep(&worker->arena, source_topic_name(worker, record->topic), record));
     moved->next = record->offset + 1;
     batch->record_count++;
     batch->bytes += record->key.size + record->value.size;

@@ -22,6 +22,7 @@ static void plain(struct buffer *text, enum kind kind, const char *name, const c
 #define COUNTS(X)                                                                                                      \
     X(records_total, records, "Records read from the inputs and from crm.forward.")                                    \
     X(undecodable_total, undecodable, "Records whose bytes could not be read (each is a dead letter).")                \
+    X(records_without_events_total, without_events, "Records that say nothing that matters here (JSON mappings).")     \
     X(forwarded_off_home_total, forwarded_off_home, "Records sent on because they did not lie on their home shard.")   \
     X(forwarded_credits_total, forwarded_credits, "Referral credits sent to another customer.")                        \
     X(control_records_total, controls, "Control records in force: ticks, pauses, activations.")                        \

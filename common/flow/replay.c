@@ -82,36 +82,32 @@ static int topic_rank(const struct replay *replay, struct span name)
     return span_equal(name, span_of(replay->forward_topic)) ? TOPIC_COUNT : -1;
 }
 
-static enum world item_read(struct replay *replay, int rank, int32_t shard, const struct original *record,
-                            struct item *ret_item)
+static enum world record_read(struct replay *replay, int32_t shard, const struct original *record, struct lane *lane)
 {
-    enum world outcome;
-    if (rank == TOPIC_COUNT)
-        return item_read_forward(&replay->formats, &replay->arena, replay->inputs, record, replay->shard_count,
-                                 ret_item);
-    outcome =
-        item_read_input(&replay->formats, &replay->arena, (enum topic)rank, record, replay->shard_count, ret_item);
-    ret_item->away = ret_item->kind == ITEM_EVENT && ret_item->home != shard; /* it was forwarded */
+    size_t first = lane->count;
+    if (lane->rank == TOPIC_COUNT)
+        return lane_read_forward(&replay->formats, &replay->arena, replay->inputs, record, replay->shard_count, lane);
+    enum world outcome =
+        lane_read_input(&replay->formats, &replay->arena, (enum topic)lane->rank, record, replay->shard_count, lane);
+    for (size_t i = first; i < lane->count; i++)
+        lane->items[i].away = lane->items[i].kind == ITEM_EVENT && lane->items[i].home != shard; /* forwarded */
     return outcome;
 }
 
 static bool lane_read(struct replay *replay, const struct step_log *step, const struct step_range *range,
                       struct lane *lane)
 {
-    size_t capacity = (size_t)(range->next - range->from);
     int64_t offset = range->from;
     *lane = (struct lane){.rank = topic_rank(replay, range->topic), .partition = range->partition};
     if (lane->rank < 0 || range->next < range->from)
         return false;
-    lane->items = ARENA_ARRAY(&replay->arena, struct item, capacity);
-    while (lane->count < capacity) {
+    for (;;) {
         struct original *record = ARENA_NEW(&replay->arena, struct original);
         if (!replay->records.next(replay->records.context, range->topic, range->partition, &offset, range->next,
                                   record))
             break; /* markers and aborted records take offsets too */
-        if (item_read(replay, lane->rank, step->shard, record, &lane->items[lane->count]) != WORLD_DONE)
+        if (record_read(replay, step->shard, record, lane) != WORLD_DONE)
             return false;
-        lane->count++;
     }
     return true;
 }

@@ -3,7 +3,7 @@
  * depend on who owns what. */
 #include "common/flow/batch.h"
 
-static void forward_add(struct worker *worker, struct batch *batch, struct item *item)
+static void forward_add(struct worker *worker, struct batch *batch, const struct item *item)
 {
     struct forward *forward = ARENA_NEW(&worker->arena, struct forward);
     struct outgoing *outgoing = ARENA_NEW(&worker->arena, struct outgoing);
@@ -12,17 +12,29 @@ static void forward_add(struct worker *worker, struct batch *batch, struct item 
     *outgoing = (struct outgoing){.shard = item->home, .customer_id = item->event.customer_id, .forward = forward};
     *batch->outgoing_end = outgoing;
     batch->outgoing_end = &outgoing->next;
-    item->away = true;
 }
 
-static void route_item(struct worker *worker, struct batch *batch, const struct source *source, struct item *item)
+/* A record of several events goes once to each of their homes. */
+static bool forwarded_already(const struct lane *lane, const struct item *item)
 {
+    for (const struct item *before = item; before-- > lane->items && before->original == item->original;)
+        if (before->away && before->home == item->home)
+            return true;
+    return false;
+}
+
+static void route_item(struct worker *worker, struct batch *batch, struct batch_source *moved, struct item *item)
+{
+    const struct source *source = moved->source;
     if (item->kind == ITEM_DEAD) {
         batch_letter_add(worker, batch, item->original, item->reason, item->field, item->message);
         return;
     }
-    if (source->topic != TOPIC_COUNT && item->home != source->shard)
+    if (source->topic == TOPIC_COUNT || item->home == source->shard)
+        return;
+    if (!forwarded_already(&moved->lane, item))
         forward_add(worker, batch, item);
+    item->away = true;
 }
 
 static void merge_shard(struct worker *worker, struct batch *batch, struct batch_shard *touched)
@@ -57,7 +69,7 @@ enum world flow_route(struct worker *worker, struct batch *batch)
     for (size_t s = 0; s < batch->source_count; s++) {
         struct batch_source *moved = &batch->sources[s];
         for (size_t i = 0; i < moved->lane.count; i++)
-            route_item(worker, batch, moved->source, &moved->lane.items[i]);
+            route_item(worker, batch, moved, &moved->lane.items[i]);
         if (moved->source->shard >= 0)
             batch_shard_of(worker, batch, moved->source->shard)->moved = true;
     }

@@ -4,6 +4,20 @@
 #include "common/base/hash.h"
 #include "common/flow/control.h"
 
+/* ---- lanes ---- */
+
+struct item *lane_add(struct arena *arena, struct lane *lane)
+{
+    if (lane->count == lane->capacity) {
+        lane->capacity = lane->capacity ? lane->capacity * 2 : 32;
+        struct item *items = ARENA_ARRAY(arena, struct item, lane->capacity);
+        if (lane->count)
+            memcpy(items, lane->items, lane->count * sizeof(*items));
+        lane->items = items;
+    }
+    return &lane->items[lane->count++];
+}
+
 /* ---- merge ---- */
 
 static bool head_before(const struct lane *a, size_t at_a, const struct lane *b, size_t at_b)

@@ -26,18 +26,19 @@ struct item {
     struct event event;
     int32_t home;
     bool away;              /* goes to crm.forward[home]: not part of this step */
+    bool several;           /* one of several of its record; they follow each other in the lane */
     struct forward forward; /* ITEM_CONTROL; ITEM_CREDIT */
     enum reason reason;
     const char *field;
     struct span message;
 };
 
-/* A partition's records in order; rank = topic rank, crm.forward last. */
+/* A partition's records in order, an item for each event of a record; rank = topic rank, crm.forward last. */
 struct lane {
     int rank;
     int32_t partition;
-    struct item *items;
-    size_t count;
+    struct item *items; /* in the arena; moves when the lane grows */
+    size_t count, capacity;
 };
 
 struct customer_visit {
@@ -77,11 +78,15 @@ bool step_run_decide(struct step_run *run, struct arena *arena, const struct eng
 
 /* ---- reading records into items (decode.c) ---- */
 
-/* A record of an input topic. WORLD_AGAIN as formats.event_read. */
-enum world item_read_input(const struct formats *formats, struct arena *arena, enum topic topic,
-                           const struct original *original, int32_t shard_count, struct item *ret_item);
-/* A record of crm.forward. topics: the names of the inputs, by enum topic. */
-enum world item_read_forward(const struct formats *formats, struct arena *arena, const char *const *topics,
-                             const struct original *record, int32_t shard_count, struct item *ret_item);
+/* Adds a record of an input topic to the lane: an item for each of its events, one dead one when it cannot be read,
+ * none when it says nothing. WORLD_AGAIN as formats.event_read; the lane is then of no use. */
+enum world lane_read_input(const struct formats *formats, struct arena *arena, enum topic topic,
+                           const struct original *original, int32_t shard_count, struct lane *lane);
+/* The same for a record of crm.forward. Of several events only those whose home this is: the record was forwarded to
+ * each of its homes. topics: the names of the inputs, by enum topic. */
+enum world lane_read_forward(const struct formats *formats, struct arena *arena, const char *const *topics,
+                             const struct original *record, int32_t shard_count, struct lane *lane);
+/* Another blank item at the lane's end. */
+struct item *lane_add(struct arena *arena, struct lane *lane);
 
 #endif

@@ -20,15 +20,24 @@
 
 /* ---- config ---- */
 
-/* How inputs are read and outputs written; Avro in the worker, anything small in a test. */
+/* What one record of an input says: mostly one event; a platform's message may say several, of several customers and
+ * topics, or nothing that matters here. All of it or nothing: with a reason there are no events. */
+struct reading {
+    struct event *events; /* in the arena, borrowing from the record and the arena */
+    size_t count;
+    enum reason reason;
+    const char *field;   /* a literal or NULL */
+    struct span message; /* for people; in the arena, or "" */
+};
+
+/* How inputs are read and outputs written; Avro or JSON in the worker, anything small in a test. */
 struct formats {
     void *context;
-    /* One value of an input topic. WORLD_DONE: *ret_reason is REASON_NONE and the event is whole (borrowing from value
-     * and arena), or a reason, the field (a literal or NULL) and a message for people (in the arena, or "").
-     * WORLD_AGAIN: a schema cannot be had just now; never a dead letter. */
-    enum world (*event_read)(void *context, enum topic topic, struct span value, struct arena *arena,
-                             struct event *ret_event, enum reason *ret_reason, const char **ret_field,
-                             struct span *ret_message);
+    /* One record of an input topic. Must give the same for the same bytes and headers, for a record may be read again
+     * by another worker: forwarded, or in a replay. WORLD_AGAIN: a schema cannot be had just now; never a dead letter.
+     */
+    enum world (*event_read)(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                             struct reading *ret_reading);
     /* One transition, action or decision (R85). */
     void (*record_write)(void *context, const struct record *record, struct buffer *buffer);
 };
@@ -139,7 +148,8 @@ struct source {
 };
 
 struct flow_counts { /* since start; monotonic */
-    uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, forwarded_off_home, forwarded_credits, controls;
+    uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, without_events, forwarded_off_home, forwarded_credits,
+        controls;
     uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
     uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, rewinds, unknown_time_zones;
 };

@@ -73,6 +73,14 @@ static const struct key keys[] = {
     {"topics.retention", KEY_DURATION, AT(topic_retention_ms), "30d", NULL, -1, INT64_MAX,
      "How long inputs, outputs and crm.steps are kept by topics that are made; -1 = for ever."},
 
+    {"formats.orders", KEY_CHOICE, AT(input_forms[TOPIC_ORDERS]), "avro", "avro json auto", 0, 0,
+     "What the records of the input are: Avro in Confluent's wire format, JSON (an object with the fields of our own "
+     "schema, or what mappings.orders reads), or whichever the first byte says; likewise the four below."},
+    {"formats.deliveries", KEY_CHOICE, AT(input_forms[TOPIC_DELIVERIES]), "avro", "avro json auto", 0, 0, ""},
+    {"formats.surveys", KEY_CHOICE, AT(input_forms[TOPIC_SURVEYS]), "avro", "avro json auto", 0, 0, ""},
+    {"formats.email_opens", KEY_CHOICE, AT(input_forms[TOPIC_EMAIL_OPENS]), "avro", "avro json auto", 0, 0, ""},
+    {"formats.customers", KEY_CHOICE, AT(input_forms[TOPIC_CUSTOMERS]), "avro", "avro json auto", 0, 0, ""},
+
     {"redis.url", KEY_TEXT, AT(redis_url), "redis://127.0.0.1:6379", NULL, 0, 0,
      "redis://[user[:password]@]host[:port][/database] or unix:/path/to/socket."},
     {"redis.user", KEY_TEXT, AT(redis_user), "", NULL, 0, 0, "ACL user; empty = the default user."},

@@ -19,6 +19,7 @@ enum config_clock { CONFIG_CLOCK_WALL, CONFIG_CLOCK_INPUT };
 enum config_decisions { CONFIG_DECISIONS_OFF, CONFIG_DECISIONS_SENT_AND_BLOCKED, CONFIG_DECISIONS_ALL };
 enum config_level { CONFIG_LEVEL_DEBUG, CONFIG_LEVEL_INFO, CONFIG_LEVEL_WARN, CONFIG_LEVEL_ERROR };
 enum config_format { CONFIG_FORMAT_AUTO, CONFIG_FORMAT_JSON, CONFIG_FORMAT_TEXT };
+enum config_input { CONFIG_INPUT_AVRO, CONFIG_INPUT_JSON, CONFIG_INPUT_AUTO };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_TIMESTAMP };
 
 /* A librdkafka property that passes through. */
@@ -50,10 +51,11 @@ struct config {
 
     const char *topic_prefix;
     const char *topic_inputs[TOPIC_COUNT]; /* full names */
-    int64_t topic_partitions;              /* of inputs; 0 = S */
-    int64_t topic_replication;             /* -1 = the broker's default */
-    int64_t topic_message_bytes_max;       /* the largest input record; internal topics allow 64 KiB more */
-    int64_t topic_retention_ms;            /* inputs, outputs, crm.steps; -1 = for ever */
+    enum config_input input_forms[TOPIC_COUNT];
+    int64_t topic_partitions;        /* of inputs; 0 = S */
+    int64_t topic_replication;       /* -1 = the broker's default */
+    int64_t topic_message_bytes_max; /* the largest input record; internal topics allow 64 KiB more */
+    int64_t topic_retention_ms;      /* inputs, outputs, crm.steps; -1 = for ever */
 
     const char *redis_url;
     const char *redis_user;

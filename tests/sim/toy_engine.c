@@ -223,21 +223,14 @@ const struct engine toy_engine = {toy_visit, toy_wake_at};
 
 /* ---- formats ---- */
 
-static enum world toy_event_read(void *context, enum topic topic, struct span value, struct arena *arena,
-                                 struct event *ret_event, enum reason *ret_reason, const char **ret_field,
-                                 struct span *ret_message)
+static bool toy_event_parse(enum topic topic, struct span value, struct arena *arena, struct event *ret_event)
 {
     char id[64], customer[64], referrer[64], test[8], text[256];
     long long occurred_at, delay;
-    (void)context;
     *ret_event = event_blank(topic, EVENT_PLACED);
-    *ret_reason = REASON_UNDECODABLE;
-    *ret_field = NULL;
-    *ret_message = SPAN("no toy event");
     snprintf(text, sizeof(text), "%.*s", (int)value.size, value.data ? value.data : "");
     if (sscanf(text, "%63s %63s %lld %lld %63s %7s", id, customer, &occurred_at, &delay, referrer, test) != 6)
-        return WORLD_DONE;
-    *ret_reason = REASON_NONE;
+        return false;
     ret_event->event_id = arena_copy(arena, span_of(id));
     ret_event->customer_id = arena_copy(arena, span_of(customer));
     ret_event->occurred_at = occurred_at;
@@ -245,6 +238,28 @@ static enum world toy_event_read(void *context, enum topic topic, struct span va
     ret_event->test = strcmp(test, "test") == 0;
     if (strcmp(referrer, "-") != 0)
         ret_event->referrer_customer_id = arena_copy(arena, span_of(referrer));
+    return true;
+}
+
+static enum world toy_event_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                                 struct reading *ret_reading)
+{
+    struct span rest = original->value;
+    (void)context;
+    *ret_reading = (struct reading){.events = ARENA_ARRAY(arena, struct event, TOY_EVENTS_MAX), .message = SPAN("")};
+    if (span_equal(rest, SPAN("nothing")))
+        return WORLD_DONE;
+    while (rest.size && ret_reading->count < TOY_EVENTS_MAX) {
+        const char *end = memchr(rest.data, ';', rest.size);
+        size_t size = end ? (size_t)(end - rest.data) : rest.size;
+        if (!toy_event_parse(topic, (struct span){rest.data, size}, arena, &ret_reading->events[ret_reading->count]))
+            break;
+        ret_reading->count++;
+        size += end != NULL;
+        rest = (struct span){rest.data + size, rest.size - size};
+    }
+    if (rest.size || ret_reading->count == 0)
+        *ret_reading = (struct reading){.reason = REASON_UNDECODABLE, .message = SPAN("no toy event")};
     return WORLD_DONE;
 }
 

@@ -3,11 +3,14 @@
  * id), and reminds once after `delay` ms (`remind`); the first order naming a referrer rewards him once (`reward`, key
  * = friend); while all marketing is held it decides `paused` instead of thanking.
  *
- * An event's value is the text "event_id customer_id occurred_at delay referrer|- test|-". */
+ * An event's value is the text "event_id customer_id occurred_at delay referrer|- test|-"; several in one record stand
+ * with ";" between them; "nothing" is a record without an event. */
 #ifndef ORIORI_TESTS_SIM_TOY_ENGINE_H
 #define ORIORI_TESTS_SIM_TOY_ENGINE_H
 
 #include "common/flow/worker.h"
+
+enum { TOY_EVENTS_MAX = 8 };
 
 extern const struct engine toy_engine;
 extern const struct formats toy_formats;

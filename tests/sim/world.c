@@ -61,14 +61,30 @@ static void append(struct sim_world *world, const char *customer, const char *va
     memory_cluster_append(world->cluster, &message);
 }
 
+/* The record says more than one thing, mostly of customers who are at home elsewhere. */
+static void more_events(struct sim_world *world, const char *id, int64_t at, char *value, size_t capacity)
+{
+    for (int more = 1 + (int)sim_random(world, 2); more > 0; more--) {
+        char customer[16], own[56];
+        size_t size = strlen(value);
+        snprintf(customer, sizeof(customer), "c%d", (int)sim_random(world, 12));
+        snprintf(own, sizeof(own), "%s-%d", id, more);
+        snprintf(value + size, capacity - size, ";%s %s %lld %d - -", own, customer, (long long)at,
+                 (int)sim_random(world, 9000));
+        expect_event(world, customer, own, "-");
+    }
+}
+
 void sim_world_event(struct sim_world *world)
 {
-    char customer[16], referrer[16] = "-", id[48], value[200];
+    char customer[16], referrer[16] = "-", id[48], value[256];
     int chance = (int)sim_random(world, 100);
     int64_t at = world->script.wall_ms - (int64_t)sim_random(world, 5000);
     size_t number = world->event_count++;
     snprintf(customer, sizeof(customer), "c%d", (int)sim_random(world, 12));
     snprintf(id, sizeof(id), "e%zu-%s", number, customer);
+    if (chance >= 88 && chance < 90)
+        append(world, customer, "nothing");
     if (chance < 4) { /* unreadable */
         world->dead_count++;
         append(world, customer, "garbage");
@@ -83,9 +99,11 @@ void sim_world_event(struct sim_world *world)
     bool test = chance >= 7 && chance < 10;
     snprintf(value, sizeof(value), "%s %s %lld %d %s %s", id, customer, (long long)at, (int)sim_random(world, 9000),
              referrer, test ? "test" : "-");
-    append(world, customer, value);
     if (chance >= 7 && !test)
         expect_event(world, customer, id, referrer);
+    if (chance >= 18 && chance < 26)
+        more_events(world, id, at, value, sizeof(value));
+    append(world, customer, value);
     if (chance >= 10 && chance < 18)
         append(world, customer, value); /* twice, perhaps by another topic */
 }

@@ -17,18 +17,17 @@ enum { TURNS_MAX = 100000 /* for one tick; far more than any needs */ };
 
 /* ---- JSON instead of Avro ---- */
 
-static enum world line_read(void *context, enum topic topic, struct span value, struct arena *arena,
-                            struct event *ret_event, enum reason *ret_reason, const char **ret_field,
-                            struct span *ret_message)
+static enum world line_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                            struct reading *ret_reading)
 {
     int64_t received_at;
     (void)context;
-    *ret_field = NULL;
-    *ret_message = SPAN("");
-    *ret_reason = event_json_read(value, arena, ret_event, &received_at, ret_field);
-    if (*ret_reason == REASON_NONE && ret_event->topic != topic) {
-        *ret_reason = REASON_UNKNOWN_TOPIC;
-        *ret_field = "topic";
+    *ret_reading = (struct reading){.events = ARENA_NEW(arena, struct event), .count = 1, .message = SPAN("")};
+    ret_reading->reason =
+        event_json_read(original->value, arena, ret_reading->events, &received_at, &ret_reading->field);
+    if (ret_reading->reason == REASON_NONE && ret_reading->events->topic != topic) {
+        ret_reading->reason = REASON_UNKNOWN_TOPIC;
+        ret_reading->field = "topic";
     }
     return WORLD_DONE;
 }

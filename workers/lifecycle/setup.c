@@ -101,13 +101,16 @@ void setup_close(struct setup *setup)
 
 /* ---- the flow's config ---- */
 
-static enum world event_read(void *context, enum topic topic, struct span value, struct arena *arena,
-                             struct event *ret_event, enum reason *ret_reason, const char **ret_field,
-                             struct span *ret_message)
+static enum world event_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                             struct reading *ret_reading)
 {
-    *ret_message = SPAN("");
-    *ret_field = NULL;
-    *ret_reason = schema_set_read_event(context, topic, value, arena, ret_event, ret_field);
+    const struct setup *setup = context;
+    struct input_events events;
+    *ret_reading = (struct reading){0};
+    ret_reading->reason =
+        input_read(&setup->inputs[topic], topic, original, arena, &events, &ret_reading->field, &ret_reading->message);
+    ret_reading->events = events.events;
+    ret_reading->count = events.count;
     return WORLD_DONE;
 }
 
@@ -147,10 +150,20 @@ static void name_topics(struct config *config, struct flow_config *flow)
     flow->dead_topic = config_topic(config, "dead");
 }
 
+static void set_inputs(struct setup *setup)
+{
+    static const enum input_form forms[] = {
+        [CONFIG_INPUT_AVRO] = INPUT_AVRO, [CONFIG_INPUT_JSON] = INPUT_JSON, [CONFIG_INPUT_AUTO] = INPUT_AUTO};
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        setup->inputs[topic] =
+            (struct input){.schemas = setup->schemas, .form = forms[setup->config.input_forms[topic]]};
+}
+
 struct flow_config setup_flow(struct setup *setup)
 {
     struct config *config = &setup->config;
     struct flow_config flow = flow_config_default();
+    set_inputs(setup);
     name_topics(config, &flow);
     flow.application_id = span_of(config->application_id);
     flow.transactional_id = span_of(config->transactional_id);
@@ -167,7 +180,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
-    flow.formats = (struct formats){setup->schemas, event_read, record_write};
+    flow.formats = (struct formats){setup, event_read, record_write};
     CHECK(getrandom(&flow.token, sizeof(flow.token), 0) == sizeof(flow.token));
     return flow;
 }

@@ -3,6 +3,7 @@
 #ifndef ORIORI_WORKERS_LIFECYCLE_SETUP_H
 #define ORIORI_WORKERS_LIFECYCLE_SETUP_H
 
+#include "common/codec/input.h"
 #include "common/codec/schema_set.h"
 #include "common/flow/worker.h"
 #include "common/io/config.h"
@@ -14,6 +15,7 @@ struct setup {
     struct zones *zones;
     struct schema_set *schemas;
     struct step_world world;
+    struct input inputs[TOPIC_COUNT];          /* how each is read; setup_flow fills it */
     const char *subscription[TOPIC_COUNT + 1]; /* inputs in the order of enum topic, then crm.forward */
 };
 
