@@ -2,6 +2,8 @@
 
 #include "common/codec/avro_write.h"
 #include "common/codec/event_json.h"
+#include "common/codec/input.h"
+#include "common/codec/json.h"
 #include "common/codec/record_json.h"
 #include "common/codec/schema_set.h"
 #include "common/flow/replay_file.h"
@@ -23,19 +25,32 @@ struct run_formats {
     bool json;
 };
 
-static enum world event_read(void *context, enum topic topic, struct span value, struct arena *arena,
-                             struct event *ret_event, enum reason *ret_reason, const char **ret_field,
-                             struct span *ret_message)
+/* A demo's line: {"topic": ..., "event": {...}}. */
+static enum reason line_read(enum topic topic, struct span value, struct arena *arena, struct reading *reading)
+{
+    int64_t received_at;
+    enum reason reason = event_json_read(value, arena, reading->events, &received_at, &reading->field);
+    return reason == REASON_NONE && reading->events->topic != topic ? REASON_UNKNOWN_TOPIC : reason;
+}
+
+static enum world event_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                             struct reading *ret_reading)
 {
     struct run_formats *formats = context;
-    int64_t received_at;
-    *ret_message = SPAN_NONE;
-    *ret_field = NULL;
-    formats->json = formats->json || (value.size && value.data[0] == '{');
-    *ret_reason = formats->json ? event_json_read(value, arena, ret_event, &received_at, ret_field)
-                                : schema_set_read_event(formats->schemas, topic, value, arena, ret_event, ret_field);
-    if (formats->json && *ret_reason == REASON_NONE && ret_event->topic != topic)
-        *ret_reason = REASON_UNKNOWN_TOPIC; /* as the demo reads its lines */
+    struct input input = {formats->schemas, INPUT_AUTO};
+    struct input_events events;
+    struct span value = original->value;
+    *ret_reading = (struct reading){.events = ARENA_NEW(arena, struct event), .count = 1, .message = SPAN("")};
+    const struct json *root = value.size && value.data[0] == '{' ? json_read(value, arena) : NULL;
+    formats->json = formats->json || (root != NULL && json_member(root, SPAN("event")) != NULL);
+    if (formats->json) {
+        ret_reading->reason = line_read(topic, value, arena, ret_reading);
+        return WORLD_DONE;
+    }
+    ret_reading->reason =
+        input_read(&input, topic, original, arena, &events, &ret_reading->field, &ret_reading->message);
+    ret_reading->events = events.events;
+    ret_reading->count = events.count;
     return WORLD_DONE;
 }
 
