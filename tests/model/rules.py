@@ -247,7 +247,7 @@ class Runs:
             return
         date, due = next_date(rule, view)
         key = "date:" + date.isoformat()
-        if any((run.key, run.due) == (key, due) or run.due == view.now for run in waiting):
+        if any(run.due == due or (run.due == view.now and run.key != key) for run in waiting):
             return
         for run in waiting:
             self.drop(run)
