@@ -265,7 +265,10 @@ static void apply_placed(struct fold *fold)
         order->renewal = true; /* R9: a renewal when any record is RENEWED */
         fold->change->verdict = FOLD_APPLIED;
     }
-    order->has_subscription |= order->renewal;
+    if (order->renewal && !order->has_subscription) { /* R86: of the one without a name */
+        order->has_subscription = true;
+        order->subscription = hash_xxh64(SPAN_NONE);
+    }
     fold->change->order_new = is_new;
     facts_settle_refunds(facts);
 }

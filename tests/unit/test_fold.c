@@ -200,10 +200,11 @@ static void r09_placed_and_renewed_of_one_order_are_one_renewal(void **state)
     struct event events[] = {
         PLACED(day(0), "o1", .version = 1),
         RENEWED(day(0), "o1"),
+        RENEWED(day(1), "o2"), /* of the same subscription, the one without a name */
     };
     assert_any_order(&subject, events, COUNT_OF(events), day(1));
-    assert_int_equal(subject.figures.purchases, 1);
-    assert_int_equal(subject.figures.renewals, 1);
+    assert_int_equal(subject.figures.purchases, 2);
+    assert_int_equal(subject.figures.renewals, 2);
     assert_true(subject.figures.subscription);
 }
 
