@@ -194,6 +194,14 @@ static void r48_transitions_belong_to_the_causing_order_while_it_lives(void **st
     shop_event_at(&shop, shop_placed("O2"), D(1));
     EXPECT(&shop, "decision up to:customer:O2 1 sent");
     shop_close(&shop);
+    open_rules(&shop, RULE("in", "{enters: {tier: follower}}", "once: to"));
+    struct event bare = shop_order(EVENT_PLACED, "O1");
+    shop_event_at(&shop, bare, D(0));
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O2"), D(1));
+    shop_event_at(&shop, shop_placed("O2"), D(2)); /* void, but its registration counts (R22) */
+    EXPECT(&shop, "transition tier prospect>follower up rest event");
+    EXPECT(&shop, "decision in to:follower:O1 1 sent");
+    shop_close(&shop);
 }
 
 static void r49_a_waiting_run_follows_its_anchor(void **state)
@@ -303,6 +311,46 @@ static void r50_a_moved_anchor_moves_the_waiting_slot(void **state)
     shop_until(&shop, D(50));
     EXPECT(&shop, "decision monthly cycle:O2 1 sent at=10d00:00");
     EXPECT(&shop, "decision monthly cycle:O1 2 sent at=35d00:00 due=35d00:00");
+    EXPECT_COUNT(&shop, "\ndecision", 2);
+    shop_close(&shop);
+}
+
+static void r50_an_anchor_that_comes_back_triggers_the_series_again(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("recall", "effect_felt", "once: cycle, delay: 10d, repeat: {every: 10d}"));
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    struct event felt = shop_answer("r1", PURPOSE_EFFECT, 5);
+    felt.effect_felt = ANSWER_TRUE;
+    felt.occurred_at = D(5);
+    shop_event_at(&shop, felt, D(5));
+    shop_until(&shop, D(16));
+    EXPECT(&shop, "decision recall cycle:O1 1 sent at=15d00:00");
+    felt.effect_felt = ANSWER_FALSE;
+    felt.version = 1;
+    shop_event_at(&shop, felt, D(17));
+    EXPECT(&shop, "decision recall cycle:O1 2 cancelled (anchor_gone) at=17d00:00 due=25d00:00");
+    felt.effect_felt = ANSWER_TRUE;
+    felt.version = 2;
+    shop_event_at(&shop, felt, D(18));
+    EXPECT(&shop, "decision recall cycle:O1 2 sent at=18d00:00 due=15d00:00"); /* m = 2 */
+    shop_until(&shop, D(26));
+    EXPECT(&shop, "decision recall cycle:O1 3 sent at=25d00:00 due=25d00:00");
+    shop_close(&shop);
+}
+
+static void r50_the_first_order_only_names_the_anchor_anew(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("letter", "subscription_since", "once: cycle, delay: 30d, repeat: {every: 30d}"));
+    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(0));
+    shop_until(&shop, D(31));
+    EXPECT(&shop, "decision letter cycle:- 1 sent at=30d00:00");
+    shop_event_at(&shop, shop_placed("O1"), D(40));
+    shop_until(&shop, D(61));
+    EXPECT(&shop, "decision letter cycle:O1 2 sent at=60d00:00 due=60d00:00");
     EXPECT_COUNT(&shop, "\ndecision", 2);
     shop_close(&shop);
 }
@@ -498,6 +546,8 @@ static void r60_an_edited_order_does_not_thank_again(void **state)
     renewed.version = 3;
     shop_event_at(&shop, renewed, D(0.2));
     EXPECT_COUNT(&shop, "\nsend thank_you order:O1", 1);
+    EXPECT_COUNT(&shop, "\ndecision thank_you order:O1", 1);
+    EXPECT_COUNT(&shop, "\ndecision usage_insert cycle:O1", 1);
     shop_event_at(&shop, shop_order(EVENT_SUBSCRIPTION_RENEWED, "O2"), D(0.3));
     EXPECT_COUNT(&shop, "\nsend thank_you order:O2", 1);
     shop_close(&shop);
@@ -604,6 +654,8 @@ int main(void)
         cmocka_unit_test(r49_the_last_purchase_moves_silently),
         cmocka_unit_test(r50_slots_follow_one_another),
         cmocka_unit_test(r50_a_moved_anchor_moves_the_waiting_slot),
+        cmocka_unit_test(r50_an_anchor_that_comes_back_triggers_the_series_again),
+        cmocka_unit_test(r50_the_first_order_only_names_the_anchor_anew),
         cmocka_unit_test(r50_a_key_remembers_its_slots),
         cmocka_unit_test(r50_a_moved_series_remembers_its_slots),
         cmocka_unit_test(r50_a_series_of_so_many_times),

@@ -457,6 +457,19 @@ static void r81_another_playbook_while_runs_wait(void **state)
     shop_close(&shop);
 }
 
+static void r81_a_new_rule_reads_its_anchor_at_the_next_timer(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d"));
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    shop_change(&shop, shop_rules(RULE("new", "last_purchase", "once: order, priority: 6, delay: 1d")
+                                      RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d"), no_caps));
+    shop_until(&shop, D(5));
+    EXPECT_ORDER(&shop, "decision new order:O1 1 sent at=4d00:00 due=1d00:00", "decision keep order:O1 1 sent");
+    shop_close(&shop);
+}
+
 /* ---- the blob ---- */
 
 static void the_blob_is_refused_where_it_is_cut_or_turned(void **state)
@@ -529,6 +542,7 @@ int main(void)
         cmocka_unit_test(r79_waiting_runs_of_a_voided_order_end),
         cmocka_unit_test(r80_variables_that_apply),
         cmocka_unit_test(r81_another_playbook_while_runs_wait),
+        cmocka_unit_test(r81_a_new_rule_reads_its_anchor_at_the_next_timer),
         cmocka_unit_test(the_blob_is_refused_where_it_is_cut_or_turned),
         cmocka_unit_test(a_visit_without_news_changes_nothing),
     };
