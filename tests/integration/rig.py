@@ -95,6 +95,7 @@ class Rig:
                                 ORIORI_LOCAL_CONTROLLER_PORT=str(self.controller_port),
                                 ORIORI_LOCAL_REDIS_PORT=str(self.redis_port))
         self.workers = {}
+        self.started = {}
         self.settings = settings or {}
         self.schemas = Schemas()
         self.bootstrap = f"127.0.0.1:{self.kafka_port}"
@@ -118,6 +119,13 @@ class Rig:
     def servers(self, verb, *arguments):
         subprocess.run([str(ROOT / "deploy/local" / verb), *arguments], env=self.environment, check=True,
                        stdout=subprocess.DEVNULL, stderr=(self.folder / "servers.log").open("a"))
+
+    def kill_server(self, name):
+        """kill -9 of "kafka" or "redis"; servers("up") brings it back (Redis empty, Kafka with its log)."""
+        pid = int((self.folder / "servers" / name / "pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        wait_for(f"{name} dead", 10, lambda: not pathlib.Path(f"/proc/{pid}").exists()
+                 or "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3])
 
     def write_config(self, name, **more):
         settings = {"application_id": "oriori-test", "shards": SHARDS, "playbook": str(ROOT / "schemas/playbook.yaml"),
@@ -144,6 +152,7 @@ class Rig:
     # ---- workers
 
     def start(self, name, **more):
+        self.started[name] = more
         log = (self.folder / f"{name}.log").open("a")
         config = self.write_config(name, **more)
         self.workers[name] = subprocess.Popen([ORIORI, "worker", "--config", config], stdout=log, stderr=log)
@@ -267,11 +276,14 @@ class Rig:
         finally:
             consumer.close()
 
-    def drain(self, seconds=120):
+    def drain(self, seconds=120, respawn=False):
         """Until every input record and every forward that a committed transaction wrote is consumed."""
 
         def drained():
-            self.alive()
+            if respawn:
+                self.respawn()
+            else:
+                self.alive()
             offsets, ends = self.committed()
             if any(offsets[key] < end for key, end in ends.items() if key[0] != "crm.forward"):
                 return False
@@ -279,6 +291,14 @@ class Rig:
                        for partition, offset, _, _ in self.read("crm.forward"))
 
         wait_for("all input consumed", seconds, drained, every=0.3)
+
+    def respawn(self):
+        """What an orchestrator does: a worker that ended by itself is started again. Returns how many there were."""
+        dead = [name for name, worker in self.workers.items() if worker.poll() is not None]
+        for name in dead:
+            del self.workers[name]
+            self.start(name, **self.started.get(name, {}))
+        return len(dead)
 
     def steps_made(self):
         """How far crm.steps reaches: grows with every commit."""
