@@ -262,7 +262,7 @@ class History:
         if late:
             for _ in range(random_.choice([0, 0, 1, 3])):
                 place = random_.randrange(len(self.lines))
-                if len(self.lines) > 60 and self.lines[place]["topic"].endswith("email-opens"):
+                if len(self.lines) > 45 and self.lines[place]["topic"].endswith("email-opens"):
                     continue  # an open that is no longer kept cannot be known as a duplicate (R25)
                 self.lines.insert(random_.randrange(place, len(self.lines)), self.lines[place])
             if random_.random() < 0.3:

@@ -196,21 +196,20 @@ class Runs:
     def follow(self, rule, view):
         """Re-reads the rule's anchor. Returns the waiting run when its anchor is gone."""
         now = anchor_of(rule.trigger[1], view)
-        before = self.anchors.get(rule.name)
+        before = self.anchors.get(rule.name)  # the one that a run was last made for
         waiting = self.of_rule(rule)
-        self.anchors[rule.name] = now
         if now is None:
+            self.anchors[rule.name] = None
             for run in waiting:
                 self.drop(run)
             return waiting
         key = order_key(rule, now.order_id)
-        due = now.time + delay_of(rule, now.order)
         if rule.every:
+            self.anchors[rule.name] = now
             self.follow_series(rule, now, before, waiting, key, view)
-        elif waiting:
-            if not now.same(before):
-                self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at))
-        elif not now.same(before) and not self.published(rule, key, 1, view):
+        elif not now.same(before) and (waiting or not self.published(rule, key, 1, view)):
+            self.anchors[rule.name] = now
+            due = now.time + delay_of(rule, now.order)
             self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at))
         return []
 
@@ -226,15 +225,12 @@ class Runs:
             self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at, run.n, run.m))
 
     def follow_credits(self, rule, credits):
-        """A waiting reward hangs on the friend's earliest order (R30)."""
+        """A waiting reward dies with the friend's credit; it is no anchor of R49, so it does not move."""
         gone = []
         for run in self.of_rule(rule):
-            credit = credits.get(run.friend)
-            if credit is None:
+            if run.friend not in credits:
                 self.drop(run)
                 gone.append(run)
-            elif credit.time != run.anchor:
-                self.converted(rule, run.friend, credit)
         return gone
 
     # ---- calendar (R62) ----
