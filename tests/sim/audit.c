@@ -3,7 +3,7 @@
 #include "common/base/check.h"
 #include "common/flow/batch.h"
 #include "common/flow/replay.h"
-#include "tests/sim/toy_engine.h"
+#include "tests/sim/real_engine.h"
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -147,6 +147,8 @@ struct audit {
     struct replay replay;
     struct lines replayed;
     int64_t next[TOPIC_COUNT + 1][SIM_SHARDS]; /* where the next range of each partition must begin */
+    int64_t now;          /* the latest T */
+    struct lines covered; /* "topic partition offset" of each record in a range, once per range it is in */
     struct buffer line;
 };
 
@@ -176,6 +178,22 @@ static int rank_of(const struct audit *audit, struct span topic)
     return TOPIC_COUNT;
 }
 
+static void coordinates_add(struct lines *lines, struct span topic, int32_t partition, int64_t offset, int32_t home)
+{
+    char line[160];
+    snprintf(line, sizeof(line), "%.*s %d %lld to %d", (int)topic.size, topic.data, (int)partition, (long long)offset,
+             (int)home);
+    lines_add(lines, span_of(line));
+}
+
+static void range_cover(struct audit *audit, const struct step_range *range)
+{
+    struct original record;
+    for (int64_t offset = range->from;
+         next_record(audit, range->topic, range->partition, &offset, range->next, &record);)
+        coordinates_add(&audit->covered, range->topic, range->partition, record.offset, range->partition);
+}
+
 static bool ranges_follow(struct audit *audit, const struct step_log *step, char *why)
 {
     for (size_t i = 0; i < step->range_count; i++) {
@@ -186,6 +204,7 @@ static bool ranges_follow(struct audit *audit, const struct step_log *step, char
                          (long long)step->seq, (int)range->topic.size, range->topic.data, (int)range->partition,
                          (long long)range->from, (long long)range->next, (long long)*next);
         *next = range->next;
+        range_cover(audit, range);
     }
     return true;
 }
@@ -195,7 +214,7 @@ static void visits_note(struct audit *audit, const struct step_run *run)
     for (size_t i = 0; i < run->visit_count; i++)
         for (const struct record *record = run->visits[i].result.records; record; record = record->next) {
             buffer_reset(&audit->line);
-            toy_record_write(record, &audit->line);
+            audit->world->flow.formats.record_write(NULL, record, &audit->line);
             lines_add(&audit->replayed, buffer_span(&audit->line));
         }
 }
@@ -218,6 +237,7 @@ static bool replay_shard(struct audit *audit, int32_t shard, char *why)
             break;
         }
         seq = step.seq;
+        audit->now = step.now > audit->now ? step.now : audit->now;
         good = ranges_follow(audit, &step, why);
         enum replay_fault fault = good ? replay_step(&audit->replay, &step, &run) : REPLAY_DONE;
         if (fault != REPLAY_DONE)
@@ -248,6 +268,142 @@ static bool audit_records(struct audit *audit, char *why)
     return good;
 }
 
+/* ---- every record of every input in exactly one committed transaction ---- */
+
+/* Where one input record must have been consumed: in the range of its home's step when its partition is the home's own,
+ * and once in crm.forward of each other home that it speaks of. */
+static void wanted_places(const struct audit *audit, const struct log_record *record, enum topic topic, bool aligned,
+                          struct arena *arena, struct lines *ranges, struct lines *forwards)
+{
+    struct span name = span_of(audit->world->flow.inputs[topic]);
+    struct original original = {.topic = name,
+                                .partition = record->partition,
+                                .offset = record->offset,
+                                .timestamp = record->timestamp,
+                                .key = record->key,
+                                .value = record->value};
+    struct lane lane = {.rank = (int)topic, .partition = record->partition};
+    CHECK(lane_read_input(&audit->world->flow.formats, arena, topic, &original, SIM_SHARDS, &lane) == WORLD_DONE);
+    if (aligned)
+        coordinates_add(ranges, name, record->partition, record->offset, record->partition);
+    uint32_t homes = 0;
+    for (size_t i = 0; i < lane.count; i++)
+        if (lane.items[i].kind == ITEM_EVENT && !(aligned && lane.items[i].home == record->partition))
+            homes |= 1u << lane.items[i].home;
+    for (int32_t h = 0; h < SIM_SHARDS; h++)
+        if (homes >> h & 1)
+            coordinates_add(forwards, name, record->partition, record->offset, h);
+}
+
+static void wanted_all(const struct audit *audit, struct lines *ranges, struct lines *forwards)
+{
+    const struct memory_cluster *cluster = audit->world->cluster;
+    struct log_record record;
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (int t = 0; t < TOPIC_COUNT; t++) {
+        int32_t count = memory_cluster_partition_count(cluster, audit->world->flow.inputs[t]);
+        for (int32_t p = 0; p < count; p++)
+            for (int64_t offset = 0;
+                 memory_cluster_read(cluster, audit->world->flow.inputs[t], p, true, &offset, &record);) {
+                arena_reset(&arena);
+                wanted_places(audit, &record, (enum topic)t, count == SIM_SHARDS, &arena, ranges, forwards);
+            }
+    }
+    arena_release(&arena);
+}
+
+/* The birth's own place in crm.forward is no record of a step: only what stands in ranges is compared. */
+static void forwards_found(const struct audit *audit, struct lines *ranges, struct lines *forwards)
+{
+    struct log_record record;
+    struct forward forward;
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (int32_t h = 0; h < SIM_SHARDS; h++)
+        for (int64_t offset = 0; memory_cluster_read(audit->world->cluster, "forward", h, true, &offset, &record);) {
+            arena_reset(&arena);
+            CHECK(forward_decode(record.value, &arena, &forward));
+            coordinates_add(ranges, SPAN("forward"), h, record.offset, h);
+            if (forward.kind == FORWARD_EVENT)
+                coordinates_add(forwards, forward.original.topic, forward.original.partition, forward.original.offset,
+                                h);
+        }
+    arena_release(&arena);
+}
+
+static bool audit_places(struct audit *audit, char *why)
+{
+    struct lines ranges = {0}, wanted = {0}, found = {0};
+    wanted_all(audit, &ranges, &wanted);
+    forwards_found(audit, &ranges, &found);
+    lines_sort(&ranges);
+    lines_sort(&wanted);
+    lines_sort(&found);
+    lines_sort(&audit->covered);
+    bool good = lines_equal(&found, &wanted, "input records forwarded", why) &&
+                lines_equal(&audit->covered, &ranges, "records in the ranges of steps", why);
+    lines_release(&ranges);
+    lines_release(&wanted);
+    lines_release(&found);
+    return good;
+}
+
+/* ---- the real engine: facts against a sequential run, sends at most once ---- */
+
+static bool facts_equal(const struct audit *audit, struct replay *sequential, char *why)
+{
+    struct span id, state;
+    struct buffer found = {0}, wanted = {0};
+    bool good = true;
+    for (size_t i = 0; good && replay_customer_at(sequential, i, &id, &state); i++) {
+        buffer_reset(&found);
+        buffer_reset(&wanted);
+        real_facts_text(id, replay_state(&audit->replay, id), audit->now, &found);
+        real_facts_text(id, state, audit->now, &wanted);
+        if (!span_equal(buffer_span(&found), buffer_span(&wanted)))
+            good = wrong(why, "facts: found %.*s, sequential %.*s", (int)found.size, found.data, (int)wanted.size,
+                         wanted.data);
+    }
+    if (good && sequential->customer_count != audit->replay.customer_count)
+        good = wrong(why, "%zu customers, %zu in the sequential run", audit->replay.customer_count,
+                     sequential->customer_count);
+    buffer_release(&found);
+    buffer_release(&wanted);
+    return good;
+}
+
+static bool audit_facts(const struct audit *audit, char *why)
+{
+    struct replay sequential;
+    replay_init(&sequential, &audit->world->flow, audit->replay.records);
+    real_sequential(audit->world, audit->now, &sequential);
+    bool good = facts_equal(audit, &sequential, why);
+    replay_release(&sequential);
+    return good;
+}
+
+/* R47: no action is sent twice. */
+static bool audit_sends(const struct sim_world *world, char *why)
+{
+    struct lines found = {0}, ids = {0};
+    topic_lines(world, "actions", &found);
+    for (size_t i = 0; i < found.count; i++) {
+        const char *id = strstr(found.items[i], "\"action_id\":");
+        CHECK(id);
+        if (strstr(found.items[i], "\"kind\":\"send\"") || strstr(found.items[i], "\"kind\": \"send\""))
+            lines_add(&ids, (struct span){id, strcspn(id, ",")});
+    }
+    size_t count = ids.count;
+    lines_unique(&ids);
+    bool good = ids.count == count;
+    if (!good)
+        wrong(why, "%zu sends, %zu of them distinct", count, ids.count);
+    lines_release(&found);
+    lines_release(&ids);
+    return good;
+}
+
 /* ---- against the changelog and the store ---- */
 
 /* The last committed value of each key of crm.state[shard], through the replay's own table of customers. */
@@ -265,6 +421,7 @@ static bool changelog_equals(const struct audit *audit, struct replay *changelog
 
 static bool store_equals(const struct audit *audit, const struct replay *changelog, char *why)
 {
+    const struct flow_config *flow = &audit->world->flow;
     struct span id, state;
     int64_t wake_at, wanted;
     size_t count = 0;
@@ -275,7 +432,7 @@ static bool store_equals(const struct audit *audit, const struct replay *changel
         for (size_t i = 0; good && memory_server_customer(audit->world->server, h, i, &id, &state, &wake_at);
              i++, count++) {
             good = span_equal(state, replay_state(changelog, id)) &&
-                   toy_engine.wake_at(NULL, &arena, id, state, &wanted) && wake_at == wanted;
+                   flow->engine.wake_at(flow->world, &arena, id, state, &wanted) && wake_at == wanted;
             if (!good)
                 wrong(why, "customer %.*s: the store's state or wake-up is not the changelog's", (int)id.size, id.data);
         }
@@ -303,12 +460,14 @@ bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
 {
     struct audit audit = {.world = world};
     replay_init(&audit.replay, &world->flow, (struct replay_records){&audit, next_record});
-    bool good = audit_actions(world, ret_why) && audit_dead(world, ret_why);
+    bool good = (world->config.real ? audit_sends : audit_actions)(world, ret_why) && audit_dead(world, ret_why);
     for (int32_t h = 0; h < SIM_SHARDS && good; h++)
         good = replay_shard(&audit, h, ret_why);
-    good = good && audit_records(&audit, ret_why) && audit_states(&audit, ret_why);
+    good = good && audit_records(&audit, ret_why) && audit_states(&audit, ret_why) && audit_places(&audit, ret_why);
+    good = good && (!world->config.real || audit_facts(&audit, ret_why));
     replay_release(&audit.replay);
     lines_release(&audit.replayed);
+    lines_release(&audit.covered);
     buffer_release(&audit.line);
     return good;
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
+#include "tests/sim/real_engine.h"
 #include "tests/sim/toy_engine.h"
 
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 static const int64_t start_ms = INT64_C(1700000000000);
 /* Inputs of 3 and of S = 4 partitions: the first are never direct. */
 static const int32_t input_partitions[TOPIC_COUNT] = {3, 4, 4, 3, 4};
+
+static const struct engine real_engine = {step_visit, step_wake_at};
 
 static const char *const own_topics[] = {"forward", "state", "steps", "actions", "transitions", "decisions", "dead"};
 
@@ -75,7 +78,7 @@ static void more_events(struct sim_world *world, const char *id, int64_t at, cha
     }
 }
 
-void sim_world_event(struct sim_world *world)
+static void toy_shop_event(struct sim_world *world)
 {
     char customer[16], referrer[16] = "-", id[48], value[256];
     int chance = (int)sim_random(world, 100);
@@ -108,6 +111,11 @@ void sim_world_event(struct sim_world *world)
         append(world, customer, value); /* twice, perhaps by another topic */
 }
 
+void sim_world_event(struct sim_world *world)
+{
+    (world->config.real ? real_shop_event : toy_shop_event)(world);
+}
+
 void sim_world_control(struct sim_world *world, const struct forward *control)
 {
     struct buffer bytes = {0};
@@ -117,6 +125,60 @@ void sim_world_control(struct sim_world *world, const struct forward *control)
         memory_cluster_append(world->cluster, &message);
     }
     buffer_release(&bytes);
+}
+
+/* ---- the clocks ---- */
+
+static int64_t broker_wall(void *context)
+{
+    const struct clock_scripted *script = context;
+    return start_ms + script->monotonic_ms;
+}
+
+static int64_t broker_monotonic(void *context)
+{
+    const struct clock_scripted *script = context;
+    return script->monotonic_ms;
+}
+
+static int64_t worker_wall(void *context)
+{
+    const struct sim_worker *worker = context;
+    return (worker->clock_stands ? worker->wall_ms_stood : worker->world->script.wall_ms) + worker->clock_offset;
+}
+
+static int64_t worker_monotonic(void *context)
+{
+    const struct sim_worker *worker = context;
+    return worker->clock_stands ? worker->monotonic_ms_stood : worker->world->script.monotonic_ms;
+}
+
+void sim_worker_clock_jump(struct sim_world *world, int index, int64_t offset_ms)
+{
+    world->workers[index].clock_offset = offset_ms;
+}
+
+void sim_worker_clock_stand(struct sim_world *world, int index, bool stands)
+{
+    struct sim_worker *worker = &world->workers[index];
+    if (stands && !worker->clock_stands) {
+        worker->wall_ms_stood = world->script.wall_ms;
+        worker->monotonic_ms_stood = world->script.monotonic_ms;
+    }
+    worker->clock_stands = stands;
+}
+
+void sim_world_clocks_mend(struct sim_world *world)
+{
+    for (int i = 0; i < SIM_WORKERS_MAX; i++) {
+        world->workers[i].clock_offset = 0;
+        world->workers[i].clock_stands = false;
+    }
+}
+
+void sim_world_jump(struct sim_world *world, int64_t ms)
+{
+    world->script.wall_ms += ms;
 }
 
 /* ---- the workers ---- */
@@ -145,7 +207,7 @@ void sim_worker_start(struct sim_world *world, int index)
     worker->index = index;
     worker->incarnation++;
     worker->alive = true;
-    worker->resume_at = 0;
+    worker->clock = (struct clock){.context = worker, .wall_ms = worker_wall, .monotonic_ms = worker_monotonic};
     snprintf(worker->transactional_id, sizeof(worker->transactional_id), "w%d-%d", index,
              world->config.stable_ids ? 0 : worker->incarnation);
     const char *topics[TOPIC_COUNT + 1];
@@ -161,7 +223,7 @@ void sim_worker_start(struct sim_world *world, int index)
     flow.token = (uint64_t)worker->incarnation << 8 | (uint64_t)index;
     flow.report = report;
     flow.report_context = worker;
-    worker_init(&worker->worker, &flow, &worker->log, &worker->store, &world->clock);
+    worker_init(&worker->worker, &flow, &worker->log, &worker->store, &worker->clock);
 }
 
 /* All counts are of one type: added as an array. */
@@ -242,7 +304,7 @@ static bool anything_due(const struct sim_world *world)
     int64_t wake_at;
     for (int32_t h = 0; h < SIM_SHARDS; h++)
         for (size_t i = 0; memory_server_customer(world->server, h, i, &id, &state, &wake_at); i++)
-            if (wake_at != NEVER)
+            if (wake_at != NEVER && (!world->config.real || wake_at <= world->script.wall_ms))
                 return true;
     return false;
 }
@@ -289,8 +351,9 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
     world->random = config->seed * UINT64_C(0x9E3779B97F4A7C15) | 1;
     world->script = (struct clock_scripted){start_ms, 1000};
     world->clock = clock_scripted_open(&world->script);
+    world->broker_clock = (struct clock){&world->script, broker_wall, broker_monotonic};
     struct memory_cluster_config cluster = {.cluster_id = "simulated",
-                                            .clock = &world->clock,
+                                            .clock = &world->broker_clock,
                                             .session_timeout_ms = 6000,
                                             .transaction_timeout_ms = 10000,
                                             .marker_lag_max = config->marker_lag_max,
@@ -299,7 +362,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
     world->server = memory_server_new(SIM_SHARDS, &world->clock);
     world->zones = zones_new();
     world->playbook.version = SPAN("toy");
-    world->step_world = (struct step_world){.playbook = &world->playbook, .zones = world->zones};
+    world->step_world = config->real ? *real_step_world()
+                                     : (struct step_world){.playbook = &world->playbook, .zones = world->zones};
     world->flow = (struct flow_config){.application_id = SPAN("sim"),
                                        .shard_count = SIM_SHARDS,
                                        .inputs = {"orders", "deliveries", "surveys", "email-opens", "customers"},
@@ -322,8 +386,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .backoff_ms = 50,
                                        .backoff_max_ms = 1000,
                                        .world = &world->step_world,
-                                       .engine = toy_engine,
-                                       .formats = toy_formats};
+                                       .engine = config->real ? real_engine : toy_engine,
+                                       .formats = config->real ? real_formats : toy_formats};
     for (int t = 0; t < TOPIC_COUNT; t++)
         if (t != TOPIC_CUSTOMERS || !config->no_customers_topic)
             memory_cluster_topic_add(world->cluster, world->flow.inputs[t], input_partitions[t]);
@@ -339,6 +403,9 @@ void sim_world_release(struct sim_world *world)
     for (size_t i = 0; i < world->expected_count; i++)
         free(world->expected[i]);
     free(world->expected);
+    for (size_t i = 0; i < world->history_count; i++)
+        free(world->history[i]);
+    free(world->history);
     memory_cluster_free(world->cluster);
     memory_server_free(world->server);
     zones_free(world->zones);

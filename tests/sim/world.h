@@ -22,6 +22,7 @@ struct sim_config {
     bool stable_ids; /* a restarted worker has its old transactional id */
     size_t batch_records_max;
     bool no_customers_topic; /* the optional topic is absent */
+    bool real;               /* the real engine and its shop (real_engine.h), not the toy */
     FILE *trace;             /* what the workers report; NULL = silent */
 };
 
@@ -34,13 +35,17 @@ struct sim_worker {
     struct log log;
     struct store store;
     struct worker worker;
-    int64_t resume_at; /* stalled, or waiting: no turn before */
+    struct clock clock;
+    int64_t clock_offset;     /* ms that its wall clock is ahead of the world's */
+    bool clock_stands;        /* a virtual machine whose time does not go on */
+    int64_t wall_ms_stood, monotonic_ms_stood;
 };
 
 struct sim_world {
     struct sim_config config;
     struct clock_scripted script;
-    struct clock clock;
+    struct clock clock;        /* the store's */
+    struct clock broker_clock; /* moves with time only, never jumps: sessions and transactions end by it */
     struct memory_cluster *cluster;
     struct memory_server *server;
     struct playbook playbook;
@@ -53,6 +58,8 @@ struct sim_world {
     size_t event_count, dead_count;
     char **expected; /* "customer|rule|key", with repetitions */
     size_t expected_count, expected_capacity;
+    char **history; /* real: each event's line, once, as written */
+    size_t history_count, history_capacity;
     struct flow_counts totals; /* of all workers that are gone */
     /* asked before every call of a worker's seams */
     void *fault_context;
@@ -73,6 +80,14 @@ void sim_worker_kill(struct sim_world *world, int index); /* without a goodbye *
 void sim_worker_end(struct sim_world *world, int index);  /* with one */
 /* One turn of a live worker; a worker whose handles died in it is killed. Returns what worker_turn says. */
 int32_t sim_worker_turn(struct sim_world *world, int index);
+
+/* Its wall clock is off by so much from now on. */
+void sim_worker_clock_jump(struct sim_world *world, int index, int64_t offset_ms);
+void sim_worker_clock_stand(struct sim_world *world, int index, bool stands);
+/* All wall clocks right and running again. */
+void sim_world_clocks_mend(struct sim_world *world);
+/* The whole world's wall clocks move, but no time passes for sessions: days go by in a moment. */
+void sim_world_jump(struct sim_world *world, int64_t ms);
 
 /* Everything consumed, nothing due, every shard ready. */
 bool sim_world_settled(struct sim_world *world);
