@@ -40,6 +40,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_CONFIG
     {"config", "print the config's keys, or check a config file", config_main},
 #endif
+#ifdef ORIORI_HAS_MAP
+    {"map", "try a mapping of a platform's own messages", map_main},
+#endif
 #ifdef ORIORI_HAS_DEMO
     {"demo", "play events through the worker in simulated time", demo_main},
 #endif

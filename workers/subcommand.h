@@ -18,6 +18,7 @@ int simulate_main(int argc, char **argv);
 int lint_main(int argc, char **argv);
 int customer_main(int argc, char **argv);
 int config_main(int argc, char **argv);
+int map_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int version_main(int argc, char **argv);
 

@@ -243,9 +243,14 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field)
 {
+    return event_json_read_tree(topic, json_read(line, arena), arena, ret_event, ret_field);
+}
+
+enum reason event_json_read_tree(enum topic topic, const struct json *root, struct arena *arena,
+                                 struct event *ret_event, const char **ret_field)
+{
     struct event_reader r = {.arena = arena, .event = ret_event};
     *ret_field = NULL;
-    const struct json *root = json_read(line, arena);
     if (root == NULL || root->type != JSON_KIND_OBJECT)
         return REASON_UNDECODABLE;
     read_event(&r, topic, root);

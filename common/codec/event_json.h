@@ -18,6 +18,11 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field);
 
+/* The same for JSON that has been read already; NULL = it is none. */
+struct json;
+enum reason event_json_read_tree(enum topic topic, const struct json *root, struct arena *arena,
+                                 struct event *ret_event, const char **ret_field);
+
 /* R83: the line was refused for its times: occurred_at missing or unreadable, received_at unreadable, no event at all.
  */
 bool event_json_time_fault(enum reason reason, const char *field);

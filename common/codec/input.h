@@ -3,6 +3,7 @@
 #define ORIORI_CODEC_INPUT_H
 
 #include "common/codec/internal_records.h"
+#include "common/codec/mapping.h"
 #include "common/codec/schema_set.h"
 
 enum input_form {
@@ -14,11 +15,13 @@ enum input_form {
 struct input {
     const struct schema_set *schemas;
     enum input_form form;
+    struct mapping *const *mappings; /* of JSON; the first that takes a message reads it */
+    size_t mapping_count;            /* what none takes is an event of our own schema */
 };
 
 struct input_events {
     struct event *events; /* in the arena; texts borrow from the record and the arena */
-    size_t count;
+    size_t count;         /* 0: the record says nothing that matters here */
 };
 
 /* REASON_NONE and the events; else why not: the field (a literal or NULL) and a message for people (in the arena, or

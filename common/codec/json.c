@@ -374,3 +374,45 @@ void json_add_text(struct buffer *buffer, struct span text)
     buffer_add(buffer, text.data + done, text.size - done);
     buffer_add_char(buffer, '"');
 }
+
+static void add_children(struct buffer *buffer, const struct json *parent)
+{
+    bool object = parent->type == JSON_KIND_OBJECT;
+    buffer_add_char(buffer, object ? '{' : '[');
+    for (const struct json *child = parent->first; child != NULL; child = child->next) {
+        if (child != parent->first)
+            buffer_add_char(buffer, ',');
+        if (object) {
+            json_add_text(buffer, child->key);
+            buffer_add_char(buffer, ':');
+        }
+        json_add(buffer, child);
+    }
+    buffer_add_char(buffer, object ? '}' : ']');
+}
+
+void json_add(struct buffer *buffer, const struct json *value)
+{
+    switch (value->type) {
+    case JSON_KIND_NULL:
+        buffer_add_text(buffer, "null");
+        break;
+    case JSON_KIND_FALSE:
+        buffer_add_text(buffer, "false");
+        break;
+    case JSON_KIND_TRUE:
+        buffer_add_text(buffer, "true");
+        break;
+    case JSON_KIND_INTEGER:
+    case JSON_KIND_NUMBER:
+        buffer_add_span(buffer, value->text);
+        break;
+    case JSON_KIND_TEXT:
+        json_add_text(buffer, value->text);
+        break;
+    case JSON_KIND_ARRAY:
+    case JSON_KIND_OBJECT:
+        add_children(buffer, value);
+        break;
+    }
+}

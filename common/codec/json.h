@@ -40,6 +40,8 @@ const struct json *json_read(struct span text, struct arena *arena);
 
 const struct json *json_member(const struct json *object, struct span key); /* NULL: none */
 
+/* The value as one line of JSON; numbers as they were written. */
+void json_add(struct buffer *buffer, const struct json *value);
 void json_add_text(struct buffer *buffer, struct span text); /* with quotes and escapes; the text must be valid UTF-8 */
 
 /* Length of the valid UTF-8 sequence at `at` (at < end), 0 when there is none. */

@@ -18,7 +18,17 @@
 #include <unistd.h>
 #include <yaml.h>
 
-enum key_type { KEY_TEXT, KEY_SECRET, KEY_PATH, KEY_INTEGER, KEY_BOOLEAN, KEY_CHOICE, KEY_DURATION, KEY_SIZE };
+enum key_type {
+    KEY_TEXT,
+    KEY_SECRET,
+    KEY_PATH,
+    KEY_PATHS,
+    KEY_INTEGER,
+    KEY_BOOLEAN,
+    KEY_CHOICE,
+    KEY_DURATION,
+    KEY_SIZE
+};
 
 struct key {
     const char *name;
@@ -80,6 +90,14 @@ static const struct key keys[] = {
     {"formats.surveys", KEY_CHOICE, AT(input_forms[TOPIC_SURVEYS]), "avro", "avro json auto", 0, 0, ""},
     {"formats.email_opens", KEY_CHOICE, AT(input_forms[TOPIC_EMAIL_OPENS]), "avro", "avro json auto", 0, 0, ""},
     {"formats.customers", KEY_CHOICE, AT(input_forms[TOPIC_CUSTOMERS]), "avro", "avro json auto", 0, 0, ""},
+
+    {"mappings.orders", KEY_PATHS, AT(input_mappings[TOPIC_ORDERS]), "", NULL, 0, 0,
+     "Mappings for the input's JSON, with blanks between: files, or names of shipped ones (shopify eccube). The first "
+     "that takes a message reads it; what none takes is JSON of our own schema; likewise the four below."},
+    {"mappings.deliveries", KEY_PATHS, AT(input_mappings[TOPIC_DELIVERIES]), "", NULL, 0, 0, ""},
+    {"mappings.surveys", KEY_PATHS, AT(input_mappings[TOPIC_SURVEYS]), "", NULL, 0, 0, ""},
+    {"mappings.email_opens", KEY_PATHS, AT(input_mappings[TOPIC_EMAIL_OPENS]), "", NULL, 0, 0, ""},
+    {"mappings.customers", KEY_PATHS, AT(input_mappings[TOPIC_CUSTOMERS]), "", NULL, 0, 0, ""},
 
     {"redis.url", KEY_TEXT, AT(redis_url), "redis://127.0.0.1:6379", NULL, 0, 0,
      "redis://[user[:password]@]host[:port][/database] or unix:/path/to/socket."},
@@ -279,6 +297,24 @@ static const char *resolve_path(struct loader *loader, const char *text)
     return kept;
 }
 
+/* Words with blanks between; those that are files (a slash, or .yaml) are resolved, others are names. */
+static const char *resolve_paths(struct loader *loader, const char *text)
+{
+    struct buffer paths = {0};
+    while (*(text += strspn(text, " "))) {
+        size_t size = strcspn(text, " ");
+        char *word = strndup(text, size);
+        CHECK(word);
+        bool path = strchr(word, '/') != NULL || (size > 5 && strcmp(word + size - 5, ".yaml") == 0);
+        buffer_format(&paths, "%s%s", paths.size ? " " : "", path ? resolve_path(loader, word) : word);
+        free(word);
+        text += size;
+    }
+    const char *kept = keep(loader, paths.data ? paths.data : "");
+    buffer_release(&paths);
+    return kept;
+}
+
 static void set_value(struct loader *loader, const struct key *key, const char *name, const char *text)
 {
     const char **field = (const char **)((char *)loader->config + key->offset);
@@ -289,6 +325,9 @@ static void set_value(struct loader *loader, const struct key *key, const char *
         break;
     case KEY_PATH:
         *field = resolve_path(loader, text);
+        break;
+    case KEY_PATHS:
+        *field = resolve_paths(loader, text);
         break;
     case KEY_INTEGER:
     case KEY_DURATION:

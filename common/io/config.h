@@ -52,6 +52,7 @@ struct config {
     const char *topic_prefix;
     const char *topic_inputs[TOPIC_COUNT]; /* full names */
     enum config_input input_forms[TOPIC_COUNT];
+    const char *input_mappings[TOPIC_COUNT]; /* paths and names, a blank between */
     int64_t topic_partitions;        /* of inputs; 0 = S */
     int64_t topic_replication;       /* -1 = the broker's default */
     int64_t topic_message_bytes_max; /* the largest input record; internal topics allow 64 KiB more */

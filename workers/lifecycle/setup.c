@@ -4,6 +4,7 @@
 #include "common/codec/avro_write.h"
 #include "common/io/data_file.h"
 #include "common/io/logger.h"
+#include "common/io/mapping_file.h"
 #include "common/io/zones_load.h"
 
 #include <errno.h>
@@ -78,6 +79,45 @@ static bool read_schema(void *context, const char *file_name, struct buffer *buf
     return good;
 }
 
+static bool open_mappings(struct setup *setup, int topic)
+{
+    const char *words = setup->config.input_mappings[topic];
+    struct input *input = &setup->inputs[topic];
+    bool good = true;
+    for (size_t size; *words && good; words += size + (words[size] == ' ')) {
+        struct buffer name = {0}, error = {0};
+        size = strcspn(words, " ");
+        buffer_add(&name, words, size);
+        if (input->mapping_count == SETUP_MAPPINGS_MAX)
+            buffer_add_text(&error, "too many mappings for one input\n");
+        else
+            setup->mappings[topic][input->mapping_count] = mapping_file_open(name.data, &error);
+        good = error.size == 0;
+        input->mapping_count += good;
+        fputs(error.data ? error.data : "", stderr);
+        buffer_release(&name);
+        buffer_release(&error);
+    }
+    if (input->mapping_count && input->form == INPUT_AVRO)
+        fprintf(stderr, "oriori: mappings.%s read JSON, but its format is avro: set formats to json or auto\n",
+                topic_name((enum topic)topic));
+    return good && !(input->mapping_count && input->form == INPUT_AVRO);
+}
+
+static bool open_inputs(struct setup *setup)
+{
+    static const enum input_form forms[] = {
+        [CONFIG_INPUT_AVRO] = INPUT_AVRO, [CONFIG_INPUT_JSON] = INPUT_JSON, [CONFIG_INPUT_AUTO] = INPUT_AUTO};
+    bool good = true;
+    for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+        setup->inputs[topic] = (struct input){.schemas = setup->schemas,
+                                              .form = forms[setup->config.input_forms[topic]],
+                                              .mappings = setup->mappings[topic]};
+        good = open_mappings(setup, topic) && good;
+    }
+    return good;
+}
+
 bool setup_schemas(struct setup *setup)
 {
     struct buffer error = {0};
@@ -87,11 +127,14 @@ bool setup_schemas(struct setup *setup)
         fprintf(stderr, "oriori: schemas%s%s: %s\n", setup->config.schemas[0] ? " in " : "", setup->config.schemas,
                 error.data);
     buffer_release(&error);
-    return good;
+    return good && open_inputs(setup);
 }
 
 void setup_close(struct setup *setup)
 {
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        for (size_t i = 0; i < setup->inputs[topic].mapping_count; i++)
+            mapping_free(setup->mappings[topic][i]);
     schema_set_free(setup->schemas);
     zones_free(setup->zones);
     playbook_free(setup->playbook);
@@ -150,20 +193,10 @@ static void name_topics(struct config *config, struct flow_config *flow)
     flow->dead_topic = config_topic(config, "dead");
 }
 
-static void set_inputs(struct setup *setup)
-{
-    static const enum input_form forms[] = {
-        [CONFIG_INPUT_AVRO] = INPUT_AVRO, [CONFIG_INPUT_JSON] = INPUT_JSON, [CONFIG_INPUT_AUTO] = INPUT_AUTO};
-    for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        setup->inputs[topic] =
-            (struct input){.schemas = setup->schemas, .form = forms[setup->config.input_forms[topic]]};
-}
-
 struct flow_config setup_flow(struct setup *setup)
 {
     struct config *config = &setup->config;
     struct flow_config flow = flow_config_default();
-    set_inputs(setup);
     name_topics(config, &flow);
     flow.application_id = span_of(config->application_id);
     flow.transactional_id = span_of(config->transactional_id);

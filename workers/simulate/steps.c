@@ -37,7 +37,7 @@ static enum world event_read(void *context, enum topic topic, const struct origi
                              struct reading *ret_reading)
 {
     struct run_formats *formats = context;
-    struct input input = {formats->schemas, INPUT_AUTO};
+    struct input input = {.schemas = formats->schemas, .form = INPUT_AUTO};
     struct input_events events;
     struct span value = original->value;
     *ret_reading = (struct reading){.events = ARENA_NEW(arena, struct event), .count = 1, .message = SPAN("")};
