@@ -17,9 +17,9 @@ struct estimate {
     const struct stamp *stamp;
 };
 
-static void later_estimate(struct estimate *latest, int64_t at, const struct stamp *stamp)
+static void later_estimate(struct estimate *latest, int64_t at, const struct stamp *stamp, int64_t shipped_at)
 {
-    if (at == NEVER || !stamp_known(stamp))
+    if (at == NEVER || at < shipped_at) /* R16: one before the shipment is none */
         return;
     if (latest->stamp && (stamp->record_at < latest->stamp->record_at ||
                           (stamp->record_at == latest->stamp->record_at && stamp->hash < latest->stamp->hash)))
@@ -35,17 +35,17 @@ static int64_t assumed_at(const struct facts *facts, const struct playbook *play
         !assumes_delivery(facts, playbook, parcel))
         return NEVER;
     struct estimate latest = {NEVER, NULL};
-    later_estimate(&latest, parcel->shipped_estimate, &parcel->shipped);
+    later_estimate(&latest, parcel->shipped_estimate, &parcel->shipped, parcel->shipped.at);
     for (uint32_t i = 0; i < facts->failures_count; i++) {
         const struct failure *failure = &facts->failures[i];
         if (failure->parcel != index)
             continue;
         if (failure->stamp.at >= parcel->shipped.record_at)
             return NEVER; /* R16: a FAILED at or after the last SHIPPED */
-        later_estimate(&latest, failure->estimate, &failure->stamp);
+        later_estimate(&latest, failure->estimate, &failure->stamp, parcel->shipped.at);
     }
-    if (latest.stamp) /* R16: the latest stated, not before the shipment */
-        return latest.at > parcel->shipped.at ? latest.at : parcel->shipped.at;
+    if (latest.stamp)
+        return latest.at; /* R16: the latest stated */
     int64_t transit = facts->orders[parcel->order].transit_ms;
     return parcel->shipped.at + (transit == FIGURE_UNSTATED ? playbook->transit_ms : transit);
 }

@@ -64,7 +64,7 @@ struct parcel {
     uint32_t order;
     uint64_t hash;          /* XXH64 of parcel_id */
     struct stamp shipped, delivered, returned;
-    int64_t shipped_estimate, returned_estimate; /* estimated_at of the content; NEVER = none */
+    int64_t shipped_estimate; /* estimated_at of SHIPPED; NEVER = none */
 };
 
 struct failure { /* one FAILED; identity: event_id = stamp.hash */

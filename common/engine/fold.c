@@ -364,7 +364,6 @@ static uint32_t take_parcel(struct fold *fold, uint32_t order, uint64_t hash)
             .delivered = stamp_none,
             .returned = stamp_none,
             .shipped_estimate = NEVER,
-            .returned_estimate = NEVER,
         };
         index = fold->facts->parcels_count - 1;
     }
@@ -397,8 +396,6 @@ static void apply_parcel(struct fold *fold)
         return;
     if (event->kind == EVENT_SHIPPED)
         parcel->shipped_estimate = event->estimated_at;
-    else if (event->kind == EVENT_RETURNED)
-        parcel->returned_estimate = event->estimated_at;
 }
 
 static uint32_t find_failure(const struct facts *facts, uint64_t hash)

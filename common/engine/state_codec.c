@@ -148,7 +148,6 @@ static void write_parcel(struct encoder *encoder, const struct parcel *parcel)
     write_optional_stamp(encoder, &parcel->delivered);
     write_optional_stamp(encoder, &parcel->returned);
     write_optional_time(encoder, parcel->shipped_estimate);
-    write_optional_time(encoder, parcel->returned_estimate);
 }
 
 static void write_response(struct encoder *encoder, const struct response *response)
@@ -493,7 +492,6 @@ static void read_parcel(struct decoder *decoder, struct parcel *parcel)
     read_optional_stamp(decoder, &parcel->delivered);
     read_optional_stamp(decoder, &parcel->returned);
     parcel->shipped_estimate = read_optional_time(reader);
-    parcel->returned_estimate = read_optional_time(reader);
 }
 
 static void read_response(struct decoder *decoder, struct response *response)
@@ -541,7 +539,7 @@ static void read_note(struct decoder *decoder, struct note *note)
 enum {
     ORDER_SIZE_MIN = 7,
     REFUND_SIZE_MIN = 12,
-    PARCEL_SIZE_MIN = 14,
+    PARCEL_SIZE_MIN = 13,
     FAILURE_SIZE_MIN = 12,
     CHANGE_SIZE_MIN = 19,
     RESPONSE_SIZE_MIN = 27,

@@ -111,7 +111,8 @@ static void r16_delivery_is_assumed_when_its_instant_has_come(void **state)
     const struct { struct event events[3]; int64_t at; } table[] = {
         {{DELIVERY(SHIPPED, day(1), "o1")}, day(3)},
         {{DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(7))}, day(7)},
-        {{DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(0))}, day(1)}, /* not before the shipment */
+        {{DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(1) - 1)}, day(3)}, /* before the shipment: none */
+        {{DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(1))}, day(1)},
         {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(FAILED, day(1), "o1")}, NEVER},
         {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(FAILED, day(0.5), "o1")}, day(3)},
         {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(FAILED, day(0.5), "o1", .estimated_at = day(9))}, day(9)},
