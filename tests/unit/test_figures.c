@@ -90,6 +90,8 @@ static void r15_a_returned_parcel_is_shipped_but_not_delivered(void **state)
     assert_int_equal(figures->delivered, 0);
     assert_int_equal(figures->purchases, 1);
     assert_int_equal(figures->next_change_at, day(60)); /* nothing is assumed after a RETURNED */
+    figures = AFTER(day(30), PLACED(day(0), "o1"), DELIVERY(RETURNED, day(3), "o1"));
+    assert_int_equal(figures->shipped, 1); /* what came back had been shipped */
 }
 
 static void r15_a_delivered_after_the_returned_delivers_again(void **state)
