@@ -263,7 +263,7 @@ class History:
             for _ in range(random_.choice([0, 0, 1, 3])):
                 place = random_.randrange(len(self.lines))
                 if len(self.lines) > 45 and self.lines[place]["topic"].endswith("email-opens"):
-                    continue  # an open that is no longer kept cannot be known as a duplicate (R25)
+                    continue  # a copy of an open that is no longer kept cannot be known as one (R25)
                 self.lines.insert(random_.randrange(place, len(self.lines)), self.lines[place])
             if random_.random() < 0.3:
                 place = random_.randrange(len(self.lines))
@@ -280,8 +280,8 @@ class History:
     def edit(self):
         random_ = self.random
         for line in list(self.lines):
-            if random_.random() > 0.05:
-                continue
+            if random_.random() > 0.05 or (len(self.lines) > 45 and line["topic"].endswith("email-opens")):
+                continue  # an open that is no longer kept cannot be edited (R25)
             event = json.loads(json.dumps(line["event"]))
             event["version"] = random_.choice([0, 1, 1, 2])
             event["occurred_at"] = max(0, event["occurred_at"] + random_.choice([0, 0, -HOUR, HOUR, DAY]))
