@@ -13,6 +13,8 @@
     if (kind == FAULT_FAIL)                                                                                            \
         return failure;                                                                                                \
     enum world outcome = call;                                                                                         \
+    if (faults->done)                                                                                                  \
+        faults->done(faults->context, name, kind, outcome);                                                            \
     faults->dead = kind == FAULT_DIE_AFTER;                                                                            \
     if (faults->dead)                                                                                                  \
     return WORLD_STOP
@@ -95,6 +97,7 @@ static enum world faulty_begin(void *context)
 
 static enum world faulty_produce(void *context, const struct log_message *message, int64_t *ret_ticket)
 {
+    ((struct faults *)context)->message = message;
     THROUGH("log.produce", WORLD_RECOVER, log_produce(&faults->log, message, ret_ticket));
 }
 
@@ -163,9 +166,19 @@ static enum world faulty_load(void *context, struct store_load *loads, size_t co
     THROUGH("store.load", WORLD_RECOVER, store_load(&faults->store, loads, count, arena, ret_server_ms));
 }
 
+/* An apply that was refused is an answer like any other; who looks on must see it. */
+static enum world apply_told(struct faults *faults, struct store_apply *applies, size_t count)
+{
+    enum world outcome = store_apply(&faults->store, applies, count);
+    for (size_t i = 0; faults->done && outcome == WORLD_DONE && i < count; i++)
+        if (!applies[i].applied)
+            faults->done(faults->context, "store.apply.refused", FAULT_NONE, WORLD_DONE);
+    return outcome;
+}
+
 static enum world faulty_apply(void *context, struct store_apply *applies, size_t count)
 {
-    THROUGH("store.apply", WORLD_RECOVER, store_apply(&faults->store, applies, count));
+    THROUGH("store.apply", WORLD_RECOVER, apply_told(faults, applies, count));
 }
 
 static enum world faulty_drop(void *context, int32_t shard)

@@ -12,8 +12,11 @@ enum fault_kind { FAULT_NONE, FAULT_FAIL, FAULT_LIE, FAULT_DIE_BEFORE, FAULT_DIE
 struct faults {
     void *context;
     enum fault_kind (*next)(void *context, const char *call); /* asked once per call; "log.commit" */
+    /* Told what the real one answered, after it did; NULL = nobody asks. */
+    void (*done)(void *context, const char *call, enum fault_kind kind, enum world outcome);
     bool dead;
-    struct log log; /* the real ones */
+    const struct log_message *message; /* of the log.produce in hand, while it is asked about */
+    struct log log;                    /* the real ones */
     struct store store;
 };
 

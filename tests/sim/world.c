@@ -190,13 +190,23 @@ static enum fault_kind ask(void *context, const char *call)
     return world->fault ? world->fault(world->fault_context, worker, call) : FAULT_NONE;
 }
 
+static void tell(void *context, const char *call, enum fault_kind kind, enum world outcome)
+{
+    struct sim_worker *worker = context;
+    struct sim_world *world = worker->world;
+    if (world->done)
+        world->done(world->fault_context, worker, call, kind, outcome);
+}
+
 static void report(void *context, enum report_level level, const char *text)
 {
-    const struct sim_worker *worker = context;
+    struct sim_worker *worker = context;
     static const char *const levels[] = {"info", "warning", "error"};
     if (worker->world->config.trace)
         fprintf(worker->world->config.trace, "%lld w%d %s: %s\n", (long long)worker->world->script.wall_ms,
                 worker->index, levels[level], text);
+    if (worker->world->said)
+        worker->world->said(worker->world->fault_context, worker, text);
 }
 
 void sim_worker_start(struct sim_world *world, int index)
@@ -215,7 +225,11 @@ void sim_worker_start(struct sim_world *world, int index)
     topics[TOPIC_COUNT] = world->flow.forward_topic;
     struct log_memory_config log = {SIM_GROUP, worker->transactional_id, topics, TOPIC_COUNT + 1};
     worker->faults =
-        (struct faults){worker, ask, false, log_memory_open(world->cluster, &log), store_memory_open(world->server)};
+        (struct faults){.context = worker,
+                        .next = ask,
+                        .done = tell,
+                        .log = log_memory_open(world->cluster, &log),
+                        .store = store_memory_open(world->server)};
     worker->log = log_faulty(&worker->faults);
     worker->store = store_faulty(&worker->faults);
     struct flow_config flow = world->flow;

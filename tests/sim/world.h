@@ -22,6 +22,7 @@ struct sim_config {
     bool stable_ids; /* a restarted worker has its old transactional id */
     size_t batch_records_max;
     bool no_customers_topic; /* the optional topic is absent */
+    bool clocks;             /* each worker has a clock that may jump and stand */
     bool real;               /* the real engine and its shop (real_engine.h), not the toy */
     FILE *trace;             /* what the workers report; NULL = silent */
 };
@@ -64,6 +65,9 @@ struct sim_world {
     /* asked before every call of a worker's seams */
     void *fault_context;
     enum fault_kind (*fault)(void *context, struct sim_worker *worker, const char *call);
+    /* told after each call, and of each report; NULL = nobody asks */
+    void (*done)(void *context, struct sim_worker *worker, const char *call, enum fault_kind kind, enum world outcome);
+    void (*said)(void *context, struct sim_worker *worker, const char *text);
 };
 
 void sim_world_init(struct sim_world *world, const struct sim_config *config);

@@ -1,0 +1,73 @@
+/* One seed of the simulation: bad times, then good ones, then the audit; and the table of the situations that all seeds
+ * of a process have reached. */
+#ifndef ORIORI_TESTS_SIM_CHAOS_H
+#define ORIORI_TESTS_SIM_CHAOS_H
+
+#include "tests/sim/world.h"
+
+/* X(name, least per 1000 seeds, text). A range that reaches less proves nothing, and fails. */
+#define SITUATIONS(X)                                                                                                  \
+    X(CALL_FAILED, 1000, "a call failed")                                                                              \
+    X(COMMIT_FAILED, 20, "a commit's outcome was unknown, and it was aborted")                                         \
+    X(COMMIT_UNKNOWN, 20, "a commit's outcome was unknown, and it was committed")                                      \
+    X(SEND_REFUSED, 50, "a transaction's offsets were refused: stale generation, or fenced")                           \
+    X(COMMIT_REFUSED, 20, "a commit was refused: fenced, or timed out")                                                \
+    X(ZOMBIE_REFUSED, 20, "a worker stalled in its transaction, came back, and was refused")                           \
+    X(ZOMBIE_PASSED, 100, "a worker stalled in its transaction, came back, and committed")                             \
+    X(APPLY_UNKNOWN, 50, "an apply succeeded and said it failed")                                                      \
+    X(APPLY_REFUSED, 50, "an apply was refused: another's epoch or pos")                                               \
+    X(VIEW_NOT_OURS, 50, "a load found the view changed under it")                                                     \
+    X(DEATH, 1000, "a worker died")                                                                                    \
+    X(DEATH_IN_TRANSACTION, 100, "a worker died between produce and commit")                                           \
+    X(DEATH_AFTER_COMMIT, 50, "a worker died between commit and apply")                                                \
+    X(TAKEOVER_OPEN, 50, "a takeover met an open transaction of the owner before")                                     \
+    X(TAKEOVER_FENCED, 20, "and fenced him")                                                                           \
+    X(FORWARD_UNREADY, 100, "a forward went to a shard that nobody had ready")                                         \
+    X(BIRTH_AGAIN, 20, "a birth was tried by a second worker")                                                         \
+    X(BIRTH_REFUSED, 5, "a birth was refused: another was faster")                                                     \
+    X(STALL, 1000, "a worker stalled while others went on")                                                            \
+    X(STALL_IN_TRANSACTION, 200, "a worker stalled inside its transaction")                                            \
+    X(STALL_BEFORE_COMMIT, 50, "a worker stalled between send_offsets and commit")                                     \
+    X(STALL_IN_RECOVERY, 200, "a worker stalled inside its recovery")                                                  \
+    X(WIPE, 500, "the store was wiped")                                                                                \
+    X(WIPE_BEFORE_LOAD, 20, "the store was wiped between apply and the next load")                                     \
+    X(WIPE_IN_RECOVERY, 100, "the store was wiped during a recovery")                                                  \
+    X(FALL_BACK, 500, "the store lost its last writes")                                                                \
+    X(COMPACTION, 500, "the changelog was compacted")                                                                  \
+    X(COMPACTION_IN_RECOVERY, 20, "the changelog was compacted while a recovery read it")                              \
+    X(LEAVE, 100, "a worker left the group in peace")                                                                  \
+    X(CLOCK_JUMP, 200, "one worker's clock jumped")                                                                    \
+    X(CLOCK_JUMP_IN_BATCH, 20, "one worker's clock jumped between load and decide")                                    \
+    X(CLOCK_STOOD, 100, "one worker's clock stood")                                                                    \
+    X(CLOCKS_DIFFER, 50, "a worker saw that its clock and the store's differ, and stood still")                        \
+    X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
+    X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")
+
+enum situation {
+#define X(name, least, text) SITUATION_##name,
+    SITUATIONS(X)
+#undef X
+        SITUATION_COUNT
+};
+
+struct chaos {
+    struct sim_world world;
+    bool faults_on;
+    int depth;                                     /* stalls within stalls */
+    bool stalled[SIM_WORKERS_MAX];                 /* in the transaction it has open */
+    bool births[SIM_WORKERS_MAX];                  /* the transaction it has open is a birth */
+    bool stepped[SIM_WORKERS_MAX];                 /* it has a step */
+    uint32_t tried[SIM_SHARDS];                    /* which workers have tried to bear the shard */
+    uint64_t reached[SITUATION_COUNT];             /* over all seeds */
+    struct flow_counts totals;                     /* over all seeds */
+};
+
+/* Runs one seed with at most `turns_max` bad turns (0 = as many as the seed says). False: *ret_why says what is wrong. */
+bool chaos_seed(struct chaos *chaos, uint64_t seed, int turns_max, FILE *trace, char ret_why[SIM_TEXT_SIZE]);
+/* The fewest bad turns with which the seed still fails, found by halving: not the least there is, but a short one. */
+int chaos_shrink(struct chaos *chaos, uint64_t seed);
+
+/* Prints the table; how many situations were reached too seldom for that many seeds (0 for fewer than 1000). */
+int chaos_report(const struct chaos *chaos, uint64_t seeds);
+
+#endif
