@@ -1,5 +1,5 @@
-/* What runs hang on without any event of their own: facts that are re-read after every step (R49) and the calendar's dates
- * (R62). */
+/* What runs hang on without any event of their own: facts that are re-read after every step (R49) and the calendar's
+ * dates (R62). */
 #include "common/base/check.h"
 #include "common/engine/pass.h"
 #include "common/engine/window.h"
@@ -70,8 +70,8 @@ static void anchor_single(struct pass *pass, const struct rule *rule, const stru
         run_trigger(pass, rule, occurrence);
 }
 
-/* R50: none before, or one of another cycle: the series is triggered. Else the anchor has moved: m stays, the waiting slot
- * moves, and a series that is over is not woken. A customer's first order only names the anchor anew. */
+/* R50: none before, or one of another cycle: the series is triggered. Else the anchor has moved: m stays, the waiting
+ * slot moves, and a series that is over is not woken. A customer's first order only names the anchor anew. */
 static void anchor_series(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
                           const struct occurrence *occurrence)
 {
@@ -147,7 +147,8 @@ static struct span date_text(struct pass *pass, int64_t day)
     return (struct span){text, (size_t)size};
 }
 
-/* A run of another date that has not come yet waits no longer: the customer's zone has changed. False: the date has a run. */
+/* A run of another date that has not come yet waits no longer: the customer's zone has changed. False: the date has a
+ * run. */
 static bool date_wanted(struct pass *pass, const struct rule *rule, struct span key, int64_t at)
 {
     bool wanted = true;
@@ -190,8 +191,7 @@ static void dates_drop(struct pass *pass, const struct rule *rule)
 /* Only an order or a customer event can change the zone. */
 static bool zone_stands(const struct pass *pass)
 {
-    return pass->event == NULL ||
-           (pass->event->topic != TOPIC_ORDERS && pass->event->topic != TOPIC_CUSTOMERS);
+    return pass->event == NULL || (pass->event->topic != TOPIC_ORDERS && pass->event->topic != TOPIC_CUSTOMERS);
 }
 
 void calendar_read(struct pass *pass)

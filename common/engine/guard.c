@@ -95,7 +95,8 @@ static bool order_unshipped(const struct pass *pass, uint32_t order)
 {
     for (uint32_t i = 0; i < pass->facts.parcels_count; i++) {
         const struct parcel *parcel = &pass->facts.parcels[i];
-        bool shipped = stamp_known(&parcel->shipped) || stamp_known(&parcel->delivered) || stamp_known(&parcel->returned);
+        bool shipped =
+            stamp_known(&parcel->shipped) || stamp_known(&parcel->delivered) || stamp_known(&parcel->returned);
         if (parcel->order == order && shipped)
             return false;
     }

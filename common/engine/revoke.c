@@ -1,5 +1,5 @@
-/* What a step takes back: revokes (R78), runs of a voided order (R79), of a tier that was left (R56), of an erased customer
- * (R31). */
+/* What a step takes back: revokes (R78), runs of a voided order (R79), of a tier that was left (R56), of an erased
+ * customer (R31). */
 #include "common/engine/pass.h"
 
 /* An order that became void in this pass; FACT_NONE = none. An event can void two: an edited refund moves over. */

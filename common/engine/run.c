@@ -29,8 +29,8 @@ struct span run_key(struct pass *pass, const struct rule *rule, const struct occ
     case ONCE_DATE:
         return pass_text(pass, SPAN("date:"), occurrence->date, SPAN_NONE);
     case ONCE_TO:
-        return pass_text(pass, pass_text(pass, SPAN("to:"), occurrence->value, SPAN(":")), or_dash(occurrence->order_id),
-                         SPAN_NONE);
+        return pass_text(pass, pass_text(pass, SPAN("to:"), occurrence->value, SPAN(":")),
+                         or_dash(occurrence->order_id), SPAN_NONE);
     }
     CHECK(!"a key of R47");
     return SPAN_NONE;
@@ -46,8 +46,8 @@ uint32_t run_key_fact(const struct rule *rule, const struct run *run)
 {
     if (rule->once == ONCE_RESPONSE && run->has_response)
         return runs_response_hash(run->survey, run->response);
-    bool named = rule->once == ONCE_CYCLE || rule->once == ONCE_ORDER || rule->once == ONCE_TO ||
-                 rule->once == ONCE_DELIVERY;
+    bool named =
+        rule->once == ONCE_CYCLE || rule->once == ONCE_ORDER || rule->once == ONCE_TO || rule->once == ONCE_DELIVERY;
     return named && !span_empty(run->order_id) ? runs_fact_hash(run->order_id) : 0;
 }
 
@@ -145,7 +145,8 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 {
     run->order_id = key_has_order(rule->once) ? occurrence->order_id : SPAN_NONE;
     run->anchor_at = occurrence->anchor_at;
-    run->due_at = occurrence->anchor_at + run_delay(pass, rule, occurrence->order_id) + (run->n - m) * rule->every_ms; /* R50 */
+    run->due_at =
+        occurrence->anchor_at + run_delay(pass, rule, occurrence->order_id) + (run->n - m) * rule->every_ms; /* R50 */
     run->decide_at = run->due_at;
     run->state = RUN_WAITING;
     run->fresh = true;
@@ -171,7 +172,8 @@ bool run_series_continues(struct pass *pass, const struct track *track)
 }
 
 /* Whether a series triggered anew goes on with this one's numbers (R50: within its key's scope). */
-static bool series_counts_on(struct pass *pass, const struct rule *rule, const struct track *track, struct span order_id)
+static bool series_counts_on(struct pass *pass, const struct rule *rule, const struct track *track,
+                             struct span order_id)
 {
     if (rule->content_count > 0)
         return true; /* R62: n counts on over later series */
@@ -285,7 +287,8 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
         return;
     struct run next = *slot;
     next.n = slot->n + 1;
-    next.due_at = slot->anchor_at + run_delay(pass, rule, slot->order_id) + (next.n - track->m) * rule->every_ms; /* R50 */
+    next.due_at =
+        slot->anchor_at + run_delay(pass, rule, slot->order_id) + (next.n - track->m) * rule->every_ms; /* R50 */
     next.decide_at = next.due_at;
     next.state = RUN_WAITING;
     next.fresh = true;

@@ -14,9 +14,9 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
         memcpy(more, items, size * count);
     return more;
 }
-#define ARRAY_PUSH(owner, arena, name)                                                                       \
-    ((owner)->name = array_grow((arena), (owner)->name, (owner)->name##_count, &(owner)->name##_capacity, \
-                                sizeof *(owner)->name),                                                      \
+#define ARRAY_PUSH(owner, arena, name)                                                                                 \
+    ((owner)->name =                                                                                                   \
+         array_grow((arena), (owner)->name, (owner)->name##_count, &(owner)->name##_capacity, sizeof *(owner)->name),  \
      &(owner)->name[(owner)->name##_count++])
 
 void runs_init(struct runs *runs)

@@ -1,6 +1,6 @@
 /* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so every text
- * stands once, in a table in front. What was read from a blob shares its bytes, so most texts are found again by where they
- * lie, without a comparison. */
+ * stands once, in a table in front. What was read from a blob shares its bytes, so most texts are found again by where
+ * they lie, without a comparison. */
 #include "common/base/check.h"
 #include "common/engine/runs.h"
 
@@ -288,7 +288,7 @@ static struct sent read_sent(struct state_reader *reader, const struct texts *te
     int64_t class = marks % MARK_AUDIENCE, audience = marks / MARK_AUDIENCE % 4;
     if (class > CLASS_INTERNAL || audience > AUDIENCE_CONTENT)
         reader->failed = true;
-    sent.class = (enum action_class)class;
+    sent.class = (enum action_class) class;
     sent.audience = (enum audience)audience;
     sent.channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
     sent.due_at = state_read_time(reader);
@@ -314,11 +314,11 @@ static struct track read_track(struct state_reader *reader, const struct texts *
 }
 
 /* Room for the array that comes next and a few more items, so that a step seldom moves it. */
-#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                       \
-    do {                                                                                            \
-        (owner)->name##_count = state_read_count((reader), (item_size_min));                        \
-        (owner)->name##_capacity = (owner)->name##_count + 4;                                       \
-        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);      \
+#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                                          \
+    do {                                                                                                               \
+        (owner)->name##_count = state_read_count((reader), (item_size_min));                                           \
+        (owner)->name##_capacity = (owner)->name##_count + 4;                                                          \
+        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);                         \
     } while (0)
 
 static void read_counters(struct runs *runs, struct arena *arena, struct state_reader *reader)

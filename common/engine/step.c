@@ -23,8 +23,8 @@ static void pass_run(struct pass *pass, bool fire)
     pass->runs.next_change_at = pass->figures.next_change_at;
 }
 
-/* Between two instants at which time alone changes the figures nothing but decisions can happen: every class, anchor and
- * order is as the pass before left it. Most timers fire so. */
+/* Between two instants at which time alone changes the figures nothing but decisions can happen: every class, anchor
+ * and order is as the pass before left it. Most timers fire so. */
 static void pass_decide(struct pass *pass, bool fire)
 {
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
@@ -128,7 +128,8 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     apply_effects(pass);
     if (may_credit) {
         after = credit_standings(&pass->facts, pass->arena);
-        credits_add(result, credit_changes(pass->arena, pass->customer_id, event, before, after, pass->change.erased_now));
+        credits_add(result,
+                    credit_changes(pass->arena, pass->customer_id, event, before, after, pass->change.erased_now));
     }
     return true;
 }

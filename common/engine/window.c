@@ -32,8 +32,8 @@ bool window_open(const struct playbook *playbook, const struct zone *zone, int64
     return playbook->window_start_ms <= time && time < playbook->window_end_ms; /* R71 */
 }
 
-/* When the clock was put back over the window's start, the earlier instant that shows it (R71) may be gone already: what
- * waits then goes by the wall clock as it runs on, so that a deferral always ends after now. */
+/* When the clock was put back over the window's start, the earlier instant that shows it (R71) may be gone already:
+ * what waits then goes by the wall clock as it runs on, so that a deferral always ends after now. */
 static int64_t start_after(const struct playbook *playbook, const struct zone *zone, int64_t day, int64_t now)
 {
     int64_t start = window_instant(zone, day, playbook->window_start_ms);

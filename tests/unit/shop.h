@@ -1,5 +1,5 @@
-/* A shop of one customer for the tests of rules: events go in at a clock, every timer fires at its own instant on the way
- * (as `simulate` does), and what the engine says is one line of text per record:
+/* A shop of one customer for the tests of rules: events go in at a clock, every timer fires at its own instant on the
+ * way (as `simulate` does), and what the engine says is one line of text per record:
  *
  *     transition tier null>prospect enter rest event at=0d00:00 effective=0d00:00
  *     decision reconfirm cycle:O1 1 sent due=3d00:00
@@ -14,7 +14,7 @@
 #include "common/engine/step.h"
 #include "common/io/zones_load.h"
 
-#define DAY_0 (INT64_C(1717203600000)) /* 2024-06-01 10:00 in Tokyo */
+#define DAY_0   (INT64_C(1717203600000)) /* 2024-06-01 10:00 in Tokyo */
 #define D(days) (DAY_0 + (int64_t)((days) * (double)DAY_MS))
 
 struct shop {
@@ -167,11 +167,12 @@ static inline void shop_tell(struct shop *shop, const struct record *record)
         const char *from = class_value_name(t->dimension, t->from);
         buffer_format(lines, "transition %s %s>%s %s%s %s%s at=%s effective=%s\n", dimension_name(t->dimension),
                       from ? from : "null", class_value_name(t->dimension, t->to), direction_name(t->direction),
-                      t->rest ? " rest" : "", cause_name(t->cause), t->returned ? " returned" : "", shop_time(record->at),
-                      shop_time(t->effective_at));
+                      t->rest ? " rest" : "", cause_name(t->cause), t->returned ? " returned" : "",
+                      shop_time(record->at), shop_time(t->effective_at));
     } else if (record->type == RECORD_DECISION) {
         const struct decision *d = &record->decision;
-        buffer_format(lines, "decision %s %s %d %s", shop_text(d->rule), shop_text(d->key), d->n, outcome_name(d->outcome));
+        buffer_format(lines, "decision %s %s %d %s", shop_text(d->rule), shop_text(d->key), d->n,
+                      outcome_name(d->outcome));
         if (d->detail.size > 0)
             buffer_format(lines, " (%s)", shop_text(d->detail));
         buffer_format(lines, " at=%s due=%s", shop_time(record->at), shop_time(d->due_at));
@@ -181,7 +182,8 @@ static inline void shop_tell(struct shop *shop, const struct record *record)
     } else {
         const struct action *a = &record->action;
         buffer_format(lines, "%s %s %s %d %s order=%s event=%s", action_kind_name(a->kind), shop_text(a->rule),
-                      shop_text(a->key), a->n, channel_name(a->channel), shop_text(a->order_id), shop_text(a->event_id));
+                      shop_text(a->key), a->n, channel_name(a->channel), shop_text(a->order_id),
+                      shop_text(a->event_id));
         if (a->reason != REVOKE_NONE)
             buffer_format(lines, " %s", revoke_reason_name(a->reason));
         for (size_t i = 0; i < a->variables.count; i++) {
@@ -198,8 +200,12 @@ static inline void shop_tell(struct shop *shop, const struct record *record)
 static inline void shop_visit(struct shop *shop, const struct event *event, int64_t now, bool fire)
 {
     struct step_world world = {.playbook = shop->playbook, .zones = shop->zones, .pauses = &shop->pauses};
-    struct visit visit = {.customer_id = span_of(shop->customer), .state = buffer_span(&shop->state), .events = event,
-                          .event_count = event ? 1 : 0, .now = now, .fire_now = fire};
+    struct visit visit = {.customer_id = span_of(shop->customer),
+                          .state = buffer_span(&shop->state),
+                          .events = event,
+                          .event_count = event ? 1 : 0,
+                          .now = now,
+                          .fire_now = fire};
     struct visit_result result;
     CHECK(step_visit(&world, &shop->arena, &visit, &result));
     for (const struct record *record = result.records; record; record = record->next)
@@ -316,20 +322,20 @@ static inline void shop_forget(struct shop *shop)
     buffer_add_text(&shop->lines, "\n");
 }
 
-#define EXPECT(shop, begin)                                                        \
-    do {                                                                           \
-        if (!shop_says((shop), (begin)))                                           \
-            fail_msg("expected a line: %s\nfound:%s", (begin), (shop)->lines.data); \
+#define EXPECT(shop, begin)                                                                                            \
+    do {                                                                                                               \
+        if (!shop_says((shop), (begin)))                                                                               \
+            fail_msg("expected a line: %s\nfound:%s", (begin), (shop)->lines.data);                                    \
     } while (0)
-#define EXPECT_NONE(shop, begin)                                                     \
-    do {                                                                             \
-        if (shop_says((shop), (begin)))                                              \
-            fail_msg("unexpected line: %s\nfound:%s", (begin), (shop)->lines.data);  \
+#define EXPECT_NONE(shop, begin)                                                                                       \
+    do {                                                                                                               \
+        if (shop_says((shop), (begin)))                                                                                \
+            fail_msg("unexpected line: %s\nfound:%s", (begin), (shop)->lines.data);                                    \
     } while (0)
-#define EXPECT_COUNT(shop, text, number)                                                             \
-    do {                                                                                             \
-        if (shop_count((shop), (text)) != (number))                                                  \
-            fail_msg("expected %d times: %s\nfound:%s", (number), (text), (shop)->lines.data); \
+#define EXPECT_COUNT(shop, text, number)                                                                               \
+    do {                                                                                                               \
+        if (shop_count((shop), (text)) != (number))                                                                    \
+            fail_msg("expected %d times: %s\nfound:%s", (number), (text), (shop)->lines.data);                         \
     } while (0)
 
 #endif

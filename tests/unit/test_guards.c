@@ -9,7 +9,7 @@
 #include "common/base/hash.h"
 #include "tests/unit/shop.h"
 
-#define RULE(name, class, more) "  - {name: " name ", class: " class ", once: order, " more "}\n"
+#define RULE(name, class, more)        "  - {name: " name ", class: " class ", once: order, " more "}\n"
 #define PLACED_RULE(name, class, more) RULE(name, class, "trigger: {event: PLACED}, " more)
 
 static void open_rules(struct shop *shop, const char *rules)
@@ -27,7 +27,8 @@ static void r66_the_first_that_fails_is_the_outcome(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 1d, priority: 50, conditions: [\"purchases >= 1\", \"purchases >= 2\"]"));
+    open_rules(&shop, PLACED_RULE("m", "marketing",
+                                  "shelf: 1d, priority: 50, conditions: [\"purchases >= 1\", \"purchases >= 2\"]"));
     struct event old = bare("O1");
     old.occurred_at = D(-3);
     shop_event_at(&shop, old, D(0));
@@ -52,7 +53,8 @@ static void r66_a_paused_rule_waits_and_stale_judges_it(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 1d, priority: 50") PLACED_RULE("t", "transactional", "shelf: 9d, priority: 40"));
+    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 1d, priority: 50")
+                          PLACED_RULE("t", "transactional", "shelf: 9d, priority: 40"));
     shop.pauses.all_marketing = true;
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT(&shop, "decision m order:O1 1 paused");
@@ -77,8 +79,11 @@ static void r67_each_class_has_its_own_guards(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 1d, priority: 90") PLACED_RULE("t", "transactional", "shelf: 1d, priority: 80")
-                          PLACED_RULE("i", "internal", "shelf: 1d, priority: 70, audience: support, channels: [service], cooldown: 30d"));
+    open_rules(&shop,
+               PLACED_RULE("m", "marketing", "shelf: 1d, priority: 90")
+                   PLACED_RULE("t", "transactional", "shelf: 1d, priority: 80")
+                       PLACED_RULE("i", "internal",
+                                   "shelf: 1d, priority: 70, audience: support, channels: [service], cooldown: 30d"));
     shop_event_at(&shop, bare("O1"), D(0.5)); /* night, no consent, no registration */
     EXPECT(&shop, "decision m order:O1 1 consent");
     EXPECT(&shop, "decision t order:O1 1 sent");
@@ -97,8 +102,9 @@ static void r68_deferred_runs_meet_at_the_windows_start(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("low", "marketing", "shelf: 2d, priority: 10") PLACED_RULE("high", "marketing", "shelf: 2d, priority: 20")
-                          PLACED_RULE("short", "marketing", "shelf: 6h, priority: 30"));
+    open_rules(&shop, PLACED_RULE("low", "marketing", "shelf: 2d, priority: 10")
+                          PLACED_RULE("high", "marketing", "shelf: 2d, priority: 20")
+                              PLACED_RULE("short", "marketing", "shelf: 6h, priority: 30"));
     shop_event_at(&shop, shop_placed("O1"), D(0.5)); /* 22:00 */
     EXPECT(&shop, "decision low order:O1 1 deferred (quiet) at=0d12:00 due=0d12:00 until=0d23:00");
     shop_until(&shop, D(2));
@@ -125,9 +131,10 @@ static void r69_the_capped_wait_or_drop(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("a", "marketing", "shelf: 5d, priority: 10") PLACED_RULE("b", "marketing", "shelf: 5d, priority: 40")
-                          PLACED_RULE("c", "marketing", "shelf: 5d, priority: 30")
-                              PLACED_RULE("d", "marketing", "shelf: 5d, priority: 20, on_cap: drop"));
+    open_rules(&shop, PLACED_RULE("a", "marketing", "shelf: 5d, priority: 10")
+                          PLACED_RULE("b", "marketing", "shelf: 5d, priority: 40")
+                              PLACED_RULE("c", "marketing", "shelf: 5d, priority: 30")
+                                  PLACED_RULE("d", "marketing", "shelf: 5d, priority: 20, on_cap: drop"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT(&shop, "decision b order:O1 1 sent");
     EXPECT(&shop, "decision c order:O1 1 sent");
@@ -163,7 +170,8 @@ static void r70_transactional_sends_are_not_counted(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 90") PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10"));
+    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 90")
+                          PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_event_at(&shop, shop_placed("O2"), D(0.01));
     shop_event_at(&shop, shop_placed("O3"), D(0.02));
@@ -176,7 +184,8 @@ static void r71_marketing_keeps_the_quiet_hours(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 90") PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10"));
+    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 90")
+                          PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10"));
     struct event order = shop_placed("O1");
     order.time_zone = SPAN("Europe/London"); /* 02:00 there */
     shop_event_at(&shop, order, D(0));
@@ -193,7 +202,8 @@ static void r72_the_holdout_is_sticky_and_by_rule(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10, holdout: 0.5") PLACED_RULE("t", "transactional", "shelf: 9d, priority: 10"));
+    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10, holdout: 0.5")
+                          PLACED_RULE("t", "transactional", "shelf: 9d, priority: 10"));
     int held = 0;
     static char names[40][8];
     for (int i = 0; i < 40; i++) {
@@ -292,8 +302,9 @@ static void r75_the_first_channel_that_reaches(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 2d, priority: 30") PLACED_RULE("m", "marketing", "shelf: 2d, priority: 20")
-                          PLACED_RULE("n", "marketing", "shelf: 2d, priority: 10, channels: [insert, email]"));
+    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 2d, priority: 30")
+                          PLACED_RULE("m", "marketing", "shelf: 2d, priority: 20")
+                              PLACED_RULE("n", "marketing", "shelf: 2d, priority: 10, channels: [insert, email]"));
     struct event order = bare("O1");
     order.marketing_consent = ANSWER_TRUE;
     shop_event_at(&shop, order, D(0));

@@ -8,7 +8,7 @@
 
 #include "tests/unit/shop.h"
 
-#define RULE(name, trigger, more) \
+#define RULE(name, trigger, more)                                                                                      \
     "  - {name: " name ", trigger: " trigger ", class: transactional, shelf: never, priority: 50, " more "}\n"
 
 static const char *const default_edits[] = {"caps: {day: 2, week: 7}", "caps: {day: 99, week: 99}", NULL};
@@ -33,7 +33,8 @@ static void r37_tier_up_is_a_move_up_by_an_event_from_three_tiers(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("up", "{tier_up: [visitor, follower, supporter]}", "once: to") RULE("back", "returned", "once: cycle"));
+    open_rules(&shop, RULE("up", "{tier_up: [visitor, follower, supporter]}", "once: to")
+                          RULE("back", "returned", "once: cycle"));
     shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_PAUSED), D(0));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT(&shop, "transition tier prospect>follower up");
@@ -55,7 +56,8 @@ static void r41_only_the_rung_of_rest_is_entered(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("a", "{enters: {phase: admit}}", "once: ever") RULE("b", "{enters: {phase: affirm}}", "once: ever"));
+    open_rules(&shop, RULE("a", "{enters: {phase: admit}}", "once: ever")
+                          RULE("b", "{enters: {phase: affirm}}", "once: ever"));
     shop_event_at(&shop, shop_delivery(EVENT_SHIPPED, "O1"), D(0));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT(&shop, "transition phase assess>admit up event");
@@ -69,7 +71,8 @@ static void r41_a_fall_enters_nothing_but_lapsed(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("a", "{enters: {phase: admit}}", "once: to") RULE("b", "{enters: {tier: lapsed}}", "once: ever"));
+    open_rules(&shop,
+               RULE("a", "{enters: {phase: admit}}", "once: to") RULE("b", "{enters: {tier: lapsed}}", "once: ever"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     EXPECT_COUNT(&shop, "decision a", 1);
     shop_event_at(&shop, shop_answer("r", PURPOSE_MONTHLY, 9), D(1));
@@ -120,11 +123,12 @@ static void r47_the_keys(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("k_order", "{event: PLACED}", "once: order") RULE("k_cycle", "{event: PLACED}", "once: cycle")
-                          RULE("k_ever", "{event: PLACED}", "once: ever") RULE("k_failed", "{event: FAILED}", "once: delivery")
-                              RULE("k_answer", "{response: any}", "once: response")
-                                  RULE("k_concern", "{concern: ASSESS}", "once: concern")
-                                      RULE("k_up", "segment_up", "once: to"));
+    open_rules(&shop,
+               RULE("k_order", "{event: PLACED}", "once: order") RULE("k_cycle", "{event: PLACED}", "once: cycle")
+                   RULE("k_ever", "{event: PLACED}", "once: ever") RULE("k_failed", "{event: FAILED}", "once: delivery")
+                       RULE("k_answer", "{response: any}", "once: response")
+                           RULE("k_concern", "{concern: ASSESS}", "once: concern")
+                               RULE("k_up", "segment_up", "once: to"));
     shop_event_at(&shop, shop_answer("r0", PURPOSE_MONTHLY, 3), D(0));
     EXPECT(&shop, "decision k_answer response:S/r0 1 sent");
     struct event answer = shop_answer("r1", PURPOSE_ASSESS, 9);
@@ -277,8 +281,8 @@ static void r49_the_last_purchase_moves_silently(void **state)
     shop_close(&shop);
 }
 
-static const char monthly[] =
-    RULE("monthly", "first_purchase_of_cycle", "once: cycle, delay: 10d, repeat: {every: 30d, while: \"purchases < 9\"}");
+static const char monthly[] = RULE("monthly", "first_purchase_of_cycle",
+                                   "once: cycle, delay: 10d, repeat: {every: 30d, while: \"purchases < 9\"}");
 
 static void r50_slots_follow_one_another(void **state)
 {
@@ -290,7 +294,8 @@ static void r50_slots_follow_one_another(void **state)
     EXPECT(&shop, "decision monthly cycle:O1 1 sent at=10d00:00");
     EXPECT(&shop, "decision monthly cycle:O1 2 sent at=40d00:00");
     EXPECT(&shop, "decision monthly cycle:O1 3 sent at=70d00:00");
-    shop_event_at(&shop, shop_placed("O2"), D(95)); /* another cycle: another series, the waiting slot is replaced silently */
+    shop_event_at(&shop, shop_placed("O2"),
+                  D(95)); /* another cycle: another series, the waiting slot is replaced silently */
     shop_until(&shop, D(106));
     EXPECT(&shop, "decision monthly cycle:O2 1 sent at=105d00:00");
     EXPECT_NONE(&shop, "decision monthly cycle:O1 4");
@@ -420,7 +425,8 @@ static void r50_while_ends_the_series_and_a_trigger_goes_on_with_the_next(void *
     edited.version = 1;
     shop_event_at(&shop, edited, D(61));
     shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O2"), D(62));
-    shop_event_at(&shop, shop_placed("O3"), D(63)); /* up to adopt again, under another order: the voided one took its n along */
+    shop_event_at(&shop, shop_placed("O3"),
+                  D(63)); /* up to adopt again, under another order: the voided one took its n along */
     shop_until(&shop, D(74));
     EXPECT(&shop, "decision recap cycle:O3 1 sent at=73d00:00");
     shop_close(&shop);
@@ -441,7 +447,7 @@ static void r50_triggered_again_in_its_scope(void **state)
     shop_until(&shop, D(16));
     EXPECT(&shop, "decision recap cycle:O1 1 sent at=15d00:00");
     shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_CANCELLED), D(17)); /* down */
-    shop_event_at(&shop, started, D(18));                                                /* up again: slot 2 from here */
+    shop_event_at(&shop, started, D(18)); /* up again: slot 2 from here */
     shop_until(&shop, D(30));
     EXPECT(&shop, "decision recap cycle:O1 2 sent at=28d00:00 due=28d00:00");
     shop_until(&shop, D(39));
@@ -572,8 +578,9 @@ static void r62_the_rotation_counts_on_over_later_series(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "first_purchase_of_cycle", "once: cycle, delay: 30d, contents: [one, two, three], "
-                                     "repeat: {every: 30d, while: \"not (tier in (lapsed, dormant))\"}"));
+    open_rules(&shop, RULE("letter", "first_purchase_of_cycle",
+                           "once: cycle, delay: 30d, contents: [one, two, three], "
+                           "repeat: {every: 30d, while: \"not (tier in (lapsed, dormant))\"}"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_until(&shop, D(100));
     EXPECT(&shop, "send letter cycle:O1 1 email order=O1 event=- order_id=O1 days=30 content=one");

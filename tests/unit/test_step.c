@@ -8,7 +8,7 @@
 
 #include "tests/unit/shop.h"
 
-#define RULE(name, trigger, more) \
+#define RULE(name, trigger, more)                                                                                      \
     "  - {name: " name ", trigger: " trigger ", class: transactional, shelf: never, " more "}\n"
 
 static const char *const no_caps[] = {"caps: {day: 2, week: 7}", "caps: {day: 99, week: 99}", NULL};
@@ -48,8 +48,9 @@ static void r2_priority_then_place_then_key_then_n(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("c", "{concern: ASSESS}", "once: concern, priority: 5") RULE("b", "{response: any}", "once: response, priority: 5")
-                          RULE("a", "{response: any}", "once: response, priority: 7"));
+    open_rules(&shop, RULE("c", "{concern: ASSESS}", "once: concern, priority: 5")
+                          RULE("b", "{response: any}", "once: response, priority: 5")
+                              RULE("a", "{response: any}", "once: response, priority: 7"));
     struct event answer = shop_answer("r1", PURPOSE_ASSESS, 5);
     answer.concerns = 1u << CONCERN_QUALITY | 1u << CONCERN_PRICE; /* in bytewise order of their keys */
     shop_event_at(&shop, answer, D(0));
@@ -62,11 +63,13 @@ static void r2_a_next_slot_that_is_due_joins_by_its_priority(void **state)
     (void)state;
     struct shop shop;
     open_rules(&shop, RULE("low", "{event: PLACED}", "once: order, priority: 1")
-                          RULE("series", "first_purchase_of_cycle", "once: cycle, priority: 5, repeat: {every: 1d, times: 3}"));
+                          RULE("series", "first_purchase_of_cycle",
+                               "once: cycle, priority: 5, repeat: {every: 1d, times: 3}"));
     struct event order = shop_placed("O1");
     order.occurred_at = D(-10);
     shop_event_at(&shop, order, D(0));
-    EXPECT_ORDER(&shop, "decision series cycle:O1 1", "decision series cycle:O1 2", "decision series cycle:O1 3", "decision low");
+    EXPECT_ORDER(&shop, "decision series cycle:O1 1", "decision series cycle:O1 2", "decision series cycle:O1 3",
+                 "decision low");
     shop_close(&shop);
 }
 
@@ -133,8 +136,9 @@ static void r7_a_backfill_sends_nothing_and_says_so(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("thanks", "{event: PLACED}", "once: order, priority: 9") RULE("later", "first_purchase_ever", "once: ever, priority: 9, delay: 14d")
-                          RULE("enters", "{enters: {phase: admit}}", "once: cycle, priority: 9, delay: 14d"));
+    open_rules(&shop, RULE("thanks", "{event: PLACED}", "once: order, priority: 9")
+                          RULE("later", "first_purchase_ever", "once: ever, priority: 9, delay: 14d")
+                              RULE("enters", "{enters: {phase: admit}}", "once: cycle, priority: 9, delay: 14d"));
     struct event order = shop_placed("O1");
     order.backfill = true;
     order.occurred_at = D(-2);
@@ -152,7 +156,8 @@ static void r7_a_series_on_a_backfill_fact_runs_on(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "first_purchase_of_cycle", "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d}"));
+    open_rules(&shop,
+               RULE("letter", "first_purchase_of_cycle", "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d}"));
     struct event order = shop_placed("O1");
     order.backfill = true;
     order.occurred_at = D(-20);
@@ -168,7 +173,8 @@ static void r7_the_arrival_is_the_anchors_own(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "first_delivery", "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
+    open_rules(&shop, RULE("letter", "first_delivery",
+                           "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
     struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
     delivered.backfill = true;
     delivered.occurred_at = D(-15);
@@ -199,7 +205,8 @@ static void r7_time_goes_on_after_a_backfill(void **state)
 static struct event credit(const char *friend_id, bool standing, double at)
 {
     struct event event = shop_blank(TOPIC_ORDERS, EVENT_CREDIT);
-    event.credit = (struct credit){.friend_id = span_of(friend_id), .standing = standing, .order_id = SPAN("F1"), .order_at = D(at)};
+    event.credit = (struct credit){
+        .friend_id = span_of(friend_id), .standing = standing, .order_id = SPAN("F1"), .order_at = D(at)};
     return event;
 }
 
@@ -245,7 +252,8 @@ static void r31_erasure_ends_everything(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("now", "{event: PLACED}", "once: order, priority: 9") RULE("later", "{event: PLACED}", "once: order, priority: 9, delay: 9d"));
+    open_rules(&shop, RULE("now", "{event: PLACED}", "once: order, priority: 9")
+                          RULE("later", "{event: PLACED}", "once: order, priority: 9, delay: 9d"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_forget(&shop);
     shop_event_at(&shop, shop_customer(EVENT_ERASED), D(1));
@@ -263,17 +271,19 @@ static void r42_the_order_within_a_step(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("thanks", "{event: PLACED}", "once: order, priority: 9") RULE("nudge", "{event: PLACED}", "once: order, priority: 8, delay: 9d")
-                          RULE("after", "first_delivery", "once: cycle, priority: 7, delay: 9d")
-                              RULE("next", "first_purchase_of_cycle", "once: cycle, priority: 1"));
+    open_rules(&shop, RULE("thanks", "{event: PLACED}", "once: order, priority: 9")
+                          RULE("nudge", "{event: PLACED}", "once: order, priority: 8, delay: 9d")
+                              RULE("after", "first_delivery", "once: cycle, priority: 7, delay: 9d")
+                                  RULE("next", "first_purchase_of_cycle", "once: cycle, priority: 1"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_event_at(&shop, shop_delivery(EVENT_DELIVERED, "O1"), D(1));
     shop_event_at(&shop, shop_placed("O2"), D(1.5));
     shop_event_at(&shop, shop_delivery(EVENT_DELIVERED, "O2"), D(1.6));
     shop_forget(&shop);
     shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(2));
-    EXPECT_ORDER(&shop, "transition growth", "revoke thanks", "revoke next cycle:O1", "decision nudge order:O1 1 cancelled (order_void)",
-                 "decision after cycle:O1 1 cancelled (order_void)", "decision next cycle:O2 1 sent", "send next cycle:O2");
+    EXPECT_ORDER(&shop, "transition growth", "revoke thanks", "revoke next cycle:O1",
+                 "decision nudge order:O1 1 cancelled (order_void)", "decision after cycle:O1 1 cancelled (order_void)",
+                 "decision next cycle:O2 1 sent", "send next cycle:O2");
     shop_event_at(&shop, shop_delivery(EVENT_RETURNED, "O2"), D(3));
     EXPECT(&shop, "transition phase activate>affirm down rest event");
     EXPECT_ORDER(&shop, "transition phase activate", "decision after cycle:O2 1 cancelled (anchor_gone)");
@@ -297,7 +307,8 @@ static void r77_the_same_cause_gives_the_same_id(void **state)
     while (record && record->type != RECORD_ACTION)
         record = record->next;
     assert_non_null(record);
-    struct uuid expected = uuid_v5(&uuid_action_namespace, SPAN("anna\x1Fthanks\x1Forder:O1\x1F" "1"));
+    struct uuid expected = uuid_v5(&uuid_action_namespace, SPAN("anna\x1Fthanks\x1Forder:O1\x1F"
+                                                                "1"));
     assert_memory_equal(&record->action.action_id, &expected, sizeof expected);
     shop_close(&shop);
 }
@@ -306,13 +317,18 @@ static void r78_a_voided_order_takes_its_unexpired_sends_back(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop, shop_rules("  - {name: short, trigger: {event: PLACED}, class: transactional, shelf: 1d, once: order, priority: 9}\n"
-                                "  - {name: long, trigger: {event: PLACED}, class: transactional, shelf: 2d, once: order, priority: 8}\n"
-                                "  - {name: support, trigger: {event: PLACED}, class: internal, audience: support, channels: [service], shelf: 9d, once: order, priority: 7}\n", no_caps));
+    shop_open(
+        &shop,
+        shop_rules(
+            "  - {name: short, trigger: {event: PLACED}, class: transactional, shelf: 1d, once: order, priority: 9}\n"
+            "  - {name: long, trigger: {event: PLACED}, class: transactional, shelf: 2d, once: order, priority: 8}\n"
+            "  - {name: support, trigger: {event: PLACED}, class: internal, audience: support, channels: [service], "
+            "shelf: 9d, once: order, priority: 7}\n",
+            no_caps));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_event_at(&shop, shop_placed("O2"), D(0));
     shop_forget(&shop);
-    shop_event_at(&shop, shop_order(EVENT_REFUNDED, "O1"), D(1)); /* no amount: whole */
+    shop_event_at(&shop, shop_order(EVENT_REFUNDED, "O1"), D(1));                       /* no amount: whole */
     EXPECT_ORDER(&shop, "revoke long order:O1 1", "revoke support order:O1 1 service"); /* in order of sending */
     EXPECT_COUNT(&shop, "\nrevoke", 2);
     shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(1.1)); /* void already */
@@ -354,7 +370,8 @@ static void r78_a_cancellation_speaks_before_its_order(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("trouble", "{event: FAILED}", "once: delivery, priority: 9, conditions: [\"not order_void\"]"));
+    open_rules(&shop,
+               RULE("trouble", "{event: FAILED}", "once: delivery, priority: 9, conditions: [\"not order_void\"]"));
     shop_event_at(&shop, shop_delivery(EVENT_FAILED, "O1"), D(0)); /* of an order nobody has told of */
     EXPECT(&shop, "send trouble delivery:e1 1 email order=O1");
     shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(1));
@@ -370,8 +387,12 @@ static void r78_ended_consent_takes_back_the_last_day(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop, shop_rules("  - {name: m, trigger: {event: PLACED}, class: marketing, shelf: 9d, once: order, priority: 9}\n"
-                                "  - {name: t, trigger: {event: PLACED}, class: transactional, shelf: 9d, once: order, priority: 8}\n", no_caps));
+    shop_open(
+        &shop,
+        shop_rules(
+            "  - {name: m, trigger: {event: PLACED}, class: marketing, shelf: 9d, once: order, priority: 9}\n"
+            "  - {name: t, trigger: {event: PLACED}, class: transactional, shelf: 9d, once: order, priority: 8}\n",
+            no_caps));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_event_at(&shop, shop_placed("O2"), D(0) + 1);
     struct event out = shop_blank(TOPIC_EMAIL_OPENS, EVENT_UNSUBSCRIBED);
@@ -402,7 +423,8 @@ static void r79_waiting_runs_of_a_voided_order_end(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("b", "{event: PLACED}", "once: order, priority: 5, delay: 2d") RULE("a", "{event: PLACED}", "once: order, priority: 9, delay: 4d"));
+    open_rules(&shop, RULE("b", "{event: PLACED}", "once: order, priority: 5, delay: 2d")
+                          RULE("a", "{event: PLACED}", "once: order, priority: 9, delay: 4d"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_event_at(&shop, shop_placed("O2"), D(0));
     shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(1));
@@ -432,7 +454,8 @@ static void r80_variables_that_apply(void **state)
     shop_event_at(&shop, answer, D(1));
     EXPECT(&shop, "send c concern:price 1 email order=- event=e2 days=0 concern=price goal=sleep");
     shop_until(&shop, D(3));
-    EXPECT(&shop, "send v order:O1 1 email order=O1 event=- order_id=O1 product=SKU-1 campaign=spring coupon=TEN days=2 survey=EFFECT goal=sleep");
+    EXPECT(&shop, "send v order:O1 1 email order=O1 event=- order_id=O1 product=SKU-1 campaign=spring coupon=TEN "
+                  "days=2 survey=EFFECT goal=sleep");
     shop_close(&shop);
 }
 
@@ -440,12 +463,18 @@ static void r81_another_playbook_while_runs_wait(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d") RULE("again", "{event: PLACED}", "once: order, priority: 5, delay: 4d")
-                          RULE("drop", "{event: PLACED}", "once: order, priority: 5, delay: 4d") RULE("gone", "{event: PLACED}", "once: order, priority: 5, delay: 4d"));
+    open_rules(&shop, RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d")
+                          RULE("again", "{event: PLACED}", "once: order, priority: 5, delay: 4d")
+                              RULE("drop", "{event: PLACED}", "once: order, priority: 5, delay: 4d")
+                                  RULE("gone", "{event: PLACED}", "once: order, priority: 5, delay: 4d"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
-    shop_change(&shop, shop_rules(RULE("drop", "{event: PLACED}", "once: order, priority: 5, delay: 4d, on_change: drop")
-                                      RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 6d, conditions: [\"purchases = 2\"]")
-                                          RULE("again", "{event: PLACED}", "once: order, priority: 5, delay: 6d, on_change: recompute"), no_caps));
+    shop_change(
+        &shop,
+        shop_rules(
+            RULE("drop", "{event: PLACED}", "once: order, priority: 5, delay: 4d, on_change: drop")
+                RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 6d, conditions: [\"purchases = 2\"]")
+                    RULE("again", "{event: PLACED}", "once: order, priority: 5, delay: 6d, on_change: recompute"),
+            no_caps));
     struct event answer = shop_answer("r1", PURPOSE_MONTHLY, 5);
     shop_event_at(&shop, answer, D(1));
     EXPECT(&shop, "decision gone order:O1 1 rule_removed at=1d00:00 due=4d00:00");
@@ -464,7 +493,8 @@ static void r81_a_new_rule_reads_its_anchor_at_the_next_timer(void **state)
     open_rules(&shop, RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_change(&shop, shop_rules(RULE("new", "last_purchase", "once: order, priority: 6, delay: 1d")
-                                      RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d"), no_caps));
+                                      RULE("keep", "{event: PLACED}", "once: order, priority: 5, delay: 4d"),
+                                  no_caps));
     shop_until(&shop, D(5));
     EXPECT_ORDER(&shop, "decision new order:O1 1 sent at=4d00:00 due=1d00:00", "decision keep order:O1 1 sent");
     shop_close(&shop);

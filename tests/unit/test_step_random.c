@@ -1,5 +1,5 @@
-/* What must hold of every history, as simulate visits a customer and as a worker does that comes late and takes several events
- * at once. Seeded; a failure names its seed. */
+/* What must hold of every history, as simulate visits a customer and as a worker does that comes late and takes several
+ * events at once. Seeded; a failure names its seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,10 +34,10 @@ static uint32_t roll(struct watch *watch, uint32_t sides)
     return (uint32_t)(watch->dice >> 33) % sides;
 }
 
-#define MUST(watch, condition)                                                                              \
-    do {                                                                                                    \
-        if (!(condition))                                                                                   \
-            fail_msg("seed %llu: %s\n%s", (unsigned long long)(watch)->seed, #condition, (watch)->shop.lines.data); \
+#define MUST(watch, condition)                                                                                         \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            fail_msg("seed %llu: %s\n%s", (unsigned long long)(watch)->seed, #condition, (watch)->shop.lines.data);    \
     } while (0)
 
 /* ---- random events ---- */
@@ -48,8 +48,15 @@ static const char *const zone_names[] = {"", "Europe/London", "America/New_York"
 static struct event random_order(struct watch *watch, struct order_line *line)
 {
     static const char *const skus[] = {"TRIAL-1", "PREMIUM-1", "RELATED-1", "SOAP"};
-    static const enum event_kind kinds[] = {EVENT_PLACED, EVENT_PLACED, EVENT_PLACED, EVENT_SUBSCRIPTION_RENEWED, EVENT_CANCELLED,
-                                            EVENT_REFUNDED, EVENT_SUBSCRIPTION_STARTED, EVENT_SUBSCRIPTION_PAUSED, EVENT_SUBSCRIPTION_CANCELLED};
+    static const enum event_kind kinds[] = {EVENT_PLACED,
+                                            EVENT_PLACED,
+                                            EVENT_PLACED,
+                                            EVENT_SUBSCRIPTION_RENEWED,
+                                            EVENT_CANCELLED,
+                                            EVENT_REFUNDED,
+                                            EVENT_SUBSCRIPTION_STARTED,
+                                            EVENT_SUBSCRIPTION_PAUSED,
+                                            EVENT_SUBSCRIPTION_CANCELLED};
     struct event event = shop_order(kinds[roll(watch, COUNT_OF(kinds))], order_ids[roll(watch, COUNT_OF(order_ids))]);
     *line = (struct order_line){span_of(skus[roll(watch, COUNT_OF(skus))]), 1, 1000};
     event.lines = line;
@@ -69,12 +76,14 @@ static struct event random_event(struct watch *watch, struct order_line *line)
     if (which < 7)
         return random_order(watch, line);
     if (which < 12) {
-        static const enum event_kind kinds[] = {EVENT_SHIPPED, EVENT_DELIVERED, EVENT_DELIVERED, EVENT_FAILED, EVENT_RETURNED};
+        static const enum event_kind kinds[] = {EVENT_SHIPPED, EVENT_DELIVERED, EVENT_DELIVERED, EVENT_FAILED,
+                                                EVENT_RETURNED};
         return shop_delivery(kinds[roll(watch, COUNT_OF(kinds))], order_ids[roll(watch, COUNT_OF(order_ids))]);
     }
     if (which < 16) {
         static const char *const answers[] = {"r1", "r2", "r3", "r4"};
-        struct event event = shop_answer(answers[roll(watch, COUNT_OF(answers))], (enum purpose)roll(watch, PURPOSE_COUNT), (int)roll(watch, 12) - 1);
+        struct event event = shop_answer(answers[roll(watch, COUNT_OF(answers))],
+                                         (enum purpose)roll(watch, PURPOSE_COUNT), (int)roll(watch, 12) - 1);
         event.version = roll(watch, 3);
         event.effect_felt = (enum answer)roll(watch, 3);
         event.concerns = roll(watch, 1u << CONCERN_COUNT);
@@ -86,7 +95,8 @@ static struct event random_event(struct watch *watch, struct order_line *line)
         event.agent = AGENT_HUMAN;
         return event;
     }
-    static const enum event_kind kinds[] = {EVENT_REGISTERED, EVENT_CONSENTED, EVENT_CONSENTED, EVENT_REFERRED, EVENT_SHARED};
+    static const enum event_kind kinds[] = {EVENT_REGISTERED, EVENT_CONSENTED, EVENT_CONSENTED, EVENT_REFERRED,
+                                            EVENT_SHARED};
     return shop_customer(roll(watch, 60) ? kinds[roll(watch, COUNT_OF(kinds))] : EVENT_ERASED);
 }
 
@@ -106,7 +116,8 @@ static void watch_send(struct watch *watch, const struct action *action)
     MUST(watch, find_send(watch, &action->action_id) == NULL); /* R47: at most once, ever */
     MUST(watch, watch->send_count < SENDS_MAX);
     struct send *send = &watch->sends[watch->send_count++];
-    *send = (struct send){.id = action->action_id, .made_at = action->made_at, .marketing = action->class == CLASS_MARKETING};
+    *send = (struct send){
+        .id = action->action_id, .made_at = action->made_at, .marketing = action->class == CLASS_MARKETING};
     MUST(watch, action->expires_at == NEVER || action->made_at <= action->expires_at); /* R74 */
 }
 
@@ -129,7 +140,7 @@ static void watch_marketing(struct watch *watch, const struct zone *zone, int64_
         day += sent == today;
         week += sent > today - 7 && sent <= today;
     }
-    MUST(watch, day <= 2 && week <= 7); /* R70 */
+    MUST(watch, day <= 2 && week <= 7);                        /* R70 */
     MUST(watch, window_open(watch->shop.playbook, zone, now)); /* R71 */
 }
 
@@ -154,13 +165,17 @@ static void watch_records(struct watch *watch, const struct visit_result *result
         watch_marketing(watch, zone, now);
 }
 
-static struct visit_result watch_visit(struct watch *watch, const struct event *events, size_t count, int64_t now, bool fire,
-                                       const struct zone *zone)
+static struct visit_result watch_visit(struct watch *watch, const struct event *events, size_t count, int64_t now,
+                                       bool fire, const struct zone *zone)
 {
     struct shop *shop = &watch->shop;
     struct step_world world = {.playbook = shop->playbook, .zones = shop->zones};
-    struct visit visit = {.customer_id = SPAN("anna"), .state = buffer_span(&shop->state), .events = events,
-                          .event_count = count, .now = now, .fire_now = fire};
+    struct visit visit = {.customer_id = SPAN("anna"),
+                          .state = buffer_span(&shop->state),
+                          .events = events,
+                          .event_count = count,
+                          .now = now,
+                          .fire_now = fire};
     struct visit_result result;
     MUST(watch, step_visit(&world, &shop->arena, &visit, &result));
     watch_records(watch, &result, now, zone);

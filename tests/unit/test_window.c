@@ -47,8 +47,7 @@ static void r71_what_is_held_goes_at_the_next_nine(void **state)
     assert_int_equal(window_next_start(&nine_to_eight, tokyo, at("2024-06-02T00:00:00+09:00")), nine);
     assert_int_equal(window_next_start(&nine_to_eight, tokyo, at("2024-06-02T08:59:59.999+09:00")), nine);
     assert_int_equal(window_next_day_start(&nine_to_eight, tokyo, at("2024-06-01T09:00:00+09:00")), nine); /* R69 */
-    assert_int_equal(window_next_day_start(&nine_to_eight, tokyo, at("2024-06-02T00:00:00+09:00")),
-                     nine + DAY_MS);
+    assert_int_equal(window_next_day_start(&nine_to_eight, tokyo, at("2024-06-02T00:00:00+09:00")), nine + DAY_MS);
 }
 
 /* A window that opens at 02:30, where the clocks change. */
@@ -59,7 +58,8 @@ static void r71_a_gap_gives_the_first_instant_after_an_overlap_the_earlier(void 
     const struct zone *york = zones_find(zones, SPAN("America/New_York"));
     assert_int_equal(window_next_start(&early, york, at("2024-03-10T01:00:00-05:00")), at("2024-03-10T03:00:00-04:00"));
     const struct playbook overlap = {.window_start_ms = HOUR_MS + 30 * MINUTE_MS, .window_end_ms = 20 * HOUR_MS};
-    assert_int_equal(window_next_start(&overlap, york, at("2024-11-03T00:00:00-04:00")), at("2024-11-03T01:30:00-04:00"));
+    assert_int_equal(window_next_start(&overlap, york, at("2024-11-03T00:00:00-04:00")),
+                     at("2024-11-03T01:30:00-04:00"));
     /* 01:10 for the second time: the earlier 01:30 is over, the wait must still end after now */
     int64_t second = at("2024-11-03T01:10:00-05:00");
     assert_int_equal(window_next_start(&overlap, york, second), at("2024-11-03T01:30:00-05:00"));
@@ -79,7 +79,8 @@ static void r62_the_next_date_is_strictly_ahead(void **state)
 {
     (void)state;
     static const struct calendar_date dates[] = {{2, 4}, {11, 7}};
-    const struct trigger trigger = {.kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 2, .time_of_day_ms = 9 * HOUR_MS};
+    const struct trigger trigger = {
+        .kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 2, .time_of_day_ms = 9 * HOUR_MS};
     const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
     int64_t day;
     assert_int_equal(window_next_date(&trigger, tokyo, at("2024-02-04T08:59:59.999+09:00"), &day),
