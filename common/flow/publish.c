@@ -22,10 +22,11 @@ bool flow_decision_wanted(enum decisions_published published, const struct decis
         return false;
     case DECISIONS_ALL:
         return true;
-    default: /* sent, or held back by a guard; not: its condition did not hold, its reason is gone */
-        return decision->outcome != OUTCOME_CONDITION && decision->outcome != OUTCOME_WHILE &&
-               decision->outcome != OUTCOME_CANCELLED && decision->outcome != OUTCOME_RULE_REMOVED &&
-               decision->outcome != OUTCOME_DROPPED;
+    default: /* sent, or held back by a guard; not: its condition did not hold, its reason is gone, or it is history
+                imported, of which every run says `backfill` */
+        return decision->outcome != OUTCOME_BACKFILL && decision->outcome != OUTCOME_CONDITION &&
+               decision->outcome != OUTCOME_WHILE && decision->outcome != OUTCOME_CANCELLED &&
+               decision->outcome != OUTCOME_RULE_REMOVED && decision->outcome != OUTCOME_DROPPED;
     }
 }
 

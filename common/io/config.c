@@ -60,7 +60,8 @@ static const struct key keys[] = {
     {"schemas", KEY_PATH, AT(schemas), "", NULL, 0, 0, "The folder of the Avro schemas (*.avsc)."},
     {"zones", KEY_PATH, AT(zones), "/usr/share/zoneinfo", NULL, 0, 0, "The system's time zone database."},
     {"decisions", KEY_CHOICE, AT(decisions), "sent-and-blocked", "off sent-and-blocked all", 0, 0,
-     "Which decisions are published: none, those that sent or that a guard stopped, or all."},
+     "Which decisions are published: none, those that sent or that a guard stopped, or all. Runs of imported history "
+     "(outcome `backfill`) are only among all."},
     {"group_id", KEY_TEXT, AT(group_id), "", NULL, 0, 0, "The consumer group; empty = application_id."},
     {"instance_id", KEY_TEXT, AT(instance_id), "", NULL, 0, 0,
      "Static membership (group.instance.id): only where a worker comes back under the same name. Empty = dynamic."},
@@ -117,7 +118,8 @@ static const struct key keys[] = {
     {"timeouts.request", KEY_DURATION, AT(timeout_request_ms), "5s", NULL, 100, 600000,
      "One question to Kafka outside of a transaction."},
     {"timeouts.progress", KEY_DURATION, AT(timeout_progress_ms), "2m", NULL, 1000, 86400000,
-     "The worker exits when nothing moved for so long although there is work."},
+     "The worker exits when nothing was committed or recovered for so long although there is work, and also when "
+     "Kafka or Redis stays away for so long: whoever runs it starts it again."},
 
     {"monitor.listen", KEY_TEXT, AT(monitor_listen), "", NULL, 0, 0,
      "host:port that serves /metrics, /healthz, /readyz and /startupz over HTTP, such as 127.0.0.1:9464; empty = "

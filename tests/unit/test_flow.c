@@ -128,6 +128,18 @@ static void death_after_every_call_and_a_stranger_takes_over(void **state)
     every_call(FAULT_DIE_AFTER, 1, false);
 }
 
+/* Imported history makes a decision for every run that it would have had: 30 a customer, said by none but `all`. */
+static void backfill_is_published_among_all_decisions_only(void **state)
+{
+    (void)state;
+    struct decision decision = {.outcome = OUTCOME_BACKFILL};
+    assert_false(flow_decision_wanted(DECISIONS_SENT_AND_BLOCKED, &decision));
+    assert_true(flow_decision_wanted(DECISIONS_ALL, &decision));
+    decision.outcome = OUTCOME_PAUSED;
+    assert_true(flow_decision_wanted(DECISIONS_SENT_AND_BLOCKED, &decision));
+    assert_false(flow_decision_wanted(DECISIONS_OFF, &decision));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +150,7 @@ int main(void)
         cmocka_unit_test(death_before_every_call),
         cmocka_unit_test(death_after_every_call),
         cmocka_unit_test(death_after_every_call_and_a_stranger_takes_over),
+        cmocka_unit_test(backfill_is_published_among_all_decisions_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
