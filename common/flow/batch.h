@@ -87,6 +87,8 @@ __attribute__((format(printf, 3, 4))) void worker_report(struct worker *worker, 
                                                          const char *format, ...);
 const char *source_topic_name(const struct worker *worker, int topic);
 struct source *worker_source(struct worker *worker, int topic, int32_t partition); /* NULL: not ours */
+/* Resolved, and loose or of a shard that is ready: it is among what the log was told to read. */
+bool source_is_read(const struct worker *worker, const struct source *source);
 /* What the shard's clock would say now: the wall, or with clock_input its latest tick. */
 int64_t shard_now(const struct worker *worker, const struct shard *shard);
 /* The group gave or took: sources and shards are set up anew, or gone. */

@@ -145,5 +145,6 @@ enum world shard_birth(struct worker *worker, struct shard *shard)
     shard->clock = 0;
     shard->next_wake_at = NEVER;
     worker->counts.births += outcome == WORLD_DONE;
+    worker->progress_at = clock_monotonic(worker->clock);
     return outcome;
 }

@@ -58,6 +58,7 @@ static void record_take(struct worker *worker, struct batch *batch, const struct
     struct batch_source *moved = batch_source_of(worker, batch, source);
     record_add(&worker->arena, moved, original_keep(&worker->arena, source_topic_name(worker, record->topic), record));
     moved->next = record->offset + 1;
+    source->at_end = false;
     batch->record_count++;
     batch->bytes += record->key.size + record->value.size;
 }
@@ -78,6 +79,13 @@ static void partition_broken(struct worker *worker, const struct log_partition *
     worker->failed = true;
 }
 
+static void end_note(struct worker *worker, const struct log_partition *partition)
+{
+    struct source *source = worker_source(worker, partition->topic, partition->partition);
+    if (source)
+        source->at_end = true;
+}
+
 /* False: the batch is over, or there is none. */
 static bool happening_take(struct worker *worker, struct batch *batch, const struct log_event *event)
 {
@@ -86,6 +94,7 @@ static bool happening_take(struct worker *worker, struct batch *batch, const str
         record_take(worker, batch, &event->record);
         return true;
     case LOG_END:
+        end_note(worker, &event->partition);
         return true;
     case LOG_BROKEN:
         partition_broken(worker, &event->partition);

@@ -165,7 +165,7 @@ void worker_note_group(struct worker *worker, const struct log_event *event)
     CHECK(worker->sources);
     for (size_t i = 0; i < event->partition_count; i++)
         worker->sources[worker->source_count++] =
-            (struct source){event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE};
+            (struct source){event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, false};
     for (int32_t h = 0; h < worker->config.shard_count; h++)
         if (owns_forward(event, h))
             worker->shards[h].phase = SHARD_WAITING;
@@ -279,6 +279,19 @@ static int32_t idle_wait(const struct worker *worker)
     return wait > 0 ? (int32_t)wait : 0;
 }
 
+/* Nothing to do, as far as the log tells: what is read was read to its end, and no shard waits to be recovered. A
+ * stopped shard is for people, and clocks that differ are too: ending the process would heal neither. */
+static bool is_idle(const struct worker *worker)
+{
+    for (int32_t h = 0; h < worker->config.shard_count; h++)
+        if (worker->shards[h].phase == SHARD_WAITING)
+            return false;
+    for (size_t i = 0; i < worker->source_count; i++)
+        if (source_is_read(worker, &worker->sources[i]) && !worker->sources[i].at_end)
+            return false;
+    return true;
+}
+
 static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
 {
     struct batch batch = {.wait_ms = wait_ms};
@@ -290,6 +303,8 @@ static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
     settle(worker, outcome);
     if (outcome == WORLD_DONE && !worker->recover)
         worker_trim(worker);
+    if (worker->skewed || (batch_is_empty(&batch) && outcome == WORLD_DONE && !worker->recover && is_idle(worker)))
+        worker->progress_at = clock_monotonic(worker->clock);
     return batch_is_empty(&batch) && outcome == WORLD_DONE && !worker->recover ? idle_wait(worker) : 0;
 }
 

@@ -31,7 +31,6 @@ bool worker_keep_alive(struct worker *worker)
         worker_note_group(worker, &event);
     else if (event.happening != LOG_NOTHING)
         worker->assign_stale = true; /* something of a shard that runs on: it will be read again */
-    worker->progress_at = clock_monotonic(worker->clock);
     return worker->assigned && !worker->recover;
 }
 
@@ -498,14 +497,20 @@ static enum world loose_resolve(struct worker *worker)
     return commit_starts(worker, starts, count);
 }
 
+bool source_is_read(const struct worker *worker, const struct source *source)
+{
+    return source->next != LOG_OFFSET_NONE && (source->shard < 0 || worker->shards[source->shard].phase == SHARD_READY);
+}
+
 static enum world assign_ready(struct worker *worker)
 {
     struct log_offset *offsets = ARENA_ARRAY(&worker->arena, struct log_offset, worker->source_count);
     size_t count = 0;
     for (size_t i = 0; i < worker->source_count; i++) {
         const struct source *source = &worker->sources[i];
-        bool ready = source->shard < 0 || worker->shards[source->shard].phase == SHARD_READY;
-        if (ready && source->next != LOG_OFFSET_NONE)
+        bool ready = source_is_read(worker, source);
+        worker->sources[i].at_end = false; /* told anew after each assignment */
+        if (ready)
             offsets[count++] = (struct log_offset){source->topic, source->partition, source->next, SPAN_NONE};
     }
     enum world outcome;

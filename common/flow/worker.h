@@ -145,6 +145,7 @@ struct source {
     int32_t partition;
     int32_t shard; /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
     int64_t next;  /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
+    bool at_end;   /* the log has told its end since it was assigned, and no record after that */
 };
 
 struct flow_counts { /* since start; monotonic */
@@ -184,7 +185,9 @@ struct worker {
     struct span cluster_id;
     int64_t retry_at; /* monotonic; 0 = at once */
     int64_t backoff_ms;
-    int64_t progress_at;  /* monotonic: the last commit or recovery portion, for the watchdog */
+    /* monotonic, for the watchdog: the last commit, the last portion of a rebuild, or the last turn that found all that
+     * is assigned read to its end. Not: tries, however many, for a recovery that never ends must be seen. */
+    int64_t progress_at;
     size_t batch_records; /* at most; shrinks on overflow, grows back */
     struct flow_counts counts;
     char trouble[512]; /* the last thing reported, for /readyz */

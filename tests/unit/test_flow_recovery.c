@@ -293,6 +293,41 @@ static void r66_a_pause_outlives_the_worker_and_a_wiped_store(void **state)
     sim_world_release(&world);
 }
 
+/* ---- the watchdog's figure ---- */
+
+static enum fault_kind no_load(void *context, struct sim_worker *worker, const char *call)
+{
+    (void)context;
+    (void)worker;
+    return strcmp(call, "store.load") == 0 ? FAULT_FAIL : FAULT_NONE;
+}
+
+/* Each recovery works, each batch after it fails, for ever: that is no progress. Nothing to do is. */
+static void tries_are_no_progress_and_idleness_is(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 20);
+    settle(&world);
+    const struct worker *worker = &world.workers[0].worker;
+    int64_t at = worker->progress_at;
+    turns(&world, 20);
+    assert_true(worker->progress_at > at);
+    for (int i = 0; i < 10; i++)
+        sim_world_event(&world);
+    world.fault = no_load;
+    turns(&world, 5);
+    at = worker->progress_at;
+    uint64_t recoveries = worker->counts.recoveries;
+    turns(&world, 600); /* two minutes */
+    assert_true(worker->counts.recoveries > recoveries + 5);
+    assert_int_equal(worker->progress_at, at);
+    world.fault = NULL;
+    settle(&world);
+    assert_true(worker->progress_at > at);
+    sim_world_release(&world);
+}
+
 /* With clock: input T follows ticks alone: without one nothing is due however late the wall is. */
 static void the_input_clock_stands_without_ticks(void **state)
 {
@@ -334,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_batch_too_large_is_taken_in_smaller_ones),
         cmocka_unit_test(consumed_forwards_are_trimmed_after_a_while),
         cmocka_unit_test(r66_a_pause_outlives_the_worker_and_a_wiped_store),
+        cmocka_unit_test(tries_are_no_progress_and_idleness_is),
         cmocka_unit_test(the_input_clock_stands_without_ticks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,8 @@ static const char usage[] =
     "usage: oriori worker --config FILE\n\n"
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
-    "the start or later: it says so every few seconds and tries again.\n\n"
+    "the start or later: it says so every few seconds and tries again, for timeouts.progress (2m); then it ends with\n"
+    "1, for whoever runs it to start it again.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
 
@@ -38,7 +39,7 @@ static const char usage[] =
 
 static volatile sig_atomic_t ending; /* how often we were asked to end */
 static const struct worker *watched; /* by the alarm; NULL while there is none */
-static volatile int64_t turned_at;   /* monotonic ms of the last turn */
+static volatile int64_t turned_at;   /* monotonic ms of the last turn; before the first: of the start */
 static int64_t silence_max_ms;
 
 static int64_t monotonic_ms(void)
@@ -56,23 +57,31 @@ static void on_end(int signal)
     alarm(SHUTDOWN_SECONDS);
 }
 
-static void die(const char *text, int status)
+static void say(const char *text)
 {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
     (void)ignored;
+}
+
+static void die(const char *text, int status)
+{
+    say(text);
     _exit(status);
 }
 
-/* A turn that hangs (a call that never comes back) ends the process: a restart heals what waiting cannot. A long
- * recovery counts as progress by its portions. Only async-signal-safe calls in here. */
+/* A turn that hangs (a call that never comes back) and turns that try for ever without a commit end the process: a
+ * restart heals what waiting cannot. Only async-signal-safe calls in here; trouble always has a NUL. */
 static void on_alarm(int signal)
 {
     (void)signal;
     if (ending)
         die("oriori: the end took too long; what was open will be aborted\n", EXIT_DONE);
-    int64_t last = watched && watched->progress_at > turned_at ? watched->progress_at : turned_at;
-    if (monotonic_ms() - last > silence_max_ms)
-        die("oriori: no progress for longer than timeouts.progress; ending\n", EXIT_FAILED);
+    int64_t last = watched ? watched->progress_at : turned_at;
+    if (monotonic_ms() - last > silence_max_ms) {
+        say("oriori: no progress for longer than timeouts.progress; ending; the last trouble: ");
+        say(watched && watched->trouble[0] ? watched->trouble : "none");
+        die("\n", EXIT_FAILED);
+    }
     alarm((unsigned)(silence_max_ms / 1000));
 }
 
@@ -152,7 +161,7 @@ static void note_ready(const struct worker *worker, bool *was_ready)
     *was_ready = ready;
 }
 
-/* What the HTTP thread shows. A worker without work makes progress by its turns. */
+/* What the HTTP thread shows. */
 static void publish_picture(const struct worker *worker, struct monitor *monitor, struct buffer *text, bool *started)
 {
     struct clock *clock = worker->clock;
@@ -164,7 +173,7 @@ static void publish_picture(const struct worker *worker, struct monitor *monitor
                                                        .trouble = span_of(ready ? "" : worker->trouble),
                                                        .ready = ready,
                                                        .started = *started,
-                                                       .progress_at = turned_at});
+                                                       .progress_at = worker->progress_at});
 }
 
 static void run(struct worker *worker, struct monitor *monitor)
