@@ -46,6 +46,13 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_DEMO
     {"demo", "play events through the worker in simulated time", demo_main},
 #endif
+#ifdef ORIORI_HAS_SHARD
+    {"shard", "restore a shard's offsets, or rebuild its view", shard_main},
+#endif
+#ifdef ORIORI_HAS_PAUSE
+    {"pause", "hold a rule, or all marketing", pause_main},
+    {"resume", "let a held rule, or all marketing, run again", resume_main},
+#endif
     {"version", "print the version of oriori and of its libraries", version_main},
     {"help", "print this, or a subcommand's help", help_main},
 };

@@ -20,6 +20,9 @@ int customer_main(int argc, char **argv);
 int config_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
+int shard_main(int argc, char **argv);
+int pause_main(int argc, char **argv);
+int resume_main(int argc, char **argv);
 int version_main(int argc, char **argv);
 
 #endif

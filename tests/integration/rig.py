@@ -195,6 +195,9 @@ class Rig:
         if status != 0:
             raise Failure(f"worker {name} ended with status {status} on SIGTERM")
 
+    def log_of(self, name):
+        return (self.folder / f"{name}.log").read_text()
+
     def alive(self):
         for name, worker in self.workers.items():
             if worker.poll() is not None:
@@ -293,6 +296,22 @@ class Rig:
         finally:
             consumer.close()
 
+    def forget_offsets(self):
+        """What an outage longer than the brokers keep offsets does: the group is gone, its offsets and metadata too."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+
+        def gone():
+            try:
+                for answer in admin.delete_consumer_groups(["oriori-test"]).values():
+                    answer.result(10)
+                return True
+            except KafkaException as error:
+                if error.args[0].name() != "NON_EMPTY_GROUP":  # who was stopped just now may still count
+                    raise
+                return False
+
+        wait_for("the group to be deleted", 30, gone, every=0.3)
+
     def drain(self, seconds=120, respawn=False):
         """Until every input record and every forward that a committed transaction wrote is consumed."""
 
@@ -301,7 +320,12 @@ class Rig:
                 self.respawn()
             else:
                 self.alive()
-            offsets, ends = self.committed()
+            try:
+                offsets, ends = self.committed()
+            except KafkaException as error:  # the group's coordinator has just come up
+                if error.args[0].name() != "NOT_COORDINATOR":
+                    raise
+                return False
             if any(offsets[key] < end for key, end in ends.items() if key[0] != "crm.forward"):
                 return False
             return all(offset < offsets[("crm.forward", partition)]

@@ -11,7 +11,7 @@ import traceback
 
 from audit import audit
 from load import DAY, Load
-from rig import ROOT, Failure, Rig, wait_for
+from rig import INPUTS, ROOT, SHARDS, Failure, Rig, wait_for
 
 TESTS = {}
 
@@ -192,6 +192,86 @@ def every_poison_becomes_a_dead_letter_and_the_partition_goes_on(rig):
     missing = {f"after{i}" for i in range(len(poison))} - thanked
     if missing:
         raise Failure(f"orders behind a poison were not thanked: {sorted(missing)}")
+    audit(rig)
+
+
+@test
+def a_shard_without_its_offsets_stops_and_is_adopted(rig):
+    """The group's offsets expire. Every shard stops and names the cure; the cure gives them back as they were."""
+    load = Load("adopt", 100, now_ms())
+
+    def adopt(shard, status, text):
+        done = rig.oriori("shard", "adopt", str(shard), "--config", rig.config, check=False)
+        if done.returncode != status or text not in done.stdout + done.stderr:
+            raise Failure(f"adopt {shard}: status {done.returncode}, wanted {status} and {text!r}:\n{done.stdout}{done.stderr}")
+
+    def of_shards(offsets):
+        aligned = {f"crm.{topic}" for topic, (_, count) in INPUTS.items() if count == SHARDS} | {"crm.forward"}
+        return {key: offset for key, offset in offsets.items() if key[0] in aligned}
+
+    rig.start("a")
+    rig.produce(load.take(1500))
+    rig.drain()
+    adopt(0, 1, "live members: stop all workers first")
+    rig.stop("a")
+    before = of_shards(rig.committed()[0])
+    adopt(1, 1, "nothing to adopt")
+    adopt(SHARDS, 1, "there is no shard")
+    rig.forget_offsets()
+    rig.start("a")
+    for shard in range(SHARDS):
+        wait_for(f"shard {shard} to stop loudly", 60, lambda: rig.alive() or f"oriori shard adopt {shard}" in rig.log_of("a"))
+    rig.stop("a")
+    for shard in range(SHARDS):
+        adopt(shard, 0, "(was gone)")
+    adopt(1, 1, "nothing to adopt")
+    after = of_shards(rig.committed()[0])
+    if after != before:
+        raise Failure(f"offsets before {before}, adopted {after}")
+    rig.start("a")
+    rig.produce(load.take(500))
+    rig.drain()
+    rig.oriori("shard", "rebuild", "2", "--config", rig.config)  # under the worker's feet: it recovers
+    rig.produce(load.take(500))
+    rig.drain()
+    rig.stop("a")
+    audit(rig)
+
+
+@test
+def r66_a_rule_is_paused_and_resumed_on_all_shards(rig):
+    def order(number):
+        return ("orders", {"event_id": f"p{number}", "customer_id": f"p{number}", "occurred_at": now_ms(), "kind": "PLACED",
+                           "order_id": f"p{number}"})
+
+    def outcomes(first):
+        """Of the thank-yous of forty customers, who are on all shards."""
+        rig.produce([order(number) for number in range(first, first + 40)])
+        rig.drain()
+        wanted = {f"p{number}" for number in range(first, first + 40)}
+        found = [d["outcome"] for d in rig.values("crm.decisions") if d["rule"] == "thank_you" and d["customer_id"] in wanted]
+        return set(found), len(found)
+
+    def expect(what, found, wanted):
+        if found != wanted:
+            raise Failure(f"{what}: {found}, wanted {wanted}")
+
+    rig.start("a")
+    expect("before", outcomes(0), ({"sent"}, 40))
+    bad = rig.oriori("pause", "thank_yu", "--config", rig.config, check=False)
+    expect("a misspelt rule", (bad.returncode, "nearest: thank_you" in bad.stderr), (1, True))
+    rig.oriori("pause", "thank_you", "--config", rig.config)
+    rig.drain()
+    expect("held", outcomes(100), ({"paused"}, 40))
+    rig.stop("a")
+    rig.start("b")  # another worker knows it from `__meta`
+    expect("still held", outcomes(200), ({"paused"}, 40))
+    rig.oriori("resume", "thank_you", "--config", rig.config)
+    rig.drain()
+    expect("resumed", outcomes(300), ({"sent"}, 40))
+    rig.stop("b")
+    sent = {a["customer_id"] for a in rig.values("crm.actions") if a["rule"] == "thank_you"}
+    expect("thanked", len(sent), 80)
     audit(rig)
 
 
