@@ -223,7 +223,7 @@ static bool replay_shard(struct audit *audit, int32_t shard, char *why)
 {
     struct arena arena;
     struct log_record record;
-    int64_t seq = 1;
+    int64_t seq = 1, now = 0;
     bool good = true;
     arena_init(&arena, 0);
     for (int64_t offset = 0;
@@ -236,7 +236,13 @@ static bool replay_shard(struct audit *audit, int32_t shard, char *why)
             good = wrong(why, "shard %d: step seq %lld after %lld", (int)shard, (long long)step.seq, (long long)seq);
             break;
         }
+        if (step.now <= now) { /* R2 */
+            good = wrong(why, "shard %d seq %lld: T %lld after %lld", (int)shard, (long long)step.seq,
+                         (long long)step.now, (long long)now);
+            break;
+        }
         seq = step.seq;
+        now = step.now;
         audit->now = step.now > audit->now ? step.now : audit->now;
         good = ranges_follow(audit, &step, why);
         enum replay_fault fault = good ? replay_step(&audit->replay, &step, &run) : REPLAY_DONE;
