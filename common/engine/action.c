@@ -102,7 +102,7 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
 static void count_send(struct pass *pass, const struct rule *rule, const struct run *run)
 {
     struct runs *runs = &pass->runs;
-    runs_use(runs, pass->arena, runs_key_hash(run->rule, run->key, run->n), run_key_fact(rule, run));
+    runs_use(runs, pass->arena, run, run_key_fact(rule, run));
     if (rule->class == CLASS_MARKETING)
         runs_count_send(runs, pass->arena, window_day(pass_zone(pass), pass->now));
     if (rule->cooldown_ms > 0)
@@ -112,6 +112,7 @@ static void count_send(struct pass *pass, const struct rule *rule, const struct 
 void action_send(struct pass *pass, const struct rule *rule, const struct run *run, enum channel channel)
 {
     struct sent sent = {.rule = run->rule, .key = run->key, .order_id = run->order_id, .n = run->n};
+    sent.rule_index = run->rule_index;
     sent.variant = variant_of(pass, rule);
     sent.class = rule->class;
     sent.audience = rule->audience;

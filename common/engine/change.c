@@ -9,42 +9,6 @@ uint64_t playbook_mark(const struct playbook *playbook)
     return mark ? mark : 1;
 }
 
-static int rule_index(const struct playbook *playbook, struct span name)
-{
-    for (size_t i = 0; i < playbook->rule_count; i++) {
-        if (span_equal(playbook->rules[i].name, name))
-            return (int)i;
-    }
-    return -1;
-}
-
-static void tracks_resolve(struct pass *pass, bool same)
-{
-    for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
-        struct track *track = &pass->runs.tracks[i];
-        if (same && track->rule_index < (int)pass->playbook->rule_count)
-            continue;
-        track->rule_index = -1;
-        for (size_t rule = 0; rule < pass->playbook->rule_count; rule++) {
-            if (runs_rule_hash(pass->playbook->rules[rule].name) == track->rule)
-                track->rule_index = (int)rule;
-        }
-    }
-}
-
-void runs_resolve(struct pass *pass)
-{
-    bool same = pass->runs.playbook == playbook_mark(pass->playbook);
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
-        struct run *run = &pass->runs.waiting[i];
-        bool known = same && run->rule_index >= 0 && (size_t)run->rule_index < pass->playbook->rule_count &&
-                     span_equal(pass->playbook->rules[run->rule_index].name, run->rule);
-        if (!known)
-            run->rule_index = rule_index(pass->playbook, run->rule);
-    }
-    tracks_resolve(pass, same);
-}
-
 static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 {
     run->ended = true;

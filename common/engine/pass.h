@@ -135,7 +135,5 @@ void action_revoke(struct pass *pass, const struct sent *sent, enum revoke_reaso
 
 /* ---- change.c ---- */
 void playbook_change(struct pass *pass); /* R81, when the playbook is another one than at the last step */
-uint64_t playbook_mark(const struct playbook *playbook);
-void runs_resolve(struct pass *pass);    /* rule_index of every waiting run */
 
 #endif

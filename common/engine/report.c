@@ -49,14 +49,15 @@ static void report_flags(const struct figures *figures, struct customer_report *
     report->effect_felt = figures->effect_felt.at != NEVER;
 }
 
-static bool decode(struct arena *arena, struct span state, struct facts *facts, struct runs *runs)
+static bool decode(const struct playbook *playbook, struct arena *arena, struct span state, struct facts *facts,
+                   struct runs *runs)
 {
     struct state_head head;
     struct state_reader reader;
     runs_init(runs);
     if (!state_decode(state, arena, &head, facts, &reader))
         return false;
-    if (facts->known && !runs_decode(runs, arena, &reader))
+    if (facts->known && !runs_decode(runs, playbook, facts, arena, &reader))
         return false;
     return span_empty(state) || state_reader_finish(&reader);
 }
@@ -67,7 +68,7 @@ bool step_report(const struct step_world *world, struct arena *arena, struct spa
     (void)customer_id; /* the blob does not repeat it */
     struct facts facts;
     struct runs runs;
-    if (!decode(arena, state, &facts, &runs))
+    if (!decode(world->playbook, arena, state, &facts, &runs))
         return false;
     struct figures figures;
     struct customer_report report = {.erased = facts.erased_at != NEVER};
@@ -78,7 +79,7 @@ bool step_report(const struct step_world *world, struct arena *arena, struct spa
     report_flags(&figures, &report);
     report.fact_count = facts_counted(&facts);
     report.waiting_count = runs.waiting_count;
-    report.used_key_count = runs.used_count;
+    report.used_key_count = runs.published_count + runs.used_count;
     *ret_report = report;
     return true;
 }

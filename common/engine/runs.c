@@ -41,7 +41,8 @@ uint32_t runs_response_hash(uint64_t survey, uint64_t response)
     return runs_fact_hash((struct span){(const char *)pair, sizeof pair});
 }
 
-uint64_t runs_key_hash(struct span rule, struct span key, int32_t n)
+/* Of (rule, key, n): XXH64 over the two texts' XXH64 and n, so that no text need be put together. */
+static uint64_t key_hash(struct span rule, struct span key, int32_t n)
 {
     uint64_t parts[3] = {hash_xxh64(rule), hash_xxh64(key), (uint64_t)n};
     return hash_xxh64((struct span){(const char *)parts, sizeof parts});
@@ -90,13 +91,47 @@ static uint32_t used_place(const struct runs *runs, uint64_t key)
     return low;
 }
 
-bool runs_used(const struct runs *runs, uint64_t key)
+static bool key_starts(struct span key, struct span prefix, struct span *ret_rest)
 {
-    uint32_t place = used_place(runs, key);
-    return place < runs->used_count && runs->used[place].key == key;
+    if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0)
+        return false;
+    *ret_rest = (struct span){key.data + prefix.size, key.size - prefix.size};
+    return true;
 }
 
-void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact)
+static enum key_kind key_kind(struct span key, struct span *ret_order_id)
+{
+    *ret_order_id = SPAN_NONE;
+    if (span_equal(key, SPAN("ever")))
+        return KEY_EVER;
+    if (key_starts(key, SPAN("cycle:"), ret_order_id))
+        return KEY_CYCLE;
+    return key_starts(key, SPAN("order:"), ret_order_id) ? KEY_ORDER : KEY_OTHER;
+}
+
+static bool is_published(const struct runs *runs, const struct published *wanted)
+{
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        const struct published *published = &runs->published[i];
+        if (published->rule == wanted->rule && published->n == wanted->n && published->kind == wanted->kind &&
+            span_equal(published->order_id, wanted->order_id))
+            return true;
+    }
+    return false;
+}
+
+bool runs_used(const struct runs *runs, struct span rule, struct span key, int32_t n)
+{
+    struct published wanted = {.rule = runs_rule_hash(rule), .n = n};
+    wanted.kind = key_kind(key, &wanted.order_id);
+    if (wanted.kind != KEY_OTHER && is_published(runs, &wanted))
+        return true;
+    uint64_t hash = key_hash(rule, key, n);
+    uint32_t place = used_place(runs, hash);
+    return place < runs->used_count && runs->used[place].key == hash;
+}
+
+static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact)
 {
     uint32_t place = used_place(runs, key);
     if (place < runs->used_count && runs->used[place].key == key)
@@ -104,6 +139,23 @@ void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fac
     ARRAY_PUSH(runs, arena, used);
     memmove(&runs->used[place + 1], &runs->used[place], (runs->used_count - 1 - place) * sizeof *runs->used);
     runs->used[place] = (struct used_key){key, fact};
+}
+
+void runs_use(struct runs *runs, struct arena *arena, const struct run *run, uint32_t fact)
+{
+    if (runs_used(runs, run->rule, run->key, run->n))
+        return;
+    struct published published = {.rule = runs_rule_hash(run->rule), .n = run->n};
+    published.kind = key_kind(run->key, &published.order_id);
+    bool of_order = published.kind == KEY_CYCLE || published.kind == KEY_ORDER;
+    if (of_order && fact != 0 && span_equal(published.order_id, run->order_id))
+        published.order_id = run->order_id; /* lies among the facts, where the codec looks for it */
+    else if (published.kind != KEY_EVER || fact != 0)
+        published.kind = KEY_OTHER;
+    if (published.kind == KEY_OTHER)
+        use_hash(runs, arena, key_hash(run->rule, run->key, run->n), fact);
+    else
+        *ARRAY_PUSH(runs, arena, published) = published;
 }
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
@@ -172,8 +224,11 @@ void runs_sweep(struct runs *runs)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        if (!runs->waiting[i].ended)
-            runs->waiting[kept++] = runs->waiting[i];
+        if (runs->waiting[i].ended)
+            continue;
+        if (kept != i)
+            runs->waiting[kept] = runs->waiting[i];
+        kept++;
     }
     runs->waiting_count = kept;
 }
@@ -218,6 +273,13 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts)
             runs->used[kept++] = runs->used[i];
     }
     runs->used_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        const struct published *published = &runs->published[i];
+        if (published->kind == KEY_EVER || facts_find_order(facts, published->order_id) != FACT_NONE)
+            runs->published[kept++] = *published;
+    }
+    runs->published_count = kept;
     kept = 0;
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
         const struct track *track = &runs->tracks[i];

@@ -23,7 +23,7 @@ struct run {
     int64_t backfill_until; /* R7: slots due at or before are decided `backfill`; NEVER = none. INT64_MAX = any */
     bool has_response;      /* it is about one answer */
     uint64_t survey, response; /* hashes, as in struct response */
-    int rule_index;         /* in playbook->rules; -1 = not there. Trusted only where the name agrees */
+    int rule_index;         /* in playbook->rules; -1 = not there */
 
     /* not in the state */
     bool fresh;     /* made or moved in this pass */
@@ -56,9 +56,19 @@ struct sent {
     enum audience audience;
     enum channel channel;
     int64_t due_at, made_at, send_after, expires_at; /* expires_at NEVER = never */
+    int rule_index;                                  /* in playbook->rules; -1 = not there */
     bool ended;                                      /* not in the state */
 };
 
+/* (rule, key, n) that was published (R47). The usual keys are kept as what they are made of: `ever`, and those of an order that
+ * is among the facts; all others as a hash. */
+enum key_kind { KEY_EVER, KEY_CYCLE, KEY_ORDER, KEY_OTHER };
+struct published {
+    uint32_t rule;        /* runs_rule_hash */
+    int32_t n;
+    enum key_kind kind;   /* not KEY_OTHER */
+    struct span order_id; /* of KEY_CYCLE, KEY_ORDER */
+};
 struct used_key {
     uint64_t key;  /* runs_key_hash */
     uint32_t fact; /* of the order or answer that the key names (runs_fact_hash); 0 = none */
@@ -86,6 +96,7 @@ struct runs {
     FACT_ARRAY(struct run, waiting);
     FACT_ARRAY(struct track, tracks);
     FACT_ARRAY(struct sent, sent);
+    FACT_ARRAY(struct published, published);
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
     FACT_ARRAY(struct day_count, days);
     FACT_ARRAY(struct last_sent, last_sent);
@@ -102,16 +113,16 @@ uint32_t runs_rule_hash(struct span rule);
 uint32_t runs_fact_hash(struct span id); /* of an order id; never 0 */
 uint32_t runs_response_hash(uint64_t survey, uint64_t response); /* of an answer; never 0 */
 
-/* Of (rule, key, n): XXH64 over the two texts' XXH64 and n, so that no text need be put together. */
-uint64_t runs_key_hash(struct span rule, struct span key, int32_t n);
+uint64_t playbook_mark(const struct playbook *playbook); /* head of its hash; never 0 */
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
 struct track *runs_track(struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
-bool runs_used(const struct runs *runs, uint64_t key);
-void runs_use(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact);
+bool runs_used(const struct runs *runs, struct span rule, struct span key, int32_t n);
+/* The run's key is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 = none. */
+void runs_use(struct runs *runs, struct arena *arena, const struct run *run, uint32_t fact);
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */
@@ -128,8 +139,10 @@ void runs_expire(struct runs *runs, int64_t now, int64_t today);
 /* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11). */
 void runs_forget_folded(struct runs *runs, const struct facts *facts);
 
-/* The blob's last field. The decoder gives false where the bytes are not ours. */
-void runs_encode(const struct runs *runs, struct state_writer *writer);
-bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *reader);
+/* The blob's last field, behind the facts, whose orders it names by their place. The decoder finds the rules in the playbook
+ * and gives false where the bytes are not ours. */
+void runs_encode(const struct runs *runs, const struct facts *facts, struct state_writer *writer);
+bool runs_decode(struct runs *runs, const struct playbook *playbook, const struct facts *facts, struct arena *arena,
+                 struct state_reader *reader);
 
 #endif

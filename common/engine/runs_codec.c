@@ -1,112 +1,146 @@
-/* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so every text
- * stands once, in a table in front. What was read from a blob shares its bytes, so most texts are found again by where
- * they lie, without a comparison. */
+/* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so nothing stands
+ * twice: a rule is its place in a table in front, an order its place among the facts' orders, any other text its place in a
+ * table of texts. What was read from a blob shares its bytes, so most texts are found again by where they lie, without a
+ * comparison.
+ *
+ * A rule that a record may still have to name (it waits, or its send is open) stands in the table by its name; all others
+ * by the hash of it. Beside either stands its place in the playbook of the step, so that the same playbook finds it at once. */
 #include "common/base/check.h"
 #include "common/engine/runs.h"
 
 #include <endian.h>
 
-/* ---- the table of texts ---- */
+/* ---- the tables ---- */
 
-struct text_place { /* where bytes lie, and their index; index 0 = free */
-    const char *data;
-    size_t size;
-    uint32_t index;
+struct rule_entry {
+    struct span name; /* "" = only the hash is known */
+    uint32_t hash;    /* runs_rule_hash; of the named ones set when it is needed */
+    int index;        /* in the playbook of the step; -1 = not there, or not asked for */
+    bool hashed;
 };
 
-struct texts {
+struct tables {
     struct arena *arena;
-    struct span *items; /* [0] is "" and not written */
-    uint32_t items_count, items_capacity;
-    struct text_place *places; /* open addressing; capacity a power of two */
-    uint32_t places_count, places_capacity;
+    const struct facts *facts;
+    struct rule_entry *rules; /* the named ones first */
+    uint32_t rules_count, rules_capacity, named_count;
+    struct span *texts;
+    uint32_t texts_count, texts_capacity;
+    uint32_t last_rule, last_order; /* where the last search ended: things are written in the order in which they were read */
 };
 
-static uint32_t texts_push(struct texts *texts, struct span text)
+static struct rule_entry *rules_push(struct tables *tables)
 {
-    if (texts->items_count == texts->items_capacity) {
-        uint32_t capacity = texts->items_capacity ? 2 * texts->items_capacity : 32;
-        struct span *items = ARENA_ARRAY(texts->arena, struct span, capacity);
-        if (texts->items_count > 0)
-            memcpy(items, texts->items, texts->items_count * sizeof *items);
-        texts->items = items;
-        texts->items_capacity = capacity;
+    tables->rules = facts_grow(tables->arena, tables->rules, tables->rules_count, &tables->rules_capacity,
+                               sizeof *tables->rules);
+    tables->last_rule = tables->rules_count;
+    return &tables->rules[tables->rules_count++];
+}
+
+static uint32_t entry_hash(struct rule_entry *entry)
+{
+    if (!entry->hashed)
+        entry->hash = runs_rule_hash(entry->name);
+    entry->hashed = true;
+    return entry->hash;
+}
+
+static bool same_bytes(struct span a, struct span b)
+{
+    return a.data == b.data && a.size == b.size;
+}
+
+/* The place of a rule that is needed by name; all of these are asked for before any other. */
+static int64_t named_place(struct tables *tables, struct span name, int index)
+{
+    uint32_t place = 0;
+    while (place < tables->rules_count && !same_bytes(tables->rules[place].name, name))
+        place++;
+    for (uint32_t i = 0; place == tables->rules_count && i < tables->rules_count; i++) {
+        if (span_equal(tables->rules[i].name, name))
+            place = i;
     }
-    texts->items[texts->items_count] = text;
-    return texts->items_count++;
+    if (place == tables->rules_count)
+        *rules_push(tables) = (struct rule_entry){.name = name, .index = index};
+    else if (index >= 0)
+        tables->rules[place].index = index;
+    tables->named_count = tables->rules_count;
+    return place;
 }
 
-static struct text_place *texts_place(struct text_place *places, uint32_t capacity, struct span text)
+static int64_t rule_place(struct tables *tables, uint32_t hash, int index)
 {
-    uint64_t mixed = ((uint64_t)(uintptr_t)text.data + text.size) * UINT64_C(0x9E3779B97F4A7C15);
-    uint32_t slot = (uint32_t)(mixed >> 32) & (capacity - 1);
-    while (places[slot].index != 0 && (places[slot].data != text.data || places[slot].size != text.size))
-        slot = (slot + 1) & (capacity - 1);
-    return &places[slot];
-}
-
-static void texts_grow(struct texts *texts)
-{
-    uint32_t capacity = texts->places_capacity ? 2 * texts->places_capacity : 128;
-    struct text_place *places = ARENA_ARRAY(texts->arena, struct text_place, capacity);
-    for (uint32_t i = 0; i < texts->places_capacity; i++) {
-        const struct text_place *old = &texts->places[i];
-        if (old->index != 0)
-            *texts_place(places, capacity, (struct span){old->data, old->size}) = *old;
+    uint32_t count = tables->rules_count, place = tables->last_rule;
+    for (uint32_t tries = 0; tries < count; tries++, place++) {
+        place = place >= count ? 0 : place;
+        if (entry_hash(&tables->rules[place]) != hash)
+            continue;
+        if (index >= 0)
+            tables->rules[place].index = index;
+        tables->last_rule = place;
+        return place;
     }
-    texts->places = places;
-    texts->places_capacity = capacity;
+    *rules_push(tables) = (struct rule_entry){.hash = hash, .index = index, .hashed = true};
+    return count;
 }
 
-static uint32_t texts_search(struct texts *texts, struct span text)
+/* FACT_NONE = no order of that id is among the facts. */
+static uint32_t order_place(struct tables *tables, struct span id)
 {
-    for (uint32_t i = 1; i < texts->items_count; i++) {
-        if (span_equal(texts->items[i], text))
+    const struct facts *facts = tables->facts;
+    if (tables->last_order < facts->orders_count && same_bytes(facts->orders[tables->last_order].id, id))
+        return tables->last_order;
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        if (same_bytes(facts->orders[i].id, id))
+            return tables->last_order = i;
+    }
+    return facts_find_order(facts, id);
+}
+
+static int64_t text_place(struct tables *tables, struct span text)
+{
+    for (uint32_t i = 0; i < tables->texts_count; i++) {
+        if (span_equal(tables->texts[i], text))
             return i;
     }
-    return texts_push(texts, text);
+    tables->texts = facts_grow(tables->arena, tables->texts, tables->texts_count, &tables->texts_capacity,
+                               sizeof *tables->texts);
+    tables->texts[tables->texts_count] = text;
+    return tables->texts_count++;
 }
 
-static uint32_t texts_index(struct texts *texts, struct span text)
+/* A text as the schema has it: 0 = "", from 1 on an order's id, from -1 downward one of the table. */
+static int64_t text_reference(struct tables *tables, struct span text)
 {
-    if (text.size == 0)
+    if (span_empty(text))
         return 0;
-    if (2 * texts->places_count >= texts->places_capacity)
-        texts_grow(texts);
-    struct text_place *place = texts_place(texts->places, texts->places_capacity, text);
-    if (place->index == 0) {
-        *place = (struct text_place){text.data, text.size, texts_search(texts, text)};
-        texts->places_count++;
-    }
-    return place->index;
+    uint32_t order = order_place(tables, text);
+    return order != FACT_NONE ? (int64_t)order + 1 : -1 - text_place(tables, text);
 }
 
-static void texts_collect(struct texts *texts, const struct runs *runs)
+/* ---- keys: what stands before the ':' ---- */
+
+static const struct span key_prefixes[] = {
+    {"", 0}, /* the whole key is the text */
+    {"cycle:", 6}, {"order:", 6}, {"delivery:", 9}, {"response:", 9}, {"concern:", 8}, {"referral:", 9}, {"date:", 5},
+};
+
+static size_t key_prefix(struct span key)
 {
-    texts_push(texts, SPAN_NONE);
-    for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        const struct run *run = &runs->waiting[i];
-        texts_index(texts, run->rule);
-        texts_index(texts, run->order_id);
-        texts_index(texts, run->key);
+    for (size_t i = 1; i < COUNT_OF(key_prefixes); i++) {
+        if (key.size >= key_prefixes[i].size && key.data[0] == key_prefixes[i].data[0] &&
+            memcmp(key.data, key_prefixes[i].data, key_prefixes[i].size) == 0)
+            return i;
     }
-    for (uint32_t i = 0; i < runs->sent_count; i++) {
-        const struct sent *sent = &runs->sent[i];
-        texts_index(texts, sent->rule);
-        texts_index(texts, sent->order_id);
-        texts_index(texts, sent->variant);
-        texts_index(texts, sent->key);
-    }
-    for (uint32_t i = 0; i < runs->tracks_count; i++)
-        texts_index(texts, runs->tracks[i].order_id);
+    return 0;
+}
+
+static struct span key_rest(struct span key, size_t prefix)
+{
+    return (struct span){key.data + key_prefixes[prefix].size, key.size - key_prefixes[prefix].size};
 }
 
 /* ---- writing ---- */
-
-static void write_rule(struct state_writer *writer, uint32_t rule)
-{
-    state_write_fixed32(writer, rule);
-}
 
 /* union { null, long }: a time that may be NEVER. Not relative: INT64_MAX (R7: "any") is one of them. */
 static void write_optional(struct state_writer *writer, int64_t time)
@@ -116,19 +150,30 @@ static void write_optional(struct state_writer *writer, int64_t time)
         state_write_long(writer, time);
 }
 
-static void write_text(struct state_writer *writer, struct texts *texts, struct span text)
+static void write_optional_time(struct state_writer *writer, int64_t time)
 {
-    state_write_long(writer, texts_index(texts, text));
+    state_write_long(writer, time != NEVER);
+    if (time != NEVER)
+        state_write_time(writer, time);
 }
 
-static void write_run(struct state_writer *writer, struct texts *texts, const struct run *run)
+/* Marks and prefix, the key's rest, the order: the rest mostly is that order. */
+static void write_key(struct state_writer *writer, struct tables *tables, int64_t marks, int64_t marks_end,
+                      struct span key, struct span order_id)
 {
-    write_text(writer, texts, run->rule);
-    state_write_long(writer, run->rule_index);
-    write_text(writer, texts, run->key);
-    write_text(writer, texts, run->order_id);
+    size_t prefix = key_prefix(key);
+    struct span rest = key_rest(key, prefix);
+    int64_t order = text_reference(tables, order_id);
+    state_write_long(writer, marks + marks_end * (int64_t)prefix);
+    state_write_long(writer, span_equal(rest, order_id) ? order : text_reference(tables, rest));
+    state_write_long(writer, order);
+}
+
+static void write_run(struct state_writer *writer, struct tables *tables, const struct run *run)
+{
+    state_write_long(writer, named_place(tables, run->rule, run->rule_index));
+    write_key(writer, tables, run->state, RUN_STATE_COUNT, run->key, run->order_id);
     state_write_long(writer, run->n);
-    state_write_long(writer, run->state);
     state_write_time(writer, run->anchor_at);
     state_write_time(writer, run->due_at);
     state_write_time(writer, run->decide_at);
@@ -143,53 +188,76 @@ static void write_run(struct state_writer *writer, struct texts *texts, const st
 /* class, audience and channel of a send in one number */
 enum { MARK_AUDIENCE = 4, MARK_CHANNEL = 16, MARKS_END = 64 };
 
-static void write_sent(struct state_writer *writer, struct texts *texts, const struct sent *sent)
+static void write_sent(struct state_writer *writer, struct tables *tables, const struct sent *sent)
 {
-    bool delayed = sent->send_after != sent->made_at;
-    write_text(writer, texts, sent->rule);
-    write_text(writer, texts, sent->key);
-    write_text(writer, texts, sent->order_id);
-    write_text(writer, texts, sent->variant);
+    state_write_long(writer, named_place(tables, sent->rule, sent->rule_index));
+    write_key(writer, tables,
+              (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience + MARK_CHANNEL * (int64_t)sent->channel,
+              MARKS_END, sent->key, sent->order_id);
+    state_write_long(writer, text_reference(tables, sent->variant));
     state_write_long(writer, sent->n);
-    state_write_long(writer, (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience +
-                                 MARK_CHANNEL * (int64_t)sent->channel);
     state_write_time(writer, sent->due_at);
     state_write_time(writer, sent->made_at);
-    state_write_long(writer, delayed);
-    if (delayed)
-        state_write_time(writer, sent->send_after);
-    state_write_long(writer, sent->expires_at != NEVER);
-    if (sent->expires_at != NEVER)
-        state_write_time(writer, sent->expires_at);
+    write_optional_time(writer, sent->send_after != sent->made_at ? sent->send_after : NEVER);
+    write_optional_time(writer, sent->expires_at);
 }
 
-enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4 };
+enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4, TRACK_N = 8 };
 
-static void write_track(struct state_writer *writer, struct texts *texts, const struct track *track)
+static void write_track(struct state_writer *writer, struct tables *tables, const struct track *track)
 {
-    write_rule(writer, track->rule);
-    state_write_long(writer, track->rule_index);
+    state_write_long(writer, rule_place(tables, track->rule, track->rule_index));
     state_write_time(writer, track->at);
-    write_text(writer, texts, track->order_id);
-    state_write_long(writer, track->n);
-    state_write_long(writer, track->m);
+    state_write_long(writer, text_reference(tables, track->order_id));
     state_write_long(writer, (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0) |
-                                 (track->past ? TRACK_PAST : 0));
+                                 (track->past ? TRACK_PAST : 0) | (int64_t)TRACK_N * track->n);
+    state_write_long(writer, track->m);
+}
+
+/* A published key as the schema has it: 0 = `ever`, else 1 + 2 x its order's place, one more for order:. One whose order has
+ * left the facts is of no use any more (R11). */
+static void write_published(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    uint32_t *orders = ARENA_ARRAY(tables->arena, uint32_t, runs->published_count);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        const struct published *published = &runs->published[i];
+        orders[i] = published->kind == KEY_EVER ? 0 : order_place(tables, published->order_id);
+        count += orders[i] != FACT_NONE;
+    }
+    state_write_count(writer, count);
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        const struct published *published = &runs->published[i];
+        if (orders[i] == FACT_NONE)
+            continue;
+        state_write_long(writer, rule_place(tables, published->rule, -1));
+        state_write_long(writer, published->n);
+        state_write_long(writer, published->kind == KEY_EVER
+                                     ? 0
+                                     : 1 + 2 * (int64_t)orders[i] + (published->kind == KEY_ORDER));
+    }
+    state_write_array_end(writer, count);
 }
 
 enum { USED_KEY_SIZE = 12 }; /* fixed(8) and fixed(4) */
 
-static void write_counters(struct state_writer *writer, const struct runs *runs)
+static void write_used(struct state_writer *writer, const struct runs *runs)
 {
     state_write_count(writer, runs->used_count);
     unsigned char *used = state_writer_extend(writer, USED_KEY_SIZE * (size_t)runs->used_count);
-    for (uint32_t i = 0; i < runs->used_count; i++, used += USED_KEY_SIZE) { /* the longest list: as one piece */
+    for (uint32_t i = 0; i < runs->used_count; i++, used += USED_KEY_SIZE) {
         uint64_t key = htole64(runs->used[i].key);
         uint32_t fact = htole32(runs->used[i].fact);
         memcpy(used, &key, sizeof key);
         memcpy(used + sizeof key, &fact, sizeof fact);
     }
     state_write_array_end(writer, runs->used_count);
+}
+
+static void write_counters(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    write_published(writer, tables, runs);
+    write_used(writer, runs);
     state_write_count(writer, runs->days_count);
     for (uint32_t i = 0; i < runs->days_count; i++) {
         state_write_long(writer, runs->days[i].day);
@@ -198,132 +266,213 @@ static void write_counters(struct state_writer *writer, const struct runs *runs)
     state_write_array_end(writer, runs->days_count);
     state_write_count(writer, runs->last_sent_count);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        write_rule(writer, runs->last_sent[i].rule);
+        state_write_long(writer, rule_place(tables, runs->last_sent[i].rule, -1));
         state_write_time(writer, runs->last_sent[i].at);
     }
     state_write_array_end(writer, runs->last_sent_count);
     state_write_count(writer, runs->arrivals_count);
     for (uint32_t i = 0; i < runs->arrivals_count; i++) {
-        write_rule(writer, runs->arrivals[i].record);
+        state_write_fixed32(writer, runs->arrivals[i].record);
         state_write_time(writer, runs->arrivals[i].at);
     }
     state_write_array_end(writer, runs->arrivals_count);
 }
 
-void runs_encode(const struct runs *runs, struct state_writer *writer)
+static void write_items(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    struct texts texts = {.arena = writer->arena};
-    texts_collect(&texts, runs);
-    state_write_fixed64(writer, runs->playbook);
-    state_write_long(writer, runs->consent);
-    write_optional(writer, runs->next_change_at);
-    state_write_count(writer, texts.items_count - 1);
-    for (uint32_t i = 1; i < texts.items_count; i++)
-        state_write_text(writer, texts.items[i]);
-    state_write_array_end(writer, texts.items_count - 1);
     state_write_count(writer, runs->waiting_count);
     for (uint32_t i = 0; i < runs->waiting_count; i++)
-        write_run(writer, &texts, &runs->waiting[i]);
+        write_run(writer, tables, &runs->waiting[i]);
     state_write_array_end(writer, runs->waiting_count);
     state_write_count(writer, runs->sent_count);
     for (uint32_t i = 0; i < runs->sent_count; i++)
-        write_sent(writer, &texts, &runs->sent[i]);
+        write_sent(writer, tables, &runs->sent[i]);
     state_write_array_end(writer, runs->sent_count);
     state_write_count(writer, runs->tracks_count);
     for (uint32_t i = 0; i < runs->tracks_count; i++)
-        write_track(writer, &texts, &runs->tracks[i]);
+        write_track(writer, tables, &runs->tracks[i]);
     state_write_array_end(writer, runs->tracks_count);
-    write_counters(writer, runs);
+    write_counters(writer, tables, runs);
+}
+
+static void write_tables(struct state_writer *writer, const struct tables *tables)
+{
+    uint32_t named = tables->named_count, hashed = tables->rules_count - named;
+    state_write_count(writer, named);
+    for (uint32_t i = 0; i < named; i++) {
+        state_write_text(writer, tables->rules[i].name);
+        state_write_long(writer, tables->rules[i].index);
+    }
+    state_write_array_end(writer, named);
+    state_write_count(writer, hashed);
+    for (uint32_t i = named; i < tables->rules_count; i++) {
+        state_write_fixed32(writer, tables->rules[i].hash);
+        state_write_long(writer, tables->rules[i].index);
+    }
+    state_write_array_end(writer, hashed);
+    state_write_count(writer, tables->texts_count);
+    for (uint32_t i = 0; i < tables->texts_count; i++)
+        state_write_text(writer, tables->texts[i]);
+    state_write_array_end(writer, tables->texts_count);
+}
+
+void runs_encode(const struct runs *runs, const struct facts *facts, struct state_writer *writer)
+{
+    struct tables tables = {.arena = writer->arena, .facts = facts};
+    state_write_fixed64(writer, runs->playbook);
+    state_write_long(writer, runs->consent);
+    write_optional(writer, runs->next_change_at);
+    struct state_writer items; /* written apart, because the tables in front are known only when they are */
+    state_writer_init(&items, writer->arena);
+    items.base = writer->base;
+    write_items(&items, &tables, runs);
+    write_tables(writer, &tables);
+    state_write_fixed(writer, items.data, items.size);
 }
 
 /* ---- reading ---- */
-
-static uint32_t read_rule(struct state_reader *reader)
-{
-    unsigned char bytes[4] = {0};
-    state_read_fixed(reader, bytes, sizeof bytes);
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
 
 static int64_t read_optional(struct state_reader *reader)
 {
     return state_read_range(reader, 0, 1) ? state_read_long(reader) : NEVER;
 }
 
-static struct span read_text(struct state_reader *reader, const struct texts *texts)
+static int64_t read_optional_time(struct state_reader *reader)
 {
-    return texts->items[state_read_range(reader, 0, texts->items_count - 1)];
+    return state_read_range(reader, 0, 1) ? state_read_time(reader) : NEVER;
 }
 
-static struct run read_run(struct state_reader *reader, const struct texts *texts)
+/* One of the first count rules. */
+static struct rule_entry *read_rule(struct state_reader *reader, const struct tables *tables, uint32_t count)
 {
-    struct run run = {0};
-    run.rule = read_text(reader, texts);
-    run.rule_index = (int)state_read_range(reader, -1, INT32_MAX);
-    run.key = read_text(reader, texts);
-    run.order_id = read_text(reader, texts);
-    run.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
-    run.state = (enum run_state)state_read_range(reader, 0, RUN_STATE_COUNT - 1);
-    run.anchor_at = state_read_time(reader);
-    run.due_at = state_read_time(reader);
-    run.decide_at = state_read_time(reader);
-    run.backfill_until = read_optional(reader);
-    run.has_response = state_read_range(reader, 0, 1) != 0;
-    if (run.has_response) {
-        run.survey = state_read_fixed64(reader);
-        run.response = state_read_fixed64(reader);
+    if (count == 0) {
+        reader->failed = true;
+        return ARENA_NEW(tables->arena, struct rule_entry);
     }
-    return run;
+    return &tables->rules[state_read_range(reader, 0, count - 1)];
 }
 
-static struct sent read_sent(struct state_reader *reader, const struct texts *texts)
+static uint32_t read_rule_hash(struct state_reader *reader, const struct tables *tables)
 {
-    struct sent sent = {0};
-    sent.rule = read_text(reader, texts);
-    sent.key = read_text(reader, texts);
-    sent.order_id = read_text(reader, texts);
-    sent.variant = read_text(reader, texts);
-    sent.n = (int32_t)state_read_range(reader, 1, INT32_MAX);
-    int64_t marks = state_read_range(reader, 0, MARKS_END - 1);
+    return entry_hash(read_rule(reader, tables, tables->rules_count));
+}
+
+static struct span read_reference(struct state_reader *reader, const struct tables *tables)
+{
+    int64_t reference = state_read_range(reader, -(int64_t)tables->texts_count, tables->facts->orders_count);
+    if (reference > 0)
+        return tables->facts->orders[reference - 1].id;
+    return reference < 0 ? tables->texts[-1 - reference] : SPAN_NONE;
+}
+
+struct key_read { /* the one before: many runs in a row share it */
+    int64_t prefix;
+    const char *rest;
+    struct span key;
+};
+
+static struct span key_of(struct arena *arena, int64_t prefix, struct span rest, struct key_read *before)
+{
+    if (prefix == 0)
+        return rest;
+    if (before->prefix == prefix && before->rest == rest.data)
+        return before->key;
+    struct span start = key_prefixes[prefix];
+    char *key = arena_take(arena, start.size + rest.size + 1);
+    memcpy(key, start.data, start.size);
+    if (rest.size > 0)
+        memcpy(key + start.size, rest.data, rest.size);
+    *before = (struct key_read){prefix, rest.data, {key, start.size + rest.size}};
+    return before->key;
+}
+
+/* Returns the marks. */
+static int64_t read_key(struct state_reader *reader, const struct tables *tables, int64_t marks_end,
+                        struct key_read *before, struct span *ret_key, struct span *ret_order_id)
+{
+    int64_t marks = state_read_range(reader, 0, marks_end * (int64_t)COUNT_OF(key_prefixes) - 1);
+    struct span rest = read_reference(reader, tables);
+    *ret_order_id = read_reference(reader, tables);
+    *ret_key = key_of(tables->arena, marks / marks_end, rest, before);
+    return marks % marks_end;
+}
+
+static void read_run(struct state_reader *reader, const struct tables *tables, struct key_read *before, struct run *run)
+{
+    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    *run = (struct run){.rule = rule->name, .rule_index = rule->index};
+    run->state = (enum run_state)read_key(reader, tables, RUN_STATE_COUNT, before, &run->key, &run->order_id);
+    run->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    run->anchor_at = state_read_time(reader);
+    run->due_at = state_read_time(reader);
+    run->decide_at = state_read_time(reader);
+    run->backfill_until = read_optional(reader);
+    run->has_response = state_read_range(reader, 0, 1) != 0;
+    if (run->has_response) {
+        run->survey = state_read_fixed64(reader);
+        run->response = state_read_fixed64(reader);
+    }
+}
+
+static void read_sent(struct state_reader *reader, const struct tables *tables, struct key_read *before,
+                      struct sent *sent)
+{
+    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    *sent = (struct sent){.rule = rule->name, .rule_index = rule->index};
+    int64_t marks = read_key(reader, tables, MARKS_END, before, &sent->key, &sent->order_id);
     int64_t class = marks % MARK_AUDIENCE, audience = marks / MARK_AUDIENCE % 4;
     if (class > CLASS_INTERNAL || audience > AUDIENCE_CONTENT)
         reader->failed = true;
-    sent.class = (enum action_class) class;
-    sent.audience = (enum audience)audience;
-    sent.channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
-    sent.due_at = state_read_time(reader);
-    sent.made_at = state_read_time(reader);
-    sent.send_after = state_read_range(reader, 0, 1) ? state_read_time(reader) : sent.made_at;
-    sent.expires_at = state_read_range(reader, 0, 1) ? state_read_time(reader) : NEVER;
-    return sent;
+    sent->class = (enum action_class)class;
+    sent->audience = (enum audience)audience;
+    sent->channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
+    sent->variant = read_reference(reader, tables);
+    sent->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    sent->due_at = state_read_time(reader);
+    sent->made_at = state_read_time(reader);
+    int64_t send_after = read_optional_time(reader);
+    sent->send_after = send_after != NEVER ? send_after : sent->made_at;
+    sent->expires_at = read_optional_time(reader);
 }
 
-static struct track read_track(struct state_reader *reader, const struct texts *texts)
+static void read_track(struct state_reader *reader, const struct tables *tables, struct track *track)
 {
-    struct track track = {.rule = read_rule(reader)};
-    track.rule_index = (int)state_read_range(reader, -1, INT32_MAX);
-    track.at = state_read_time(reader);
-    track.order_id = read_text(reader, texts);
-    track.n = (int32_t)state_read_range(reader, 0, INT32_MAX);
-    track.m = (int32_t)state_read_range(reader, 0, INT32_MAX);
-    int64_t flags = state_read_range(reader, 0, TRACK_ENDED | TRACK_GONE | TRACK_PAST);
-    track.ended = flags & TRACK_ENDED;
-    track.gone = flags & TRACK_GONE;
-    track.past = flags & TRACK_PAST;
-    return track;
+    struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+    *track = (struct track){.rule = entry_hash(rule), .rule_index = rule->index};
+    track->at = state_read_time(reader);
+    track->order_id = read_reference(reader, tables);
+    int64_t marks = state_read_range(reader, 0, (int64_t)TRACK_N * INT32_MAX + TRACK_N - 1);
+    track->ended = marks & TRACK_ENDED;
+    track->gone = marks & TRACK_GONE;
+    track->past = marks & TRACK_PAST;
+    track->n = (int32_t)(marks / TRACK_N);
+    track->m = (int32_t)state_read_range(reader, 0, INT32_MAX);
+}
+
+static void read_published(struct state_reader *reader, const struct tables *tables, struct published *published)
+{
+    published->rule = read_rule_hash(reader, tables);
+    published->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
+    published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
+    published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
 }
 
 /* Room for the array that comes next and a few more items, so that a step seldom moves it. */
-#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                                          \
-    do {                                                                                                               \
-        (owner)->name##_count = state_read_count((reader), (item_size_min));                                           \
-        (owner)->name##_capacity = (owner)->name##_count + 4;                                                          \
-        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);                         \
+#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                       \
+    do {                                                                                            \
+        (owner)->name##_count = state_read_count((reader), (item_size_min));                        \
+        (owner)->name##_capacity = (owner)->name##_count + 4;                                       \
+        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);      \
     } while (0)
 
-static void read_counters(struct runs *runs, struct arena *arena, struct state_reader *reader)
+static void read_keys(struct runs *runs, const struct tables *tables, struct state_reader *reader)
 {
-    READ_ARRAY(runs, used, arena, reader, USED_KEY_SIZE); /* so many bytes are there */
+    READ_ARRAY(runs, published, tables->arena, reader, 3);
+    for (uint32_t i = 0; i < runs->published_count; i++)
+        read_published(reader, tables, &runs->published[i]);
+    state_read_array_end(reader, runs->published_count);
+    READ_ARRAY(runs, used, tables->arena, reader, USED_KEY_SIZE); /* so many bytes are there */
     for (uint32_t i = 0; i < runs->used_count; i++, reader->at += USED_KEY_SIZE) {
         struct used_key *used = &runs->used[i];
         memcpy(&used->key, reader->at, sizeof used->key);
@@ -334,59 +483,127 @@ static void read_counters(struct runs *runs, struct arena *arena, struct state_r
             reader->failed = true; /* the search relies on the order */
     }
     state_read_array_end(reader, runs->used_count);
+}
+
+static void read_counters(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+{
+    struct arena *arena = tables->arena;
+    read_keys(runs, tables, reader);
     READ_ARRAY(runs, days, arena, reader, 2);
     for (uint32_t i = 0; i < runs->days_count; i++) {
         runs->days[i].day = state_read_range(reader, -TIMESTAMP_MAX, TIMESTAMP_MAX);
         runs->days[i].count = state_read_range(reader, 0, INT32_MAX);
     }
     state_read_array_end(reader, runs->days_count);
-    READ_ARRAY(runs, last_sent, arena, reader, 5);
+    READ_ARRAY(runs, last_sent, arena, reader, 2);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        uint32_t rule = read_rule(reader);
-        runs->last_sent[i] = (struct last_sent){rule, state_read_time(reader)};
+        runs->last_sent[i].rule = read_rule_hash(reader, tables);
+        runs->last_sent[i].at = state_read_time(reader);
     }
     state_read_array_end(reader, runs->last_sent_count);
     READ_ARRAY(runs, arrivals, arena, reader, 5);
     for (uint32_t i = 0; i < runs->arrivals_count; i++) {
-        uint32_t record = read_rule(reader);
-        runs->arrivals[i] = (struct arrival){record, state_read_time(reader)};
+        runs->arrivals[i].record = state_read_fixed32(reader);
+        runs->arrivals[i].at = state_read_time(reader);
     }
     if (runs->arrivals_count > RUNS_ARRIVALS_MAX)
         reader->failed = true;
     state_read_array_end(reader, runs->arrivals_count);
 }
 
-static struct texts read_texts(struct arena *arena, struct state_reader *reader)
+static int index_of_hash(const struct playbook *playbook, uint32_t hash)
 {
-    struct texts texts = {.arena = arena};
-    uint32_t count = state_read_count(reader, 1);
-    texts.items_count = count + 1;
-    texts.items = ARENA_ARRAY(arena, struct span, texts.items_count);
-    for (uint32_t i = 1; i <= count; i++)
-        texts.items[i] = state_read_text(reader);
-    state_read_array_end(reader, count);
-    return texts;
+    for (size_t i = playbook->rule_count; i-- > 0;) {
+        if (runs_rule_hash(playbook->rules[i].name) == hash)
+            return (int)i;
+    }
+    return -1;
 }
 
-bool runs_decode(struct runs *runs, struct arena *arena, struct state_reader *reader)
+static int index_of_name(const struct playbook *playbook, struct span name)
+{
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        if (span_equal(playbook->rules[i].name, name))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* The rule's place in this playbook; its name is the playbook's own then, so that it is found again by where it lies. */
+static void entry_resolve(struct rule_entry *entry, const struct playbook *playbook, bool same)
+{
+    bool inside = entry->index >= 0 && (size_t)entry->index < playbook->rule_count;
+    if (span_empty(entry->name)) {
+        if (!same || (!inside && entry->index != -1))
+            entry->index = index_of_hash(playbook, entry->hash);
+        return;
+    }
+    if (!same || !inside || !span_equal(playbook->rules[entry->index].name, entry->name))
+        entry->index = index_of_name(playbook, entry->name);
+    if (entry->index >= 0)
+        entry->name = playbook->rules[entry->index].name;
+}
+
+static void read_names(struct tables *tables, const struct playbook *playbook, bool same, struct state_reader *reader)
+{
+    uint32_t count = state_read_count(reader, 2);
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        struct rule_entry *entry = rules_push(tables);
+        *entry = (struct rule_entry){.name = state_read_text(reader)};
+        entry->index = (int)state_read_range(reader, -1, INT32_MAX);
+        if (span_empty(entry->name))
+            reader->failed = true;
+        entry_resolve(entry, playbook, same);
+    }
+    state_read_array_end(reader, count);
+    tables->named_count = tables->rules_count;
+}
+
+static void read_hashes(struct tables *tables, const struct playbook *playbook, bool same, struct state_reader *reader)
+{
+    uint32_t count = state_read_count(reader, 5);
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        struct rule_entry *entry = rules_push(tables);
+        *entry = (struct rule_entry){.hash = state_read_fixed32(reader), .hashed = true};
+        entry->index = (int)state_read_range(reader, -1, INT32_MAX);
+        entry_resolve(entry, playbook, same);
+    }
+    state_read_array_end(reader, count);
+}
+
+static void read_texts(struct tables *tables, struct state_reader *reader)
+{
+    READ_ARRAY(tables, texts, tables->arena, reader, 1);
+    for (uint32_t i = 0; i < tables->texts_count; i++)
+        tables->texts[i] = state_read_text(reader);
+    state_read_array_end(reader, tables->texts_count);
+}
+
+bool runs_decode(struct runs *runs, const struct playbook *playbook, const struct facts *facts, struct arena *arena,
+                 struct state_reader *reader)
 {
     runs_init(runs);
     runs->playbook = state_read_fixed64(reader);
     runs->consent = state_read_range(reader, 0, 1) != 0;
     runs->next_change_at = read_optional(reader);
-    struct texts texts = read_texts(arena, reader);
-    READ_ARRAY(runs, waiting, arena, reader, 11);
+    bool same = runs->playbook == playbook_mark(playbook);
+    struct tables tables = {.arena = arena, .facts = facts};
+    struct key_read before = {0};
+    read_names(&tables, playbook, same, reader);
+    read_hashes(&tables, playbook, same, reader);
+    read_texts(&tables, reader);
+    READ_ARRAY(runs, waiting, arena, reader, 10);
     for (uint32_t i = 0; i < runs->waiting_count; i++)
-        runs->waiting[i] = read_run(reader, &texts);
+        read_run(reader, &tables, &before, &runs->waiting[i]);
     state_read_array_end(reader, runs->waiting_count);
     READ_ARRAY(runs, sent, arena, reader, 10);
     for (uint32_t i = 0; i < runs->sent_count; i++)
-        runs->sent[i] = read_sent(reader, &texts);
+        read_sent(reader, &tables, &before, &runs->sent[i]);
     state_read_array_end(reader, runs->sent_count);
-    READ_ARRAY(runs, tracks, arena, reader, 10);
+    READ_ARRAY(runs, tracks, arena, reader, 5);
     for (uint32_t i = 0; i < runs->tracks_count; i++)
-        runs->tracks[i] = read_track(reader, &texts);
+        read_track(reader, &tables, &runs->tracks[i]);
     state_read_array_end(reader, runs->tracks_count);
-    read_counters(runs, arena, reader);
+    read_counters(runs, &tables, reader);
     return !reader->failed;
 }

@@ -144,12 +144,9 @@ static bool pass_decode(struct pass *pass, struct span blob)
     runs_init(&pass->runs);
     if (blob.size == 0)
         return true;
-    if (pass->facts.erased_at == NEVER && !runs_decode(&pass->runs, pass->arena, &reader))
+    if (pass->facts.erased_at == NEVER && !runs_decode(&pass->runs, pass->playbook, &pass->facts, pass->arena, &reader))
         return false;
-    if (!state_reader_finish(&reader))
-        return false;
-    runs_resolve(pass);
-    return true;
+    return state_reader_finish(&reader);
 }
 
 static void pass_tidy(struct pass *pass)
@@ -171,7 +168,7 @@ static struct span pass_encode(struct pass *pass)
     state_writer_init(&writer, pass->arena);
     state_encode(&writer, &pass->head, &pass->facts);
     if (!erased)
-        runs_encode(&pass->runs, &writer);
+        runs_encode(&pass->runs, &pass->facts, &writer);
     return state_writer_finish(&writer);
 }
 
