@@ -67,7 +67,7 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t size)
     return chunk;
 }
 
-void *arena_take(struct arena *arena, size_t size)
+void *arena_take_raw(struct arena *arena, size_t size)
 {
     CHECK(size <= SIZE_MAX / 2);
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
@@ -79,14 +79,19 @@ void *arena_take(struct arena *arena, size_t size)
     arena->used += size;
     if (arena->limit != 0 && arena->used > arena->limit)
         arena->overflow = true;
-    memset(bytes, 0, size);
     return bytes;
+}
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    return memset(arena_take_raw(arena, size), 0, size);
 }
 
 struct span arena_copy(struct arena *arena, struct span bytes)
 {
-    char *copy = arena_take(arena, bytes.size + 1);
+    char *copy = arena_take_raw(arena, bytes.size + 1);
     if (bytes.size != 0)
         memcpy(copy, bytes.data, bytes.size);
+    copy[bytes.size] = '\0';
     return (struct span){copy, bytes.size};
 }

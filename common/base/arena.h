@@ -27,6 +27,7 @@ void arena_reset(struct arena *arena);
 
 /* Zeroed memory, aligned to 16, valid until reset. */
 void *arena_take(struct arena *arena, size_t size);
+void *arena_take_raw(struct arena *arena, size_t size); /* the same, not zeroed: for what is written at once */
 
 /* A copy of the bytes, with a NUL after them that the span does not count. */
 struct span arena_copy(struct arena *arena, struct span bytes);

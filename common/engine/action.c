@@ -102,11 +102,11 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
 static void count_send(struct pass *pass, const struct rule *rule, const struct run *run)
 {
     struct runs *runs = &pass->runs;
-    runs_use(runs, pass->arena, run, run_key_fact(rule, run));
+    runs_use(runs, pass->arena, rule, run, run_key_fact(rule, run));
     if (rule->class == CLASS_MARKETING)
         runs_count_send(runs, pass->arena, window_day(pass_zone(pass), pass->now));
     if (rule->cooldown_ms > 0)
-        runs_set_last_sent(runs, pass->arena, runs_rule_hash(rule->name), pass->now);
+        runs_set_last_sent(runs, pass->arena, rule, pass->now);
 }
 
 void action_send(struct pass *pass, const struct rule *rule, const struct run *run, enum channel channel)

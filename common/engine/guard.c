@@ -147,7 +147,7 @@ static bool cooling_down(const struct pass *pass, const struct rule *rule)
 {
     if (rule->cooldown_ms <= 0)
         return false;
-    int64_t last = runs_last_sent(&pass->runs, runs_rule_hash(rule->name));
+    int64_t last = runs_last_sent(&pass->runs, rule);
     return last != NEVER && pass->now - last < rule->cooldown_ms; /* R73 */
 }
 

@@ -53,7 +53,7 @@ uint32_t run_key_fact(const struct rule *rule, const struct run *run)
 
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
-    if (runs_used(&pass->runs, rule->name, key, n))
+    if (runs_used(&pass->runs, rule, key, n))
         return true; /* R47 */
     if (rule->once != ONCE_CYCLE)
         return false;
@@ -61,7 +61,7 @@ bool run_published(struct pass *pass, const struct rule *rule, struct span key, 
     for (uint32_t i = figures->cycle_first; i < figures->live_count; i++) { /* R48 */
         struct span id = pass_order_id(pass, figures->live[i]);
         struct span other = pass_text(pass, SPAN("cycle:"), id, SPAN_NONE);
-        if (!span_equal(other, key) && runs_used(&pass->runs, rule->name, other, n))
+        if (!span_equal(other, key) && runs_used(&pass->runs, rule, other, n))
             return true;
     }
     return false;

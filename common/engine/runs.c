@@ -120,13 +120,15 @@ static bool is_published(const struct runs *runs, const struct published *wanted
     return false;
 }
 
-bool runs_used(const struct runs *runs, struct span rule, struct span key, int32_t n)
+bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
 {
-    struct published wanted = {.rule = runs_rule_hash(rule), .n = n};
+    struct published wanted = {.rule = rule->name_hash, .n = n};
     wanted.kind = key_kind(key, &wanted.order_id);
     if (wanted.kind != KEY_OTHER && is_published(runs, &wanted))
         return true;
-    uint64_t hash = key_hash(rule, key, n);
+    if (runs->used_count == 0)
+        return false;
+    uint64_t hash = key_hash(rule->name, key, n);
     uint32_t place = used_place(runs, hash);
     return place < runs->used_count && runs->used[place].key == hash;
 }
@@ -141,11 +143,11 @@ static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint3
     runs->used[place] = (struct used_key){key, fact};
 }
 
-void runs_use(struct runs *runs, struct arena *arena, const struct run *run, uint32_t fact)
+void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact)
 {
-    if (runs_used(runs, run->rule, run->key, run->n))
+    if (runs_used(runs, rule, run->key, run->n))
         return;
-    struct published published = {.rule = runs_rule_hash(run->rule), .n = run->n};
+    struct published published = {.rule = rule->name_hash, .rule_index = rule->index, .n = run->n};
     published.kind = key_kind(run->key, &published.order_id);
     bool of_order = published.kind == KEY_CYCLE || published.kind == KEY_ORDER;
     if (of_order && fact != 0 && span_equal(published.order_id, run->order_id))
@@ -153,7 +155,7 @@ void runs_use(struct runs *runs, struct arena *arena, const struct run *run, uin
     else if (published.kind != KEY_EVER || fact != 0)
         published.kind = KEY_OTHER;
     if (published.kind == KEY_OTHER)
-        use_hash(runs, arena, key_hash(run->rule, run->key, run->n), fact);
+        use_hash(runs, arena, key_hash(rule->name, run->key, run->n), fact);
     else
         *ARRAY_PUSH(runs, arena, published) = published;
 }
@@ -180,25 +182,25 @@ int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day)
     return sends;
 }
 
-int64_t runs_last_sent(const struct runs *runs, uint32_t rule)
+int64_t runs_last_sent(const struct runs *runs, const struct rule *rule)
 {
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        if (runs->last_sent[i].rule == rule)
+        if (runs->last_sent[i].rule == rule->name_hash)
             return runs->last_sent[i].at;
     }
     return NEVER;
 }
 
-void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, int64_t at)
+void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rule *rule, int64_t at)
 {
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        if (runs->last_sent[i].rule == rule) {
+        if (runs->last_sent[i].rule == rule->name_hash) {
             runs->last_sent[i].at = at;
             return;
         }
     }
     struct last_sent *added = ARRAY_PUSH(runs, arena, last_sent);
-    *added = (struct last_sent){rule, at};
+    *added = (struct last_sent){rule->name_hash, rule->index, at};
 }
 
 void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at)

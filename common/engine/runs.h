@@ -65,6 +65,7 @@ struct sent {
 enum key_kind { KEY_EVER, KEY_CYCLE, KEY_ORDER, KEY_OTHER };
 struct published {
     uint32_t rule;        /* runs_rule_hash */
+    int rule_index;       /* as in struct track */
     int32_t n;
     enum key_kind kind;   /* not KEY_OTHER */
     struct span order_id; /* of KEY_CYCLE, KEY_ORDER */
@@ -85,7 +86,8 @@ struct arrival { /* R7: when a backfill record was applied, on which a series ma
 };
 
 struct last_sent { /* R73 */
-    uint32_t rule;
+    uint32_t rule;  /* runs_rule_hash */
+    int rule_index; /* as in struct track */
     int64_t at;
 };
 
@@ -120,14 +122,14 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
 struct track *runs_track(struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
-bool runs_used(const struct runs *runs, struct span rule, struct span key, int32_t n);
+bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
 /* The run's key is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 = none. */
-void runs_use(struct runs *runs, struct arena *arena, const struct run *run, uint32_t fact);
+void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact);
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */
-int64_t runs_last_sent(const struct runs *runs, uint32_t rule);                /* NEVER = never */
-void runs_set_last_sent(struct runs *runs, struct arena *arena, uint32_t rule, int64_t at);
+int64_t runs_last_sent(const struct runs *runs, const struct rule *rule);      /* NEVER = never */
+void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rule *rule, int64_t at);
 
 void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at);
 int64_t runs_arrival(const struct runs *runs, uint64_t record); /* NEVER = not known */
@@ -141,7 +143,8 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts);
 
 /* The blob's last field, behind the facts, whose orders it names by their place. The decoder finds the rules in the playbook
  * and gives false where the bytes are not ours. */
-void runs_encode(const struct runs *runs, const struct facts *facts, struct state_writer *writer);
+void runs_encode(const struct runs *runs, const struct playbook *playbook, const struct facts *facts,
+                 struct state_writer *writer);
 bool runs_decode(struct runs *runs, const struct playbook *playbook, const struct facts *facts, struct arena *arena,
                  struct state_reader *reader);
 

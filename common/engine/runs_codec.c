@@ -14,35 +14,27 @@
 
 struct rule_entry {
     struct span name; /* "" = only the hash is known */
-    uint32_t hash;    /* runs_rule_hash; of the named ones set when it is needed */
-    int index;        /* in the playbook of the step; -1 = not there, or not asked for */
-    bool hashed;
+    uint32_t hash;    /* runs_rule_hash */
+    int index;        /* in the playbook of the step; -1 = not there */
 };
 
 struct tables {
     struct arena *arena;
     const struct facts *facts;
+    const struct playbook *playbook;
+    uint32_t *places; /* by the rule's place in the playbook: one more than its place in rules; 0 = not there */
     struct rule_entry *rules; /* the named ones first */
     uint32_t rules_count, rules_capacity, named_count;
     struct span *texts;
     uint32_t texts_count, texts_capacity;
-    uint32_t last_rule, last_order; /* where the last search ended: things are written in the order in which they were read */
+    uint32_t last_order; /* where the last search ended */
 };
 
 static struct rule_entry *rules_push(struct tables *tables)
 {
     tables->rules = facts_grow(tables->arena, tables->rules, tables->rules_count, &tables->rules_capacity,
                                sizeof *tables->rules);
-    tables->last_rule = tables->rules_count;
     return &tables->rules[tables->rules_count++];
-}
-
-static uint32_t entry_hash(struct rule_entry *entry)
-{
-    if (!entry->hashed)
-        entry->hash = runs_rule_hash(entry->name);
-    entry->hashed = true;
-    return entry->hash;
 }
 
 static bool same_bytes(struct span a, struct span b)
@@ -50,38 +42,36 @@ static bool same_bytes(struct span a, struct span b)
     return a.data == b.data && a.size == b.size;
 }
 
-/* The place of a rule that is needed by name; all of these are asked for before any other. */
-static int64_t named_place(struct tables *tables, struct span name, int index)
+static uint32_t rules_add(struct tables *tables, struct span name, uint32_t hash, int index)
 {
-    uint32_t place = 0;
-    while (place < tables->rules_count && !same_bytes(tables->rules[place].name, name))
-        place++;
-    for (uint32_t i = 0; place == tables->rules_count && i < tables->rules_count; i++) {
-        if (span_equal(tables->rules[i].name, name))
-            place = i;
-    }
-    if (place == tables->rules_count)
-        *rules_push(tables) = (struct rule_entry){.name = name, .index = index};
-    else if (index >= 0)
-        tables->rules[place].index = index;
-    tables->named_count = tables->rules_count;
-    return place;
+    *rules_push(tables) = (struct rule_entry){name, hash, index};
+    if (index >= 0)
+        tables->places[index] = tables->rules_count;
+    return tables->rules_count - 1;
 }
 
-static int64_t rule_place(struct tables *tables, uint32_t hash, int index)
+/* The place of a rule that is needed by name; all of these are asked for before any other. */
+static uint32_t named_place(struct tables *tables, struct span name, int index)
 {
-    uint32_t count = tables->rules_count, place = tables->last_rule;
-    for (uint32_t tries = 0; tries < count; tries++, place++) {
-        place = place >= count ? 0 : place;
-        if (entry_hash(&tables->rules[place]) != hash)
-            continue;
-        if (index >= 0)
-            tables->rules[place].index = index;
-        tables->last_rule = place;
-        return place;
+    if (index >= 0 && tables->places[index] != 0)
+        return tables->places[index] - 1;
+    for (uint32_t i = 0; index < 0 && i < tables->rules_count; i++) {
+        if (span_equal(tables->rules[i].name, name))
+            return i;
     }
-    *rules_push(tables) = (struct rule_entry){.hash = hash, .index = index, .hashed = true};
-    return count;
+    tables->named_count = tables->rules_count + 1;
+    return rules_add(tables, name, index < 0 ? runs_rule_hash(name) : tables->playbook->rules[index].name_hash, index);
+}
+
+static uint32_t rule_place(struct tables *tables, uint32_t hash, int index)
+{
+    if (index >= 0 && tables->places[index] != 0)
+        return tables->places[index] - 1;
+    for (uint32_t i = 0; index < 0 && i < tables->rules_count; i++) {
+        if (tables->rules[i].hash == hash)
+            return i;
+    }
+    return rules_add(tables, SPAN_NONE, hash, index);
 }
 
 /* FACT_NONE = no order of that id is among the facts. */
@@ -230,7 +220,7 @@ static void write_published(struct state_writer *writer, struct tables *tables, 
         const struct published *published = &runs->published[i];
         if (orders[i] == FACT_NONE)
             continue;
-        state_write_long(writer, rule_place(tables, published->rule, -1));
+        state_write_long(writer, rule_place(tables, published->rule, published->rule_index));
         state_write_long(writer, published->n);
         state_write_long(writer, published->kind == KEY_EVER
                                      ? 0
@@ -266,7 +256,7 @@ static void write_counters(struct state_writer *writer, struct tables *tables, c
     state_write_array_end(writer, runs->days_count);
     state_write_count(writer, runs->last_sent_count);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        state_write_long(writer, rule_place(tables, runs->last_sent[i].rule, -1));
+        state_write_long(writer, rule_place(tables, runs->last_sent[i].rule, runs->last_sent[i].rule_index));
         state_write_time(writer, runs->last_sent[i].at);
     }
     state_write_array_end(writer, runs->last_sent_count);
@@ -316,14 +306,16 @@ static void write_tables(struct state_writer *writer, const struct tables *table
     state_write_array_end(writer, tables->texts_count);
 }
 
-void runs_encode(const struct runs *runs, const struct facts *facts, struct state_writer *writer)
+void runs_encode(const struct runs *runs, const struct playbook *playbook, const struct facts *facts,
+                 struct state_writer *writer)
 {
-    struct tables tables = {.arena = writer->arena, .facts = facts};
+    struct tables tables = {.arena = writer->arena, .facts = facts, .playbook = playbook};
+    tables.places = ARENA_ARRAY(writer->arena, uint32_t, playbook->rule_count);
     state_write_fixed64(writer, runs->playbook);
     state_write_long(writer, runs->consent);
     write_optional(writer, runs->next_change_at);
     struct state_writer items; /* written apart, because the tables in front are known only when they are */
-    state_writer_init(&items, writer->arena);
+    state_writer_init(&items, writer->arena, 0);
     items.base = writer->base;
     write_items(&items, &tables, runs);
     write_tables(writer, &tables);
@@ -343,18 +335,14 @@ static int64_t read_optional_time(struct state_reader *reader)
 }
 
 /* One of the first count rules. */
-static struct rule_entry *read_rule(struct state_reader *reader, const struct tables *tables, uint32_t count)
+static const struct rule_entry *read_rule(struct state_reader *reader, const struct tables *tables, uint32_t count)
 {
+    static const struct rule_entry none = {.index = -1};
     if (count == 0) {
         reader->failed = true;
-        return ARENA_NEW(tables->arena, struct rule_entry);
+        return &none;
     }
     return &tables->rules[state_read_range(reader, 0, count - 1)];
-}
-
-static uint32_t read_rule_hash(struct state_reader *reader, const struct tables *tables)
-{
-    return entry_hash(read_rule(reader, tables, tables->rules_count));
 }
 
 static struct span read_reference(struct state_reader *reader, const struct tables *tables)
@@ -437,8 +425,8 @@ static void read_sent(struct state_reader *reader, const struct tables *tables, 
 
 static void read_track(struct state_reader *reader, const struct tables *tables, struct track *track)
 {
-    struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
-    *track = (struct track){.rule = entry_hash(rule), .rule_index = rule->index};
+    const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+    *track = (struct track){.rule = rule->hash, .rule_index = rule->index};
     track->at = state_read_time(reader);
     track->order_id = read_reference(reader, tables);
     int64_t marks = state_read_range(reader, 0, (int64_t)TRACK_N * INT32_MAX + TRACK_N - 1);
@@ -451,7 +439,9 @@ static void read_track(struct state_reader *reader, const struct tables *tables,
 
 static void read_published(struct state_reader *reader, const struct tables *tables, struct published *published)
 {
-    published->rule = read_rule_hash(reader, tables);
+    const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+    published->rule = rule->hash;
+    published->rule_index = rule->index;
     published->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
     int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
     published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
@@ -497,8 +487,8 @@ static void read_counters(struct runs *runs, const struct tables *tables, struct
     state_read_array_end(reader, runs->days_count);
     READ_ARRAY(runs, last_sent, arena, reader, 2);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        runs->last_sent[i].rule = read_rule_hash(reader, tables);
-        runs->last_sent[i].at = state_read_time(reader);
+        const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+        runs->last_sent[i] = (struct last_sent){rule->hash, rule->index, state_read_time(reader)};
     }
     state_read_array_end(reader, runs->last_sent_count);
     READ_ARRAY(runs, arrivals, arena, reader, 5);
@@ -514,7 +504,7 @@ static void read_counters(struct runs *runs, const struct tables *tables, struct
 static int index_of_hash(const struct playbook *playbook, uint32_t hash)
 {
     for (size_t i = playbook->rule_count; i-- > 0;) {
-        if (runs_rule_hash(playbook->rules[i].name) == hash)
+        if (playbook->rules[i].name_hash == hash)
             return (int)i;
     }
     return -1;
@@ -534,7 +524,7 @@ static void entry_resolve(struct rule_entry *entry, const struct playbook *playb
 {
     bool inside = entry->index >= 0 && (size_t)entry->index < playbook->rule_count;
     if (span_empty(entry->name)) {
-        if (!same || (!inside && entry->index != -1))
+        if (!same || !inside)
             entry->index = index_of_hash(playbook, entry->hash);
         return;
     }
@@ -542,6 +532,7 @@ static void entry_resolve(struct rule_entry *entry, const struct playbook *playb
         entry->index = index_of_name(playbook, entry->name);
     if (entry->index >= 0)
         entry->name = playbook->rules[entry->index].name;
+    entry->hash = entry->index >= 0 ? playbook->rules[entry->index].name_hash : runs_rule_hash(entry->name);
 }
 
 static void read_names(struct tables *tables, const struct playbook *playbook, bool same, struct state_reader *reader)
@@ -564,7 +555,7 @@ static void read_hashes(struct tables *tables, const struct playbook *playbook, 
     uint32_t count = state_read_count(reader, 5);
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
         struct rule_entry *entry = rules_push(tables);
-        *entry = (struct rule_entry){.hash = state_read_fixed32(reader), .hashed = true};
+        *entry = (struct rule_entry){.hash = state_read_fixed32(reader)};
         entry->index = (int)state_read_range(reader, -1, INT32_MAX);
         entry_resolve(entry, playbook, same);
     }

@@ -349,8 +349,15 @@ void state_encode(struct state_writer *writer, const struct state_head *head, co
     }
     struct encoder encoder = {.writer = writer, .facts = facts};
     write_optional_time(&encoder, facts->first_seen_at);
+    int64_t base = writer->base;
     write_optional_time(&encoder, head->evaluated_at);
+    writer->base = base; /* the facts' bytes do not depend on when they were read */
     write_classes(writer, head);
+    if (!span_empty(head->facts_bytes)) {
+        state_write_fixed(writer, head->facts_bytes.data, head->facts_bytes.size);
+        writer->base = head->facts_base;
+        return;
+    }
     write_sources(&encoder);
     write_lists(&encoder);
     write_more_lists(&encoder);
@@ -712,14 +719,19 @@ bool state_decode(struct span blob, struct arena *arena, struct state_head *ret_
     struct decoder decoder = {.reader = reader, .arena = arena, .facts = ret_facts};
     ret_facts->known = true;
     ret_facts->first_seen_at = read_optional_time(reader);
+    int64_t base = reader->base;
     ret_head->evaluated_at = read_optional_time(reader);
+    reader->base = base;
     read_classes(reader, ret_head);
+    const unsigned char *start = reader->at;
     read_sources(&decoder);
     read_lists(&decoder);
     read_more_lists(&decoder);
     read_folded(&decoder);
     if (reader->failed)
         return false;
+    ret_head->facts_bytes = (struct span){(const char *)start, (size_t)(reader->at - start)};
+    ret_head->facts_base = reader->base;
     facts_settle_refunds(ret_facts);
     return true;
 }

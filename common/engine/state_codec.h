@@ -20,6 +20,8 @@ struct state_head {
     int64_t evaluated_at; /* the clock at which the classes were last read; NEVER = never */
     bool classified;      /* classes are set: the customer is known */
     struct customer_classes classes;
+    struct span facts_bytes; /* the facts as they were read, for as long as they stay as they are; "" = to be written anew */
+    int64_t facts_base;      /* the time written last in them */
 };
 
 /* ---- primitives, for the runs' codec too ---- */
@@ -30,8 +32,18 @@ struct state_writer {
     size_t size, capacity;
     int64_t base; /* times are written as zigzag deltas to the time written before */
 };
-void state_writer_init(struct state_writer *writer, struct arena *arena);
-unsigned char *state_writer_extend(struct state_writer *writer, size_t size); /* size more bytes, uninitialised */
+void state_writer_init(struct state_writer *writer, struct arena *arena, size_t expected); /* bytes: a guess */
+void state_writer_grow(struct state_writer *writer, size_t size); /* room for so many more bytes */
+
+static inline unsigned char *state_writer_extend(struct state_writer *writer, size_t size) /* bytes, uninitialised */
+{
+    if (writer->capacity - writer->size < size)
+        state_writer_grow(writer, size);
+    unsigned char *at = writer->data + writer->size;
+    writer->size += size;
+    return at;
+}
+
 void state_write_long_whole(struct state_writer *writer, int64_t value);
 void state_write_time(struct state_writer *writer, int64_t time);    /* delta to the time before; never NEVER */
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);

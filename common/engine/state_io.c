@@ -4,36 +4,32 @@
 enum { WRITER_FIRST = 1024, VARINT_MOST = 10 };
 #define TIME_MOST (INT64_C(1) << 50) /* well beyond event times, well within int64_t when days are added */
 
-void state_writer_init(struct state_writer *writer, struct arena *arena)
+void state_writer_init(struct state_writer *writer, struct arena *arena, size_t expected)
 {
-    *writer = (struct state_writer){.arena = arena};
+    size_t capacity = expected + WRITER_FIRST;
+    *writer = (struct state_writer){.arena = arena, .data = arena_take_raw(arena, capacity), .capacity = capacity};
 }
 
-unsigned char *state_writer_extend(struct state_writer *writer, size_t size)
+void state_writer_grow(struct state_writer *writer, size_t size)
 {
-    if (writer->capacity - writer->size < size) {
-        size_t capacity = writer->capacity ? writer->capacity * 2 : WRITER_FIRST;
-        while (capacity - writer->size < size)
-            capacity *= 2;
-        unsigned char *grown = arena_take(writer->arena, capacity);
-        if (writer->size)
-            memcpy(grown, writer->data, writer->size);
-        writer->data = grown;
-        writer->capacity = capacity;
-    }
-    unsigned char *at = writer->data + writer->size;
-    writer->size += size;
-    return at;
+    size_t capacity = writer->capacity * 2;
+    while (capacity - writer->size < size)
+        capacity *= 2;
+    unsigned char *grown = arena_take_raw(writer->arena, capacity);
+    if (writer->size)
+        memcpy(grown, writer->data, writer->size);
+    writer->data = grown;
+    writer->capacity = capacity;
 }
 
 void state_write_long_whole(struct state_writer *writer, int64_t value)
 {
     uint64_t rest = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63); /* zigzag */
-    unsigned char *at = state_writer_extend(writer, VARINT_MOST), *start = at;
+    unsigned char *at = state_writer_extend(writer, VARINT_MOST);
     for (; rest >= 0x80; rest >>= 7)
         *at++ = (unsigned char)(rest | 0x80);
     *at++ = (unsigned char)rest;
-    writer->size -= VARINT_MOST - (size_t)(at - start);
+    writer->size = (size_t)(at - writer->data);
 }
 
 void state_write_time(struct state_writer *writer, int64_t time)
@@ -80,9 +76,28 @@ int64_t state_read_fail(struct state_reader *reader)
     return 0;
 }
 
+/* Eight bytes at once: the seven bits of each up to the last of the number, put together by halves. */
+static uint64_t seven_bits(uint64_t bytes)
+{
+    bytes &= UINT64_C(0x7f7f7f7f7f7f7f7f);
+    bytes = (bytes & UINT64_C(0x7f007f007f007f00)) >> 1 | (bytes & UINT64_C(0x007f007f007f007f));
+    bytes = (bytes & UINT64_C(0x3fff00003fff0000)) >> 2 | (bytes & UINT64_C(0x00003fff00003fff));
+    return (bytes & UINT64_C(0x0fffffff00000000)) >> 4 | (bytes & UINT64_C(0x000000000fffffff));
+}
+
 int64_t state_read_long_whole(struct state_reader *reader)
 {
-    uint64_t value = 0;
+    uint64_t value = 0, bytes;
+    if ((size_t)(reader->end - reader->at) >= sizeof bytes) {
+        memcpy(&bytes, reader->at, sizeof bytes);
+        bytes = le64toh(bytes);
+        uint64_t last = ~bytes & UINT64_C(0x8080808080808080); /* the lowest bit: the number's last byte */
+        if (last != 0) {
+            value = seven_bits(bytes & (last ^ (last - 1)));
+            reader->at += __builtin_ctzll(last) / 8 + 1;
+            return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+        }
+    }
     for (int shift = 0; shift < 64; shift += 7) {
         if (reader->at == reader->end)
             return state_read_fail(reader);

@@ -122,6 +122,7 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     *ret_result = result_of(&pass->change);
     if (ret_result->verdict != VERDICT_APPLIED)
         return false;
+    pass->head.facts_bytes = SPAN_NONE;
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -153,22 +154,25 @@ static void pass_tidy(struct pass *pass)
 {
     int64_t today = pass->runs.days_count > 0 ? window_day(pass_zone(pass), pass->now) : 0;
     runs_expire(&pass->runs, pass->now, today);
+    if (!span_empty(pass->head.facts_bytes))
+        return;
     uint32_t folded = pass->facts.folded.identity_count;
     facts_compact(&pass->facts, pass->arena, pass->playbook);
     if (pass->facts.folded.identity_count != folded)
         runs_forget_folded(&pass->runs, &pass->facts);
 }
 
-static struct span pass_encode(struct pass *pass)
+/* before: bytes of the blob that was read. */
+static struct span pass_encode(struct pass *pass, size_t before)
 {
     bool erased = pass->facts.erased_at != NEVER;
     if (!erased)
         pass_tidy(pass);
     struct state_writer writer;
-    state_writer_init(&writer, pass->arena);
+    state_writer_init(&writer, pass->arena, before);
     state_encode(&writer, &pass->head, &pass->facts);
     if (!erased)
-        runs_encode(&pass->runs, &pass->facts, &writer);
+        runs_encode(&pass->runs, pass->playbook, &pass->facts, &writer);
     return state_writer_finish(&writer);
 }
 
@@ -180,6 +184,8 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
     pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
     if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
+        if (pass->another_playbook)
+            pass->head.facts_bytes = SPAN_NONE; /* what is kept of them may differ */
         playbook_change(pass);
         pass_timers(pass, false);
         pass->another_playbook = false;
@@ -209,7 +215,7 @@ bool step_visit(const struct step_world *world, struct arena *arena, const struc
     struct visit_result result = {.state = visit->state, .wake_at = NEVER};
     result.results = ARENA_ARRAY(arena, struct event_result, visit->event_count);
     if (visit_run(pass, visit, &result)) {
-        result.state = pass_encode(pass);
+        result.state = pass_encode(pass, visit->state.size);
         result.changed = !span_equal(result.state, visit->state);
     }
     result.records = pass->records;

@@ -1,3 +1,4 @@
+#include "common/base/hash.h"
 #include "common/base/check.h"
 #include "common/playbook/compile.h"
 #include "common/playbook/nearest.h"
@@ -411,6 +412,7 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
             continue;
         rules[kept] = drafts[index].rule;
         rules[kept].index = (int)kept;
+        rules[kept].name_hash = (uint32_t)hash_xxh64(rules[kept].name);
         kept++;
     }
     playbook->rules = rules;

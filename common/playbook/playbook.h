@@ -85,6 +85,7 @@ struct goal { struct span name; int64_t within_ms; };
 struct rule {
     struct span name;           /* unique among the rules of the chosen strategy */
     int index;                  /* place in the playbook: the order of R2 */
+    uint32_t name_hash;         /* lower half of XXH64 of the name: how the state knows the rule */
     struct trigger trigger;
     struct delay delay;
     const struct expression *conditions; /* tested in this order; the first that fails is the outcome's detail */

@@ -117,7 +117,7 @@ static inline void subject_store(struct subject *subject)
     struct state_head head = {.evaluated_at = NEVER};
     struct state_writer writer;
     struct state_reader reader;
-    state_writer_init(&writer, &subject->arena);
+    state_writer_init(&writer, &subject->arena, 0);
     state_encode(&writer, &head, &subject->facts);
     struct span blob = state_writer_finish(&writer);
     CHECK(state_decode(blob, &subject->arena, &head, &subject->facts, &reader));
