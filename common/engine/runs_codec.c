@@ -1,10 +1,11 @@
-/* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so nothing stands
- * twice: a rule is its place in a table in front, an order its place among the facts' orders, any other text its place in a
- * table of texts. What was read from a blob shares its bytes, so most texts are found again by where they lie, without a
- * comparison.
+/* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so nothing
+ * stands twice: a rule is its place in a table in front, an order its place among the facts' orders, any other text its
+ * place in a table of texts. What was read from a blob shares its bytes, so most texts are found again by where they
+ * lie, without a comparison.
  *
- * A rule that a record may still have to name (it waits, or its send is open) stands in the table by its name; all others
- * by the hash of it. Beside either stands its place in the playbook of the step, so that the same playbook finds it at once. */
+ * A rule that a record may still have to name (it waits, or its send is open) stands in the table by its name; all
+ * others by the hash of it. Beside either stands its place in the playbook of the step, so that the same playbook finds
+ * it at once. */
 #include "common/base/check.h"
 #include "common/engine/runs.h"
 
@@ -22,7 +23,7 @@ struct tables {
     struct arena *arena;
     const struct facts *facts;
     const struct playbook *playbook;
-    uint32_t *places; /* by the rule's place in the playbook: one more than its place in rules; 0 = not there */
+    uint32_t *places;         /* by the rule's place in the playbook: one more than its place in rules; 0 = not there */
     struct rule_entry *rules; /* the named ones first */
     uint32_t rules_count, rules_capacity, named_count;
     struct span *texts;
@@ -32,8 +33,8 @@ struct tables {
 
 static struct rule_entry *rules_push(struct tables *tables)
 {
-    tables->rules = facts_grow(tables->arena, tables->rules, tables->rules_count, &tables->rules_capacity,
-                               sizeof *tables->rules);
+    tables->rules =
+        facts_grow(tables->arena, tables->rules, tables->rules_count, &tables->rules_capacity, sizeof *tables->rules);
     return &tables->rules[tables->rules_count++];
 }
 
@@ -93,8 +94,8 @@ static int64_t text_place(struct tables *tables, struct span text)
         if (span_equal(tables->texts[i], text))
             return i;
     }
-    tables->texts = facts_grow(tables->arena, tables->texts, tables->texts_count, &tables->texts_capacity,
-                               sizeof *tables->texts);
+    tables->texts =
+        facts_grow(tables->arena, tables->texts, tables->texts_count, &tables->texts_capacity, sizeof *tables->texts);
     tables->texts[tables->texts_count] = text;
     return tables->texts_count++;
 }
@@ -204,8 +205,8 @@ static void write_track(struct state_writer *writer, struct tables *tables, cons
     state_write_long(writer, track->m);
 }
 
-/* A published key as the schema has it: 0 = `ever`, else 1 + 2 x its order's place, one more for order:. One whose order has
- * left the facts is of no use any more (R11). */
+/* A published key as the schema has it: 0 = `ever`, else 1 + 2 x its order's place, one more for order:. One whose
+ * order has left the facts is of no use any more (R11). */
 static void write_published(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
     uint32_t *orders = ARENA_ARRAY(tables->arena, uint32_t, runs->published_count);
@@ -222,9 +223,8 @@ static void write_published(struct state_writer *writer, struct tables *tables, 
             continue;
         state_write_long(writer, rule_place(tables, published->rule, published->rule_index));
         state_write_long(writer, published->n);
-        state_write_long(writer, published->kind == KEY_EVER
-                                     ? 0
-                                     : 1 + 2 * (int64_t)orders[i] + (published->kind == KEY_ORDER));
+        state_write_long(writer,
+                         published->kind == KEY_EVER ? 0 : 1 + 2 * (int64_t)orders[i] + (published->kind == KEY_ORDER));
     }
     state_write_array_end(writer, count);
 }
@@ -411,7 +411,7 @@ static void read_sent(struct state_reader *reader, const struct tables *tables, 
     int64_t class = marks % MARK_AUDIENCE, audience = marks / MARK_AUDIENCE % 4;
     if (class > CLASS_INTERNAL || audience > AUDIENCE_CONTENT)
         reader->failed = true;
-    sent->class = (enum action_class)class;
+    sent->class = (enum action_class) class;
     sent->audience = (enum audience)audience;
     sent->channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
     sent->variant = read_reference(reader, tables);
@@ -449,11 +449,11 @@ static void read_published(struct state_reader *reader, const struct tables *tab
 }
 
 /* Room for the array that comes next and a few more items, so that a step seldom moves it. */
-#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                       \
-    do {                                                                                            \
-        (owner)->name##_count = state_read_count((reader), (item_size_min));                        \
-        (owner)->name##_capacity = (owner)->name##_count + 4;                                       \
-        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);      \
+#define READ_ARRAY(owner, name, arena, reader, item_size_min)                                                          \
+    do {                                                                                                               \
+        (owner)->name##_count = state_read_count((reader), (item_size_min));                                           \
+        (owner)->name##_capacity = (owner)->name##_count + 4;                                                          \
+        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);                         \
     } while (0)
 
 static void read_keys(struct runs *runs, const struct tables *tables, struct state_reader *reader)
@@ -519,7 +519,8 @@ static int index_of_name(const struct playbook *playbook, struct span name)
     return -1;
 }
 
-/* The rule's place in this playbook; its name is the playbook's own then, so that it is found again by where it lies. */
+/* The rule's place in this playbook; its name is the playbook's own then, so that it is found again by where it lies.
+ */
 static void entry_resolve(struct rule_entry *entry, const struct playbook *playbook, bool same)
 {
     bool inside = entry->index >= 0 && (size_t)entry->index < playbook->rule_count;

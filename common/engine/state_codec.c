@@ -1,5 +1,5 @@
-/* The facts' part of schemas/customer_state.avsc, written and read in the schema's order. A stamp's record of a higher version
- * (rare) stands in one array beside all others, in the order in which the marks say "edited". */
+/* The facts' part of schemas/customer_state.avsc, written and read in the schema's order. A stamp's record of a higher
+ * version (rare) stands in one array beside all others, in the order in which the marks say "edited". */
 #include "common/engine/state_codec.h"
 
 enum mark { MARK_BACKFILL = 1, MARK_FOLDED = 2, MARK_EDITED = 4, MARK_SOURCE = 8 /* times the source's index */ };
@@ -21,7 +21,7 @@ enum order_flag {
 enum response_flag { RESPONSE_EFFECT = 1, RESPONSE_SHARE = 4, RESPONSE_CONCERNS = 16 }; /* answers: two bits each */
 enum note_flag { NOTE_LINE = 1, NOTE_AGENT = 2, NOTE_CONSENT = 8, NOTE_FLAGS = 31 };
 
-struct edits { /* of stamps, in the order in which they were written */
+struct edits {      /* of stamps, in the order in which they were written */
     int64_t *pairs; /* version, record_at */
     size_t count, capacity;
 };
@@ -247,10 +247,10 @@ static void write_folded(struct encoder *encoder)
     if (folded->newest_at == NEVER)
         return;
     state_write_time(writer, folded->newest_at);
-    const int64_t totals[] = {folded->purchases,     folded->trial,         folded->premium,
-                              folded->related,       folded->cycle,         folded->cycle_purchases,
+    const int64_t totals[] = {folded->purchases,     folded->trial,           folded->premium,
+                              folded->related,       folded->cycle,           folded->cycle_purchases,
                               folded->cycle_shipped, folded->cycle_delivered, folded->cycle_failed,
-                              folded->responses,     folded->positive,      folded->negative,
+                              folded->responses,     folded->positive,        folded->negative,
                               folded->referrals,     folded->answered};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         state_write_long(writer, totals[i]);
@@ -534,13 +534,13 @@ static void read_note(struct decoder *decoder, struct note *note)
 
 /* The array's items, with room for a few more so that applying an event seldom copies it. Item sizes are the least that
  * the schema can write: a claim of more items than the bytes can hold is refused before any memory is taken. */
-#define READ_ARRAY(decoder, name, item_size_min)                                                                      \
-    do {                                                                                                              \
-        struct facts *facts_ = (decoder)->facts;                                                                      \
-        uint32_t count_ = state_read_count((decoder)->reader, (item_size_min));                                       \
-        facts_->name##_capacity = count_ + 2;                                                                         \
-        facts_->name = arena_take((decoder)->arena, facts_->name##_capacity * sizeof *facts_->name);                  \
-        facts_->name##_count = count_;                                                                                \
+#define READ_ARRAY(decoder, name, item_size_min)                                                                       \
+    do {                                                                                                               \
+        struct facts *facts_ = (decoder)->facts;                                                                       \
+        uint32_t count_ = state_read_count((decoder)->reader, (item_size_min));                                        \
+        facts_->name##_capacity = count_ + 2;                                                                          \
+        facts_->name = arena_take((decoder)->arena, facts_->name##_capacity * sizeof *facts_->name);                   \
+        facts_->name##_count = count_;                                                                                 \
     } while (0)
 
 enum {

@@ -1,9 +1,9 @@
-/* The customer's state between steps: one version byte, then Avro binary of schemas/customer_state.avsc, decodable by any
- * Avro library with that schema. Bytes from outside are hostile: every read is bounds-checked, and a blob that no version
- * of ours wrote is refused, never half-read.
+/* The customer's state between steps: one version byte, then Avro binary of schemas/customer_state.avsc, decodable by
+ * any Avro library with that schema. Bytes from outside are hostile: every read is bounds-checked, and a blob that no
+ * version of ours wrote is refused, never half-read.
  *
- * The record's last field is the runs'. The order of things is: state_encode (head, facts), then the runs' own encoder on the
- * same writer, then state_writer_finish; and state_decode, then the runs' decoder on the same reader, then
+ * The record's last field is the runs'. The order of things is: state_encode (head, facts), then the runs' own encoder
+ * on the same writer, then state_writer_finish; and state_decode, then the runs' decoder on the same reader, then
  * state_reader_finish. An erased customer has no runs. */
 #ifndef ORIORI_ENGINE_STATE_CODEC_H
 #define ORIORI_ENGINE_STATE_CODEC_H
@@ -20,8 +20,9 @@ struct state_head {
     int64_t evaluated_at; /* the clock at which the classes were last read; NEVER = never */
     bool classified;      /* classes are set: the customer is known */
     struct customer_classes classes;
-    struct span facts_bytes; /* the facts as they were read, for as long as they stay as they are; "" = to be written anew */
-    int64_t facts_base;      /* the time written last in them */
+    struct span
+        facts_bytes;    /* the facts as they were read, for as long as they stay as they are; "" = to be written anew */
+    int64_t facts_base; /* the time written last in them */
 };
 
 /* ---- primitives, for the runs' codec too ---- */
@@ -45,7 +46,7 @@ static inline unsigned char *state_writer_extend(struct state_writer *writer, si
 }
 
 void state_write_long_whole(struct state_writer *writer, int64_t value);
-void state_write_time(struct state_writer *writer, int64_t time);    /* delta to the time before; never NEVER */
+void state_write_time(struct state_writer *writer, int64_t time); /* delta to the time before; never NEVER */
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
 void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
 
@@ -70,7 +71,7 @@ static inline void state_write_fixed32(struct state_writer *writer, uint32_t val
     memcpy(state_writer_extend(writer, sizeof bytes), &bytes, sizeof bytes);
 }
 
-struct span state_writer_finish(struct state_writer *writer);        /* the blob, in the arena */
+struct span state_writer_finish(struct state_writer *writer); /* the blob, in the arena */
 
 struct state_reader {
     const unsigned char *at, *end;
@@ -115,8 +116,9 @@ static inline uint32_t state_read_fixed32(struct state_reader *reader)
 }
 
 struct span state_read_text(struct state_reader *reader); /* borrowed from the blob */
-/* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array is
- * one block of that count (no negative counts), closed by a 0 that state_read_array_end takes; count 0 has no end. */
+/* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array
+ * is one block of that count (no negative counts), closed by a 0 that state_read_array_end takes; count 0 has no end.
+ */
 uint32_t state_read_count(struct state_reader *reader, size_t item_size_min);
 void state_read_array_end(struct state_reader *reader, uint32_t count);
 void state_write_count(struct state_writer *writer, size_t count);
