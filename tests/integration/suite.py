@@ -3,8 +3,10 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -291,6 +293,20 @@ def an_order_by_hand_is_thanked_within_seconds(rig):
         raise Failure(f"`oriori customer show` does not know the customer's phase:\n{shown}")
     rig.stop("a")
     audit(rig)
+
+
+@test
+def the_log_seam_on_a_real_broker(rig):
+    """tests/unit/test_log_kafka.c: without a broker (suite `unit`) most of it has nothing to run on."""
+    rig.flush()
+    program = ROOT / "build/release/tests/test_log_kafka"
+    run = subprocess.run([str(program)], cwd=ROOT, env=dict(os.environ, ORIORI_TEST_KAFKA=rig.bootstrap), text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    passed = set(re.findall(r"^\[ *OK *\] ([a-z]\w*)$", run.stdout, re.M))
+    skipped = set(re.findall(r"^\[ *SKIPPED *\] ([a-z]\w*)$", run.stdout, re.M))
+    if run.returncode or skipped or len(passed) < 8:
+        raise Failure(f"status {run.returncode}, {len(passed)} passed, skipped {sorted(skipped)}\n{run.stdout}")
+    print(f"  {len(passed)} tests of the log seam passed")
 
 
 def main():

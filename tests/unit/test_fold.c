@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/hash.h"
 #include "tests/lib/engine.h"
 
 static struct subject subject;
@@ -171,6 +172,15 @@ static void r09_the_same_event_id_of_another_source_is_another_fact(void **state
     subject_apply(&subject, CUSTOMER(SHARED, day(1), .event_id = ID("e1"), .source = ID("shop")));
     assert_int_equal(subject.change.verdict, FOLD_DUPLICATE);
     assert_int_equal(subject_figures(&subject, day(2))->shares, 2);
+}
+
+static void r09_a_tie_goes_to_the_higher_hash_of_the_id(void **state)
+{
+    (void)state;
+    bool first = hash_xxh64(SPAN("a")) > hash_xxh64(SPAN("b"));
+    subject_apply(&subject, PLACED(day(0), "o1", .event_id = ID("a"), .campaign = ID("of-a")));
+    subject_apply(&subject, PLACED(day(0), "o1", .event_id = ID("b"), .campaign = ID("of-b")));
+    assert_true(span_equal(subject.facts.orders[0].campaign, first ? SPAN("of-a") : SPAN("of-b")));
 }
 
 static void r09_an_edit_does_not_move_the_fact(void **state)
@@ -362,6 +372,7 @@ int main(void)
         TEST(r08_a_test_event_is_not_applied),
         TEST(r09_duplicate_changes_nothing),
         TEST(r09_the_same_event_id_of_another_source_is_another_fact),
+        TEST(r09_a_tie_goes_to_the_higher_hash_of_the_id),
         TEST(r09_an_edit_does_not_move_the_fact),
         TEST(r09_an_older_version_that_is_earlier_only_moves_the_time),
         TEST(r09_placed_and_renewed_of_one_order_are_one_renewal),

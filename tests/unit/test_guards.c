@@ -49,6 +49,51 @@ static void r66_the_first_that_fails_is_the_outcome(void **state)
     shop_close(&shop);
 }
 
+static void r66_backfill_comes_before_the_conditions(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, PLACED_RULE("t", "transactional", "shelf: 9d, priority: 50, conditions: [\"purchases >= 2\"]"));
+    struct event imported = bare("O1");
+    imported.backfill = true;
+    shop_event_at(&shop, imported, D(0));
+    EXPECT(&shop, "decision t order:O1 1 backfill");
+    shop_close(&shop);
+}
+
+static void r66_a_full_day_comes_before_the_night(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 50"));
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    shop_event_at(&shop, shop_placed("O2"), D(0.1));
+    shop_event_at(&shop, shop_placed("O3"), D(0.5)); /* 22:00 of the same day */
+    EXPECT(&shop, "decision m order:O3 1 deferred (capped) at=0d12:00 due=0d12:00 until=0d23:00");
+    shop_close(&shop);
+}
+
+/* Only a playbook that changes its share can show it: who was sent to is held out now. */
+static void r66_holdout_comes_before_once(void **state)
+{
+    (void)state;
+#define ANSWERED(share) "  - {name: m, trigger: {response: any}, class: marketing, shelf: 9d, priority: 5, once: response, holdout: " share "}\n"
+    struct shop shop;
+    open_rules(&shop, ANSWERED("0.0"));
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    struct event answer = shop_answer("r1", PURPOSE_MONTHLY, 9);
+    shop_event_at(&shop, answer, D(0.1));
+    EXPECT(&shop, "decision m response:S/r1 1 sent");
+    answer.version = 1;
+    shop_event_at(&shop, answer, D(0.2));
+    EXPECT(&shop, "decision m response:S/r1 1 once");
+    shop_change(&shop, shop_rules(ANSWERED("1.0"), NULL));
+    answer.version = 2;
+    shop_event_at(&shop, answer, D(0.3));
+    EXPECT(&shop, "decision m response:S/r1 1 holdout");
+    shop_close(&shop);
+}
+
 static void r66_a_paused_rule_waits_and_stale_judges_it(void **state)
 {
     (void)state;
@@ -222,6 +267,22 @@ static void r72_the_holdout_is_sticky_and_by_rule(void **state)
     shop_close(&shop);
 }
 
+/* h mod 10000 < round(share x 10000): who stands on the boundary is not held out. */
+static void r72_the_holdouts_boundary_is_exact(void **state)
+{
+    (void)state;
+    for (uint32_t above = 0; above <= 1; above++) {
+        char rule[160];
+        uint32_t share = hash_share(SPAN("holdout"), SPAN("m"), SPAN("anna")) + above;
+        snprintf(rule, sizeof rule, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10, holdout: 0.%04u"), (unsigned)share);
+        struct shop shop;
+        open_rules(&shop, rule);
+        shop_event_at(&shop, shop_placed("O1"), D(0));
+        EXPECT(&shop, above ? "decision m order:O1 1 holdout" : "decision m order:O1 1 sent");
+        shop_close(&shop);
+    }
+}
+
 static void r72_the_global_control_gets_no_marketing(void **state)
 {
     (void)state;
@@ -349,6 +410,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(r66_the_first_that_fails_is_the_outcome),
+        cmocka_unit_test(r66_backfill_comes_before_the_conditions),
+        cmocka_unit_test(r66_a_full_day_comes_before_the_night),
+        cmocka_unit_test(r66_holdout_comes_before_once),
         cmocka_unit_test(r66_a_paused_rule_waits_and_stale_judges_it),
         cmocka_unit_test(r67_each_class_has_its_own_guards),
         cmocka_unit_test(r68_deferred_runs_meet_at_the_windows_start),
@@ -358,6 +422,7 @@ int main(void)
         cmocka_unit_test(r70_transactional_sends_are_not_counted),
         cmocka_unit_test(r71_marketing_keeps_the_quiet_hours),
         cmocka_unit_test(r72_the_holdout_is_sticky_and_by_rule),
+        cmocka_unit_test(r72_the_holdouts_boundary_is_exact),
         cmocka_unit_test(r72_the_global_control_gets_no_marketing),
         cmocka_unit_test(r72_variants_share_the_customers),
         cmocka_unit_test(r73_the_cooldown_ends_the_run),

@@ -220,8 +220,10 @@ static void r30_a_friends_first_order_is_rewarded_once(void **state)
     shop_event_at(&shop, credit("bob", true, -1), D(0));
     EXPECT(&shop, "send reward referral:bob 1 email order=- event=e1");
     EXPECT(&shop, "decision reward referral:bob 1 sent at=0d00:00 due=-1d00:00");
+    shop_event_at(&shop, credit("bob", true, -3), D(0.5)); /* an earlier order of his turned up: no new conversion */
+    EXPECT_COUNT(&shop, "\ndecision reward", 1);
     shop_event_at(&shop, credit("bob", false, -1), D(1));
-    EXPECT(&shop, "revoke reward referral:bob 1 email order=- event=e2 referral_withdrawn");
+    EXPECT(&shop, "revoke reward referral:bob 1 email order=- event=e3 referral_withdrawn");
     shop_event_at(&shop, credit("bob", true, 1), D(2));
     EXPECT(&shop, "decision reward referral:bob 1 once"); /* revoked is still published */
     shop_event_at(&shop, credit("eve", true, 1), D(2));
