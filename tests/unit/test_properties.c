@@ -418,7 +418,7 @@ static void runs_of(struct shop *shop, struct runs *runs)
     runs_init(runs);
     CHECK(state_decode(buffer_span(&shop->state), &shop->arena, &head, &facts, &reader));
     if (shop->state.size > 0 && facts.erased_at == NEVER)
-        CHECK(runs_decode(runs, &shop->arena, &reader));
+        CHECK(runs_decode(runs, shop->playbook, &facts, &shop->arena, &reader));
 }
 
 /* As shop_visit, but the records and the runs that waited stay readable until the arena is reset. */
