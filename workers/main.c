@@ -43,6 +43,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_MAP
     {"map", "try a mapping of a platform's own messages", map_main},
 #endif
+#ifdef ORIORI_HAS_DLQ
+    {"dlq", "look into the dead letters, redrive or drop them", dlq_main},
+#endif
 #ifdef ORIORI_HAS_DEMO
     {"demo", "play events through the worker in simulated time", demo_main},
 #endif

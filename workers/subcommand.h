@@ -19,6 +19,7 @@ int lint_main(int argc, char **argv);
 int customer_main(int argc, char **argv);
 int config_main(int argc, char **argv);
 int map_main(int argc, char **argv);
+int dlq_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int shard_main(int argc, char **argv);
 int pause_main(int argc, char **argv);

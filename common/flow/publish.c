@@ -1,16 +1,22 @@
 /* Everything a batch says, into one open transaction: records, states, forwards, dead letters, steps, and for each
  * touched shard `__meta`, last in its partition of crm.state. */
+#include "common/base/check.h"
+#include "common/base/uuid.h"
 #include "common/flow/batch.h"
+
+static enum world emit_message(struct worker *worker, struct log_message message, int64_t *ret_ticket)
+{
+    enum world outcome;
+    message.value = buffer_span(&worker->buffer);
+    FLOW_INSIST(worker, outcome, log_produce(worker->log, &message, ret_ticket));
+    buffer_reset(&worker->buffer);
+    return outcome;
+}
 
 static enum world emit(struct worker *worker, const char *topic, int32_t partition, struct span key,
                        int64_t *ret_ticket)
 {
-    struct log_message message = {
-        .topic = topic, .partition = partition, .key = key, .value = buffer_span(&worker->buffer)};
-    enum world outcome;
-    FLOW_INSIST(worker, outcome, log_produce(worker->log, &message, ret_ticket));
-    buffer_reset(&worker->buffer);
-    return outcome;
+    return emit_message(worker, (struct log_message){.topic = topic, .partition = partition, .key = key}, ret_ticket);
 }
 
 /* ---- a customer ---- */
@@ -43,6 +49,21 @@ static const char *record_topic(const struct worker *worker, const struct record
     }
 }
 
+/* What a mailer needs before it reads the value: the id to dedupe by, and what the value is. */
+static enum world emit_action(struct worker *worker, const char *topic, const struct record *record)
+{
+    char id[UUID_TEXT_SIZE + 1];
+    uuid_text(&record->action.action_id, id);
+    struct log_header headers[] = {{SPAN("action_id"), span_of(id)}, {SPAN("schema"), SPAN("action")}};
+    return emit_message(worker,
+                        (struct log_message){.topic = topic,
+                                             .partition = LOG_PARTITION_BY_KEY,
+                                             .key = record->customer_id,
+                                             .headers = headers,
+                                             .header_count = COUNT_OF(headers)},
+                        NULL);
+}
+
 static enum world publish_visit(struct worker *worker, const struct batch_shard *touched,
                                 const struct customer_visit *visit)
 {
@@ -53,7 +74,8 @@ static enum world publish_visit(struct worker *worker, const struct batch_shard 
         if (!topic)
             continue;
         formats->record_write(formats->context, record, &worker->buffer);
-        outcome = emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
+        outcome = record->type == RECORD_ACTION ? emit_action(worker, topic, record)
+                                                : emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
     }
     if (outcome == WORLD_DONE && visit->result.changed) {
         buffer_add_span(&worker->buffer, visit->result.state);

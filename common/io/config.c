@@ -62,6 +62,8 @@ static const struct key keys[] = {
     {"decisions", KEY_CHOICE, AT(decisions), "sent-and-blocked", "off sent-and-blocked all", 0, 0,
      "Which decisions are published: none, those that sent or that a guard stopped, or all. Runs of imported history "
      "(outcome `backfill`) are only among all."},
+    {"actions_format", KEY_CHOICE, AT(actions_format), "avro", "avro json", 0, 0,
+     "What the values of crm.actions are: Avro in Confluent's wire format, or JSON with the same fields."},
     {"group_id", KEY_TEXT, AT(group_id), "", NULL, 0, 0, "The consumer group; empty = application_id."},
     {"instance_id", KEY_TEXT, AT(instance_id), "", NULL, 0, 0,
      "Static membership (group.instance.id): only where a worker comes back under the same name. Empty = dynamic."},

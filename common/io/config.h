@@ -20,6 +20,7 @@ enum config_decisions { CONFIG_DECISIONS_OFF, CONFIG_DECISIONS_SENT_AND_BLOCKED,
 enum config_level { CONFIG_LEVEL_DEBUG, CONFIG_LEVEL_INFO, CONFIG_LEVEL_WARN, CONFIG_LEVEL_ERROR };
 enum config_format { CONFIG_FORMAT_AUTO, CONFIG_FORMAT_JSON, CONFIG_FORMAT_TEXT };
 enum config_input { CONFIG_INPUT_AVRO, CONFIG_INPUT_JSON, CONFIG_INPUT_AUTO };
+enum config_output { CONFIG_OUTPUT_AVRO, CONFIG_OUTPUT_JSON };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_TIMESTAMP };
 
 /* A librdkafka property that passes through. */
@@ -45,6 +46,7 @@ struct config {
     const char *schemas;
     const char *zones;
     enum config_decisions decisions;
+    enum config_output actions_format;
     const char *group_id;         /* default: application_id */
     const char *instance_id;      /* "" = dynamic membership */
     const char *transactional_id; /* default: application_id + "-" + host name */

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/codec/avro_write.h"
+#include "common/codec/record_json.h"
 #include "common/io/data_file.h"
 #include "common/io/logger.h"
 #include "common/io/mapping_file.h"
@@ -159,8 +160,11 @@ static enum world event_read(void *context, enum topic topic, const struct origi
 
 static void record_write(void *context, const struct record *record, struct buffer *buffer)
 {
-    (void)context;
-    record_avro_write(record, buffer);
+    const struct setup *setup = context;
+    if (record->type == RECORD_ACTION && setup->config.actions_format == CONFIG_OUTPUT_JSON)
+        record_json_write(record, buffer);
+    else
+        record_avro_write(record, buffer);
 }
 
 static enum start start_of(enum config_start start)
