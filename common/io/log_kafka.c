@@ -265,7 +265,7 @@ static rd_kafka_topic_partition_list_t *new_list(const struct log_kafka *log, co
 static enum world log_kafka_assign(void *context, const struct log_offset *offsets, size_t count)
 {
     struct log_kafka *log = log_kafka_fresh(context);
-    if (log->group == NULL) /* revoked meanwhile */
+    if (!log_kafka_believes(log)) /* revoked meanwhile */
         return log_kafka_fail(log, WORLD_RECOVER, "assign without a membership");
     rd_kafka_topic_partition_list_t *list = new_list(log, offsets, count);
     rd_kafka_resp_err_t code = rd_kafka_assign(log->consumer, list);

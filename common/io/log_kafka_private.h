@@ -93,4 +93,12 @@ enum world log_kafka_reader_open(void *context, const char *topic, int32_t parti
 enum world log_kafka_reader_next(void *context, int32_t timeout_ms, struct log_event *ret_event);
 void log_kafka_reader_close(void *context);
 
+/* A membership counts from the poll that tells of it until the poll that ends it. One poll of the client may run both
+ * callbacks, the revoke's and the next assignment's: until log_poll has told of both, the new group metadata would let
+ * offsets of before through, for the broker checks the generation only. */
+static inline bool log_kafka_believes(const struct log_kafka *log)
+{
+    return log->group != NULL && !log->revoked_waits && !log->assigned_waits;
+}
+
 #endif

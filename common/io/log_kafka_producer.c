@@ -258,7 +258,7 @@ enum world log_kafka_send_offsets(void *context, const struct log_offset *offset
 {
     struct log_kafka *log = log_kafka_fresh(context);
     CHECK(log->open && count > 0);
-    if (log->group == NULL)
+    if (!log_kafka_believes(log))
         return log_kafka_fail(log, WORLD_RECOVER, "the assignment was revoked");
     rd_kafka_topic_partition_list_t *list = offset_list(log, offsets, count);
     int64_t deadline = log_kafka_monotonic_ms() + log->config->timeout_transaction_ms;
