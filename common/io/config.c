@@ -120,8 +120,8 @@ static const struct key keys[] = {
     {"timeouts.request", KEY_DURATION, AT(timeout_request_ms), "5s", NULL, 100, 600000,
      "One question to Kafka outside of a transaction."},
     {"timeouts.progress", KEY_DURATION, AT(timeout_progress_ms), "2m", NULL, 1000, 86400000,
-     "The worker exits when nothing was committed or recovered for so long although there is work, and also when "
-     "Kafka or Redis stays away for so long: whoever runs it starts it again."},
+     "The worker exits when nothing was committed or recovered for so long although there is work and Kafka and Redis "
+     "answer: whoever runs it starts it again. Keep it well above timeouts.request and redis.timeout."},
 
     {"monitor.listen", KEY_TEXT, AT(monitor_listen), "", NULL, 0, 0,
      "host:port that serves /metrics, /healthz, /readyz and /startupz over HTTP, such as 127.0.0.1:9464; empty = "

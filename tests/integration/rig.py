@@ -134,8 +134,15 @@ class Rig:
         self.servers("down", "--wipe")
 
     def servers(self, verb, *arguments):
-        subprocess.run([str(ROOT / "deploy/local" / verb), *arguments], env=self.environment, check=True,
-                       stdout=subprocess.DEVNULL, stderr=(self.folder / "servers.log").open("a"))
+        """deploy/local's up or down. A broker killed at a bad moment may need a second start: three tries, each said."""
+        for attempt in range(3):
+            log = (self.folder / "servers.log").open("a")
+            done = subprocess.run([str(ROOT / "deploy/local" / verb), *arguments], env=self.environment,
+                                  stdout=subprocess.DEVNULL, stderr=log)
+            if done.returncode == 0:
+                return
+            log.write(f"rig: try {attempt + 1} of {verb} failed\n")
+        raise Failure(f"deploy/local/{verb} failed three times: see {self.folder}/servers.log")
 
     def kill_server(self, name):
         """kill -9 of "kafka" or "redis"; servers("up") brings it back (Redis empty, Kafka with its log)."""

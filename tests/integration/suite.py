@@ -158,6 +158,29 @@ def a_stalled_worker_comes_back_as_a_zombie(rig):
 
 
 @test
+def an_outage_longer_than_the_watchdog_is_waited_for(rig):
+    """Redis and Kafka away for longer than timeouts.progress: the same process heals, no restart."""
+    rig.settings["timeouts"] = {"progress": "40s", "request": "1s", "transaction": "2s"}
+    load = Load("outage", 50, now_ms())
+    rig.start("a")
+    process = rig.workers["a"].pid
+    rig.produce(load.take(300))
+    rig.drain()
+    rig.kill_server("redis")
+    rig.produce(load.take(300))
+    rig.kill_server("kafka")
+    gone = time.monotonic()
+    wait_for("the outage's end", 70, lambda: rig.alive() or time.monotonic() - gone > 55)
+    rig.servers("up")
+    rig.produce(load.take(300))
+    rig.drain()
+    if rig.workers["a"].pid != process:
+        raise Failure("the worker was replaced")
+    rig.stop("a")
+    audit(rig)
+
+
+@test
 def every_poison_becomes_a_dead_letter_and_the_partition_goes_on(rig):
     now = now_ms()
     good = {"event_id": "g", "customer_id": "good", "occurred_at": now, "kind": "PLACED", "order_id": "g1"}

@@ -21,6 +21,7 @@
 enum {
     REPEAT_MS = 5000,     /* the same trouble is said once in so long */
     PAUSE_MS = 100,       /* while backing off the group hears from us so often */
+    PROBE_AFTER_MS = 2000, /* nothing moved for so long: do the servers answer? */
     SHUTDOWN_SECONDS = 8, /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
     STATUS_MS = 60000,    /* a line about how it goes */
     PICTURE_MS = 1000     /* what /metrics and /readyz show is at most so old */
@@ -30,8 +31,8 @@ static const char usage[] =
     "usage: oriori worker --config FILE\n\n"
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
-    "the start or later: it says so every few seconds and tries again, for timeouts.progress (2m); then it ends with\n"
-    "1, for whoever runs it to start it again.\n\n"
+    "the start or later: it says so every few seconds and tries again, however long. When they answer and still nothing\n"
+    "moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
 
@@ -176,8 +177,22 @@ static void publish_picture(const struct worker *worker, struct monitor *monitor
                                                        .progress_at = worker->progress_at});
 }
 
+/* A server that does not answer is waited for, however long: ending the process would only move the wait into whoever
+ * starts it again. Asked only while nothing moves; a server that answers leaves the watchdog as it is. */
+static void excuse_outage(struct worker *worker, int64_t *probe_at)
+{
+    int64_t low, high;
+    if (turned_at - worker->progress_at < PROBE_AFTER_MS || turned_at < *probe_at)
+        return;
+    *probe_at = turned_at + PROBE_AFTER_MS;
+    if (store_check(worker->store) != WORLD_DONE ||
+        log_watermarks(worker->log, worker->config.state_topic, 0, &low, &high) != WORLD_DONE)
+        worker->progress_at = monotonic_ms();
+}
+
 static void run(struct worker *worker, struct monitor *monitor)
 {
+    int64_t probe_at = 0;
     int64_t status_at = monotonic_ms() + STATUS_MS, picture_at = 0;
     struct buffer text = {0};
     int32_t wait_ms = 0;
@@ -186,6 +201,7 @@ static void run(struct worker *worker, struct monitor *monitor)
         wait_ms = worker_turn(worker, wait_ms);
         turned_at = monotonic_ms();
         note_ready(worker, &was_ready);
+        excuse_outage(worker, &probe_at);
         if (monitor && turned_at >= picture_at) {
             publish_picture(worker, monitor, &text, &started);
             picture_at = turned_at + PICTURE_MS;
