@@ -1,5 +1,6 @@
 #include "common/base/hash.h"
 
+#include <endian.h>
 #include <sha1.h>
 #include <sha2.h>
 #include <xxhash.h>
@@ -18,7 +19,8 @@ int32_t hash_murmur2(struct span bytes)
     uint32_t h = 0x9747b28c ^ size;
     uint32_t whole = size & ~3u;
     for (uint32_t i = 0; i < whole; i += 4) {
-        uint32_t k = (uint32_t)data[i] | (uint32_t)data[i + 1] << 8 | (uint32_t)data[i + 2] << 16 | (uint32_t)data[i + 3] << 24;
+        uint32_t k =
+            (uint32_t)data[i] | (uint32_t)data[i + 1] << 8 | (uint32_t)data[i + 2] << 16 | (uint32_t)data[i + 3] << 24;
         k *= m;
         k ^= k >> 24;
         k *= m;
@@ -40,18 +42,52 @@ uint32_t hash_home_shard(struct span customer_id, uint32_t shard_count)
     return ((uint32_t)hash_murmur2(customer_id) & 0x7fffffffu) % shard_count;
 }
 
-uint32_t hash_share(struct span prefix, struct span rule, struct span customer_id)
+enum { SHA1_BLOCK = 64, SHA1_TAIL = 9, SHA1_AT_ONCE = 256 }; /* TAIL: a byte 0x80 and the length in bits */
+
+static void sha1_long(const struct span *parts, size_t count, unsigned char ret_digest[20])
 {
-    static const unsigned char separator = 0x1f;
-    unsigned char digest[SHA1_DIGEST_LENGTH];
     SHA1_CTX context;
     SHA1Init(&context);
-    SHA1Update(&context, (const unsigned char *)prefix.data, prefix.size);
-    SHA1Update(&context, &separator, 1);
-    SHA1Update(&context, (const unsigned char *)rule.data, rule.size);
-    SHA1Update(&context, &separator, 1);
-    SHA1Update(&context, (const unsigned char *)customer_id.data, customer_id.size);
-    SHA1Final(digest, &context);
+    for (size_t i = 0; i < count; i++)
+        SHA1Update(&context, (const unsigned char *)parts[i].data, parts[i].size);
+    SHA1Final(ret_digest, &context);
+}
+
+/* libmd pads byte by byte, which takes longer than the hash itself; short texts are padded here. */
+void hash_sha1(const struct span *parts, size_t count, unsigned char ret_digest[20])
+{
+    unsigned char blocks[SHA1_AT_ONCE];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].size;
+    if (size + SHA1_TAIL > sizeof blocks) {
+        sha1_long(parts, count, ret_digest);
+        return;
+    }
+    size_t whole = (size + SHA1_TAIL + SHA1_BLOCK - 1) / SHA1_BLOCK * SHA1_BLOCK, at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size > 0)
+            memcpy(blocks + at, parts[i].data, parts[i].size);
+        at += parts[i].size;
+    }
+    memset(blocks + size, 0, whole - size);
+    blocks[size] = 0x80;
+    uint64_t bits = htobe64((uint64_t)size * 8);
+    memcpy(blocks + whole - sizeof bits, &bits, sizeof bits);
+    SHA1_CTX context;
+    SHA1Init(&context);
+    for (at = 0; at < whole; at += SHA1_BLOCK)
+        SHA1Transform(context.state, blocks + at);
+    for (size_t i = 0; i < 5; i++) {
+        uint32_t word = htobe32(context.state[i]);
+        memcpy(ret_digest + i * sizeof word, &word, sizeof word);
+    }
+}
+
+uint32_t hash_share(struct span prefix, struct span rule, struct span customer_id)
+{
+    unsigned char digest[SHA1_DIGEST_LENGTH];
+    hash_sha1((const struct span[]){prefix, SPAN("\x1f"), rule, SPAN("\x1f"), customer_id}, 5, digest);
     uint64_t h = 0;
     for (int i = 0; i < 8; i++)
         h = h << 8 | digest[i];

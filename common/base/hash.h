@@ -18,6 +18,9 @@ uint32_t hash_home_shard(struct span customer_id, uint32_t shard_count);
 /* R72: the first 8 bytes, big-endian, of SHA-1 over prefix 0x1F rule 0x1F customer_id, mod 10000. */
 uint32_t hash_share(struct span prefix, struct span rule, struct span customer_id);
 
+/* SHA-1 of the parts, one after the other. */
+void hash_sha1(const struct span *parts, size_t count, unsigned char ret_digest[20]);
+
 /* SHA-256, 32 bytes out: playbook hashes, truncated dead letters. */
 void hash_sha256(struct span bytes, unsigned char ret_digest[32]);
 

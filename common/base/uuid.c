@@ -1,5 +1,7 @@
 #include "common/base/uuid.h"
 
+#include "common/base/hash.h"
+
 #include <sha1.h>
 
 const struct uuid uuid_action_namespace = {
@@ -8,11 +10,8 @@ const struct uuid uuid_action_namespace = {
 struct uuid uuid_v5(const struct uuid *name_space, struct span name)
 {
     unsigned char digest[SHA1_DIGEST_LENGTH];
-    SHA1_CTX context;
-    SHA1Init(&context);
-    SHA1Update(&context, name_space->bytes, sizeof name_space->bytes);
-    SHA1Update(&context, (const unsigned char *)name.data, name.size);
-    SHA1Final(digest, &context);
+    struct span space = {(const char *)name_space->bytes, sizeof name_space->bytes};
+    hash_sha1((const struct span[]){space, name}, 2, digest);
     struct uuid uuid;
     memcpy(uuid.bytes, digest, sizeof uuid.bytes);
     uuid.bytes[6] = (unsigned char)((uuid.bytes[6] & 0x0f) | 0x50);

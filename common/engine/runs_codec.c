@@ -31,10 +31,17 @@ struct tables {
     uint32_t last_order; /* where the last search ended */
 };
 
+enum { RULES_FIRST = 48 };
+
 static struct rule_entry *rules_push(struct tables *tables)
 {
-    tables->rules =
-        facts_grow(tables->arena, tables->rules, tables->rules_count, &tables->rules_capacity, sizeof *tables->rules);
+    if (tables->rules_count == tables->rules_capacity) {
+        struct rule_entry *old = tables->rules;
+        tables->rules_capacity = old ? 2 * tables->rules_capacity : RULES_FIRST;
+        tables->rules = arena_take_raw(tables->arena, tables->rules_capacity * sizeof *old);
+        if (old)
+            memcpy(tables->rules, old, tables->rules_count * sizeof *old);
+    }
     return &tables->rules[tables->rules_count++];
 }
 
@@ -448,12 +455,13 @@ static void read_published(struct state_reader *reader, const struct tables *tab
     published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
 }
 
-/* Room for the array that comes next and a few more items, so that a step seldom moves it. */
+/* Room for the array that comes next and a few more items, so that a step seldom moves it. Not zeroed: every item is
+ * read whole. */
 #define READ_ARRAY(owner, name, arena, reader, item_size_min)                                                          \
     do {                                                                                                               \
         (owner)->name##_count = state_read_count((reader), (item_size_min));                                           \
         (owner)->name##_capacity = (owner)->name##_count + 4;                                                          \
-        (owner)->name = arena_take((arena), sizeof *(owner)->name * (owner)->name##_capacity);                         \
+        (owner)->name = arena_take_raw((arena), sizeof *(owner)->name * (owner)->name##_capacity);                     \
     } while (0)
 
 static void read_keys(struct runs *runs, const struct tables *tables, struct state_reader *reader)

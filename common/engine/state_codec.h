@@ -81,7 +81,6 @@ struct state_reader {
 int64_t state_read_fail(struct state_reader *reader); /* marks it failed and at its end; 0 */
 int64_t state_read_long_whole(struct state_reader *reader);
 int64_t state_read_time(struct state_reader *reader); /* outside -2^50 .. 2^50: failed */
-void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size);
 
 static inline int64_t state_read_long(struct state_reader *reader)
 {
@@ -104,14 +103,20 @@ static inline int64_t state_read_range(struct state_reader *reader, int64_t leas
 static inline uint64_t state_read_fixed64(struct state_reader *reader)
 {
     uint64_t bytes;
-    state_read_fixed(reader, &bytes, sizeof bytes);
+    if ((size_t)(reader->end - reader->at) < sizeof bytes)
+        return (uint64_t)state_read_fail(reader);
+    memcpy(&bytes, reader->at, sizeof bytes);
+    reader->at += sizeof bytes;
     return le64toh(bytes);
 }
 
 static inline uint32_t state_read_fixed32(struct state_reader *reader)
 {
     uint32_t bytes;
-    state_read_fixed(reader, &bytes, sizeof bytes);
+    if ((size_t)(reader->end - reader->at) < sizeof bytes)
+        return (uint32_t)state_read_fail(reader);
+    memcpy(&bytes, reader->at, sizeof bytes);
+    reader->at += sizeof bytes;
     return le32toh(bytes);
 }
 

@@ -22,7 +22,7 @@ void state_writer_grow(struct state_writer *writer, size_t size)
     writer->capacity = capacity;
 }
 
-void state_write_long_whole(struct state_writer *writer, int64_t value)
+static inline void write_long(struct state_writer *writer, int64_t value)
 {
     uint64_t rest = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63); /* zigzag */
     unsigned char *at = state_writer_extend(writer, VARINT_MOST);
@@ -32,9 +32,14 @@ void state_write_long_whole(struct state_writer *writer, int64_t value)
     writer->size = (size_t)(at - writer->data);
 }
 
+void state_write_long_whole(struct state_writer *writer, int64_t value)
+{
+    write_long(writer, value);
+}
+
 void state_write_time(struct state_writer *writer, int64_t time)
 {
-    state_write_long(writer, time - writer->base);
+    write_long(writer, time - writer->base);
     writer->base = time;
 }
 
@@ -85,7 +90,7 @@ static uint64_t seven_bits(uint64_t bytes)
     return (bytes & UINT64_C(0x0fffffff00000000)) >> 4 | (bytes & UINT64_C(0x000000000fffffff));
 }
 
-int64_t state_read_long_whole(struct state_reader *reader)
+static inline int64_t read_long(struct state_reader *reader)
 {
     uint64_t value = 0, bytes;
     if ((size_t)(reader->end - reader->at) >= sizeof bytes) {
@@ -111,25 +116,19 @@ int64_t state_read_long_whole(struct state_reader *reader)
     return state_read_fail(reader);
 }
 
+int64_t state_read_long_whole(struct state_reader *reader)
+{
+    return read_long(reader);
+}
+
 int64_t state_read_time(struct state_reader *reader)
 {
-    int64_t delta = state_read_range(reader, -2 * TIME_MOST, 2 * TIME_MOST);
-    int64_t time = reader->base + delta;
-    if (time < -TIME_MOST || time > TIME_MOST)
+    int64_t delta = read_long(reader);
+    int64_t time = (int64_t)((uint64_t)reader->base + (uint64_t)delta);
+    if (delta < -2 * TIME_MOST || delta > 2 * TIME_MOST || time < -TIME_MOST || time > TIME_MOST)
         return state_read_fail(reader);
     reader->base = time;
     return time;
-}
-
-void state_read_fixed(struct state_reader *reader, void *ret_bytes, size_t size)
-{
-    if ((size_t)(reader->end - reader->at) < size) {
-        state_read_fail(reader);
-        memset(ret_bytes, 0, size);
-        return;
-    }
-    memcpy(ret_bytes, reader->at, size);
-    reader->at += size;
 }
 
 struct span state_read_text(struct state_reader *reader)

@@ -9,6 +9,8 @@
 #include "workers/simulate/tally.h"
 #include "workers/simulate/world.h"
 
+#include <time.h>
+
 #define AHEAD_WITHOUT_RECEIVED_AT_MS (400 * DAY_MS) /* R83 */
 
 struct simulation {
@@ -137,6 +139,26 @@ static void finish_clock(struct simulation *s)
     s->clock = last;
 }
 
+static double processor_seconds(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static void report_timing(const struct simulation *s, double seconds)
+{
+    const struct world *world = &s->world;
+    double visits = world->visit_count > 0 ? (double)world->visit_count : 1;
+    double stored = world->stored_count > 0 ? (double)world->stored_count : 1;
+    fprintf(s->errors,
+            "timing: %lld events, %lld visits, %.2f s of processor: %.0f events/s, %.0f visits/s, %.2f us a visit; "
+            "%lld states stored, %.0f bytes on average\n",
+            (long long)s->tally.read, (long long)world->visit_count, seconds, (double)s->tally.read / seconds,
+            visits / seconds, seconds * 1e6 / visits, (long long)world->stored_count,
+            (double)world->stored_bytes / stored);
+}
+
 static void add_line(struct buffer *buffer, FILE *out)
 {
     buffer_add_char(buffer, '\n');
@@ -178,9 +200,12 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     stage_init(&s->stage, out);
     tally_init(&s->tally);
     progress_start(&s->progress, options->progress ? in : NULL);
+    double started = processor_seconds();
     take_lines(s, in);
     finish_clock(s);
     progress_clear(&s->progress);
+    if (options->timing)
+        report_timing(s, processor_seconds() - started);
     stage_flush(&s->stage);
     report_customers(s, out);
     struct simulate_result result = {s->tally.dead_letter, fflush(out) != 0 || ferror(out)};

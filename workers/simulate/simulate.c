@@ -34,6 +34,7 @@ static void print_help(FILE *out)
           "  --decisions      print decisions too\n"
           "  --summary        print only the summary\n"
           "  --strict         exit with 1 when a line was refused\n"
+          "  --timing         say on standard error what it cost: processor time, visits, size of a state\n"
           "  --steps          FILE is a run from `oriori topics export`: run its steps again and compare every\n"
           "                   transition, action, decision and state; exit with 1 at the first difference\n"
           "  --help           print this\n"
@@ -68,6 +69,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         {"states", no_argument, NULL, 's'},         {"decisions", no_argument, NULL, 'd'},
         {"summary", no_argument, NULL, 'y'},        {"strict", no_argument, NULL, 't'},
         {"steps", no_argument, NULL, 'e'},
+        {"timing", no_argument, NULL, 'g'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     optind = 1;
@@ -94,6 +96,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         case 't':
             arguments->strict = true;
+            break;
+        case 'g':
+            arguments->options.timing = true;
             break;
         case 'e':
             arguments->steps = true;

@@ -13,6 +13,7 @@ struct simulate_options {
     bool decisions;
     bool summary;  /* only the summary */
     bool progress; /* a bar on standard error */
+    bool timing;   /* what it cost, on standard error */
 };
 
 struct simulate_result {

@@ -33,6 +33,9 @@ static struct visit_result visit(struct world *world, const struct visit *visit)
         NULL) /* a copy, because results may borrow from the blob, which is replaced before the credits go out */
         with_state.state = arena_copy(world->arena, customer_state(customer));
     CHECK(step_visit(&world->step, world->arena, &with_state, &result)); /* we store only what it gave us */
+    world->visit_count++;
+    world->stored_count += result.changed;
+    world->stored_bytes += result.changed ? (int64_t)result.state.size : 0;
     for (const struct record *record = result.records; record != NULL; record = record->next)
         world->emit(world->context, record);
     keep(world, visit->customer_id, customer, &result);

@@ -13,6 +13,7 @@ struct world {
     struct arena *arena;                                      /* of the caller, who resets it between calls */
     void (*emit)(void *context, const struct record *record); /* every record, in the order made */
     void *context;
+    int64_t visit_count, stored_count, stored_bytes; /* how much it did: visits, states that changed */
 };
 
 void world_init(struct world *world, const struct step_world *step, struct arena *arena,
