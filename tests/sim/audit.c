@@ -147,7 +147,7 @@ struct audit {
     struct replay replay;
     struct lines replayed;
     int64_t next[TOPIC_COUNT + 1][SIM_SHARDS]; /* where the next range of each partition must begin */
-    int64_t now;          /* the latest T */
+    int64_t now;                               /* the latest T */
     struct lines covered; /* "topic partition offset" of each record in a range, once per range it is in */
     struct buffer line;
 };

@@ -1,7 +1,7 @@
 /* Bad times: calls fail, lie, or are a worker's last; a worker stalls in the middle of its flow while the others go on
- * (the paused VM that comes back as a zombie); clocks jump and stand; the store is wiped or falls back; the changelog is
- * compacted; workers leave and join; time jumps. Then the faults stop and the world must come to rest, and the auditor
- * must agree. */
+ * (the paused VM that comes back as a zombie); clocks jump and stand; the store is wiped or falls back; the changelog
+ * is compacted; workers leave and join; time jumps. Then the faults stop and the world must come to rest, and the
+ * auditor must agree. */
 #include "tests/sim/chaos.h"
 
 #include "common/base/check.h"
@@ -198,7 +198,7 @@ static void done(void *context, struct sim_worker *worker, const char *call, enu
     static const char *const outcomes[] = {"done", "again", "recover", "replace", "stop"};
     if (!quiet(call))
         tell(chaos, worker->index, "%s: %s%s", call, outcomes[outcome],
-              kind == FAULT_LIE ? ", but it hears a failure" : "");
+             kind == FAULT_LIE ? ", but it hears a failure" : "");
     if (call_is(call, "log.begin")) {
         chaos->stalled[worker->index] = false;
         chaos->births[worker->index] = false;

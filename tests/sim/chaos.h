@@ -53,16 +53,17 @@ enum situation {
 struct chaos {
     struct sim_world world;
     bool faults_on;
-    int depth;                                     /* stalls within stalls */
-    bool stalled[SIM_WORKERS_MAX];                 /* in the transaction it has open */
-    bool births[SIM_WORKERS_MAX];                  /* the transaction it has open is a birth */
-    bool stepped[SIM_WORKERS_MAX];                 /* it has a step */
-    uint32_t tried[SIM_SHARDS];                    /* which workers have tried to bear the shard */
-    uint64_t reached[SITUATION_COUNT];             /* over all seeds */
-    struct flow_counts totals;                     /* over all seeds */
+    int depth;                         /* stalls within stalls */
+    bool stalled[SIM_WORKERS_MAX];     /* in the transaction it has open */
+    bool births[SIM_WORKERS_MAX];      /* the transaction it has open is a birth */
+    bool stepped[SIM_WORKERS_MAX];     /* it has a step */
+    uint32_t tried[SIM_SHARDS];        /* which workers have tried to bear the shard */
+    uint64_t reached[SITUATION_COUNT]; /* over all seeds */
+    struct flow_counts totals;         /* over all seeds */
 };
 
-/* Runs one seed with at most `turns_max` bad turns (0 = as many as the seed says). False: *ret_why says what is wrong. */
+/* Runs one seed with at most `turns_max` bad turns (0 = as many as the seed says). False: *ret_why says what is wrong.
+ */
 bool chaos_seed(struct chaos *chaos, uint64_t seed, int turns_max, FILE *trace, char ret_why[SIM_TEXT_SIZE]);
 /* The fewest bad turns with which the seed still fails, found by halving: not the least there is, but a short one. */
 int chaos_shrink(struct chaos *chaos, uint64_t seed);

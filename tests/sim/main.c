@@ -3,8 +3,10 @@
 #include "tests/sim/chaos.h"
 #include "tests/sim/pairs.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 struct options {
     unsigned long long first, last; /* --seeds */
@@ -22,9 +24,22 @@ struct tally {
     unsigned long long passed, failed;
 };
 
+/* A failed CHECK or a wild pointer ends the process; what ran must be known all the same. */
+static void crashed(int number)
+{
+    static const char before[] = "crashed; replay: ", after[] = "\n";
+    ssize_t written = write(STDOUT_FILENO, before, sizeof(before) - 1);
+    written += write(STDOUT_FILENO, sim_running, strlen(sim_running));
+    written += write(STDOUT_FILENO, after, 1);
+    (void)written;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 static void seed_try(struct chaos *chaos, unsigned long long seed, const struct options *options, struct tally *tally)
 {
     char why[SIM_TEXT_SIZE] = "";
+    snprintf(sim_running, sizeof(sim_running), "./tests/sim/run --seeds %llu..%llu --trace", seed, seed);
     if (chaos_seed(chaos, seed, options->turns, options->trace, why)) {
         tally->passed++;
         return;
@@ -82,8 +97,9 @@ static void pairs_try(const struct options *options, struct tally *tally)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim [--seeds A..B] [--kept FILE] [--from A --seconds N] [--turns N] [--pairs N] [--pair NAME] "
-                    "[--trace]\n");
+    fprintf(stderr,
+            "usage: sim [--seeds A..B] [--kept FILE] [--from A --seconds N] [--turns N] [--pairs N] [--pair NAME] "
+            "[--trace]\n");
     return 2;
 }
 
@@ -131,6 +147,8 @@ int main(int argc, char **argv)
         return usage();
     if (options.pair)
         return pairs_replay(options.pair, stdout) ? 0 : 1;
+    signal(SIGABRT, crashed);
+    signal(SIGSEGV, crashed);
     struct chaos *chaos = calloc(1, sizeof(*chaos));
     CHECK(chaos);
     unsigned long long seeds = 0;

@@ -22,8 +22,8 @@ struct pair_run {
 /* From the first record produced to the load that must notice what became of the last apply. */
 static bool on_commit_path(const char *call)
 {
-    static const char *const calls[] = {"log.begin", "log.produce", "log.send_offsets", "log.commit",
-                                        "store.apply", "store.load"};
+    static const char *const calls[] = {"log.begin",  "log.produce", "log.send_offsets",
+                                        "log.commit", "store.apply", "store.load"};
     for (size_t i = 0; i < COUNT_OF(calls); i++)
         if (strcmp(call, calls[i]) == 0)
             return true;
@@ -86,12 +86,13 @@ static long pair_try(const struct pair *pair, FILE *trace, char why[SIM_TEXT_SIZ
 static long pair_judge(const struct pair *pair, struct pairs_tally *tally)
 {
     char why[SIM_TEXT_SIZE];
+    snprintf(sim_running, sizeof(sim_running), "./tests/sim/run --pair %lu,%d,%d,%ld,%d,%ld,%d", pair->seed, pair->real,
+             pair->stable_ids, pair->at[0], (int)pair->kinds[0], pair->at[1], (int)pair->kinds[1]);
     long count = pair_try(pair, NULL, why);
     tally->passed += count >= 0;
     tally->failed += count < 0;
     if (count < 0)
-        printf("pair failed: %s\n  replay: ./tests/sim/run --pair %lu,%d,%d,%ld,%d,%ld,%d\n", why, pair->seed, pair->real,
-               pair->stable_ids, pair->at[0], (int)pair->kinds[0], pair->at[1], (int)pair->kinds[1]);
+        printf("pair failed: %s\n  replay: %s\n", why, sim_running);
     return count;
 }
 
@@ -124,8 +125,8 @@ bool pairs_replay(const char *name, FILE *trace)
     struct pair pair = {0};
     int real, stable, first, second;
     char why[SIM_TEXT_SIZE];
-    if (sscanf(name, "%lu,%d,%d,%ld,%d,%ld,%d", &pair.seed, &real, &stable, &pair.at[0], &first, &pair.at[1], &second) !=
-        7)
+    if (sscanf(name, "%lu,%d,%d,%ld,%d,%ld,%d", &pair.seed, &real, &stable, &pair.at[0], &first, &pair.at[1],
+               &second) != 7)
         return false;
     pair.real = real;
     pair.stable_ids = stable;

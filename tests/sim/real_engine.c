@@ -85,14 +85,23 @@ static void order_id(struct sim_world *world, const char *customer, struct buffe
 
 static void order(struct sim_world *world, const char *customer, struct buffer *line)
 {
-    static const char *const kinds[] = {"PLACED", "PLACED", "PLACED", "PLACED", "SUBSCRIPTION_RENEWED",
-                                        "CANCELLED", "REFUNDED", "SUBSCRIPTION_STARTED", "SUBSCRIPTION_PAUSED",
-                                        "SUBSCRIPTION_RESUMED", "SUBSCRIPTION_CANCELLED"};
+    static const char *const kinds[] = {"PLACED",
+                                        "PLACED",
+                                        "PLACED",
+                                        "PLACED",
+                                        "SUBSCRIPTION_RENEWED",
+                                        "CANCELLED",
+                                        "REFUNDED",
+                                        "SUBSCRIPTION_STARTED",
+                                        "SUBSCRIPTION_PAUSED",
+                                        "SUBSCRIPTION_RESUMED",
+                                        "SUBSCRIPTION_CANCELLED"};
     static const char *const skus[] = {"TRIAL-1", "PREMIUM-1", "RELATED-1", "SOAP"};
     static const char *const zones[] = {"Europe/London", "America/New_York", "Pacific/Auckland", "Nowhere/At-All"};
     buffer_format(line, ",\"kind\":\"%s\"", PICK(world, kinds));
     order_id(world, customer, line);
-    buffer_format(line, ",\"subscription_id\":\"%s-s\",\"lines\":[{\"sku\":\"%s\",\"quantity\":%d,\"unit_price\":1000}]",
+    buffer_format(line,
+                  ",\"subscription_id\":\"%s-s\",\"lines\":[{\"sku\":\"%s\",\"quantity\":%d,\"unit_price\":1000}]",
                   customer, PICK(world, skus), 1 + (int)sim_random(world, 3));
     if (!chance(world, 4))
         buffer_add_text(line, ",\"email_registered\":true,\"marketing_consent\":true");
@@ -136,8 +145,8 @@ static void opened(struct sim_world *world, const char *customer, struct buffer 
 
 static void person(struct sim_world *world, const char *customer, struct buffer *line)
 {
-    static const char *const kinds[] = {"REGISTERED", "REGISTERED", "CONSENTED", "OPTED_OUT", "SHARED",
-                                        "EVENT_ATTENDED", "SUPPORT_CONTACTED", "REFERRED"};
+    static const char *const kinds[] = {"REGISTERED", "REGISTERED",     "CONSENTED",         "OPTED_OUT",
+                                        "SHARED",     "EVENT_ATTENDED", "SUPPORT_CONTACTED", "REFERRED"};
     (void)customer;
     const char *kind = chance(world, 25) ? "ERASED" : PICK(world, kinds);
     buffer_format(line, ",\"kind\":\"%s\"", kind);

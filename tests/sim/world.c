@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+char sim_running[128];
+
 static const int64_t start_ms = INT64_C(1700000000000);
 /* Inputs of 3 and of S = 4 partitions: the first are never direct. */
 static const int32_t input_partitions[TOPIC_COUNT] = {3, 4, 4, 3, 4};
@@ -224,12 +226,11 @@ void sim_worker_start(struct sim_world *world, int index)
     memcpy(topics, world->flow.inputs, sizeof(world->flow.inputs));
     topics[TOPIC_COUNT] = world->flow.forward_topic;
     struct log_memory_config log = {SIM_GROUP, worker->transactional_id, topics, TOPIC_COUNT + 1};
-    worker->faults =
-        (struct faults){.context = worker,
-                        .next = ask,
-                        .done = tell,
-                        .log = log_memory_open(world->cluster, &log),
-                        .store = store_memory_open(world->server)};
+    worker->faults = (struct faults){.context = worker,
+                                     .next = ask,
+                                     .done = tell,
+                                     .log = log_memory_open(world->cluster, &log),
+                                     .store = store_memory_open(world->server)};
     worker->log = log_faulty(&worker->faults);
     worker->store = store_faulty(&worker->faults);
     struct flow_config flow = world->flow;
@@ -376,8 +377,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
     world->server = memory_server_new(SIM_SHARDS, &world->clock);
     world->zones = zones_new();
     world->playbook.version = SPAN("toy");
-    world->step_world = config->real ? *real_step_world()
-                                     : (struct step_world){.playbook = &world->playbook, .zones = world->zones};
+    world->step_world =
+        config->real ? *real_step_world() : (struct step_world){.playbook = &world->playbook, .zones = world->zones};
     world->flow = (struct flow_config){.application_id = SPAN("sim"),
                                        .shard_count = SIM_SHARDS,
                                        .inputs = {"orders", "deliveries", "surveys", "email-opens", "customers"},

@@ -37,8 +37,8 @@ struct sim_worker {
     struct store store;
     struct worker worker;
     struct clock clock;
-    int64_t clock_offset;     /* ms that its wall clock is ahead of the world's */
-    bool clock_stands;        /* a virtual machine whose time does not go on */
+    int64_t clock_offset; /* ms that its wall clock is ahead of the world's */
+    bool clock_stands;    /* a virtual machine whose time does not go on */
     int64_t wall_ms_stood, monotonic_ms_stood;
 };
 
@@ -69,6 +69,9 @@ struct sim_world {
     void (*done)(void *context, struct sim_worker *worker, const char *call, enum fault_kind kind, enum world outcome);
     void (*said)(void *context, struct sim_worker *worker, const char *text);
 };
+
+/* The command that runs again what runs now: whoever runs worlds writes it, and a crash prints it (main.c). */
+extern char sim_running[128];
 
 void sim_world_init(struct sim_world *world, const struct sim_config *config);
 void sim_world_release(struct sim_world *world);

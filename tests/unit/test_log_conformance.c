@@ -106,8 +106,8 @@ static struct log *another(struct stand *stand, const char *id)
         stand->configs[i].transactional_id = stand->ids[i];
         assert_int_equal(log_kafka_open(&stand->configs[i], stand->topics, 1, &stand->logs[i], &error), WORLD_DONE);
     } else {
-        stand->logs[i] = log_memory_open(
-            stand->cluster, &(struct log_memory_config){stand->group, stand->ids[i], stand->topics, 1});
+        stand->logs[i] =
+            log_memory_open(stand->cluster, &(struct log_memory_config){stand->group, stand->ids[i], stand->topics, 1});
     }
     return &stand->logs[i];
 }
@@ -194,9 +194,9 @@ static void until_event(struct stand *stand, struct log *log, struct log *other,
             assert_int_equal(log_poll(other, 50, &passed_over), WORLD_DONE);
     }
     buffer_format(&stand->text, "%s\n",
-                  event.happening != wanted       ? "it did not happen"
-                  : wanted == LOG_ASSIGNED        ? "assigned"
-                                                  : "revoked");
+                  event.happening != wanted ? "it did not happen"
+                  : wanted == LOG_ASSIGNED  ? "assigned"
+                                            : "revoked");
 }
 
 static void send_offsets(struct stand *stand, struct log *log, int64_t offset, const char *metadata)
