@@ -34,7 +34,7 @@ size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
 
 bool utf8_valid(struct span text)
 {
-    const unsigned char *at = (const unsigned char *)text.data, *end = at + text.size;
+    const unsigned char *at = (const unsigned char *)(text.data ? text.data : ""), *end = at + text.size;
     while (at < end) {
         size_t size = utf8_sequence(at, end);
         if (size == 0)
@@ -362,6 +362,7 @@ static void add_escape(struct buffer *buffer, unsigned char c)
 void json_add_text(struct buffer *buffer, struct span text)
 {
     size_t done = 0;
+    text = text.data ? text : SPAN("");
     buffer_add_char(buffer, '"');
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];

@@ -177,7 +177,7 @@ enum { ID_SIZE_MAX = 128, LABEL_SIZE_MAX = 64 };
 /* Valid UTF-8 (no overlong forms, no surrogates, at most U+10FFFF) without control characters (R10). */
 static bool text_is_clean(struct span text)
 {
-    const unsigned char *at = (const unsigned char *)text.data, *end = at + text.size;
+    const unsigned char *at = (const unsigned char *)(text.data ? text.data : ""), *end = at + text.size;
     while (at < end) {
         unsigned char first = *at++;
         if (first < 0x80) {
