@@ -51,15 +51,19 @@ struct batch {
     struct batch_shard *shards; /* at most shard_count; those not touched in the end are dropped by load */
     size_t shard_count;
     size_t record_count, bytes;
+    bool noted;    /* it is tried under a note in the store: records only, no timers of others */
+    bool isolated; /* its one record has ended too many processes: a dead letter, unread */
     struct letter *letters, **letters_end;
     struct outgoing *outgoing, **outgoing_end;
 };
 
 enum world flow_fetch(struct worker *worker, struct batch *batch);
+enum world flow_attempt(struct worker *worker, struct batch *batch);
 enum world flow_decode(struct worker *worker, struct batch *batch);
 enum world flow_route(struct worker *worker, struct batch *batch);
 enum world flow_load(struct worker *worker, struct batch *batch);
 enum world flow_decide(struct worker *worker, struct batch *batch);
+enum world flow_survived(struct worker *worker, struct batch *batch);
 enum world flow_publish(struct worker *worker, struct batch *batch);
 enum world flow_commit(struct worker *worker, struct batch *batch);
 enum world flow_apply(struct worker *worker, struct batch *batch);
@@ -87,6 +91,8 @@ __attribute__((format(printf, 3, 4))) void worker_report(struct worker *worker, 
                                                          const char *format, ...);
 const char *source_topic_name(const struct worker *worker, int topic);
 struct source *worker_source(struct worker *worker, int topic, int32_t partition); /* NULL: not ours */
+/* After a commit: how large the next batch may be (attempt.c). */
+void batch_grow(struct worker *worker, const struct batch *batch);
 /* Resolved, and loose or of a shard that is ready: it is among what the log was told to read. */
 bool source_is_read(const struct worker *worker, const struct source *source);
 /* What the shard's clock would say now: the wall, or with clock_input its latest tick. */

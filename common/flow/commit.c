@@ -80,7 +80,7 @@ static void adopt(struct worker *worker, struct batch *batch)
     }
     count_batch(&worker->counts, batch);
     worker->progress_at = clock_monotonic(worker->clock);
-    worker->batch_records += worker->batch_records < worker->config.batch_records_max;
+    batch_grow(worker, batch);
 }
 
 enum world flow_commit(struct worker *worker, struct batch *batch)

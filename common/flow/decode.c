@@ -132,12 +132,16 @@ enum world lane_read_forward(const struct formats *formats, struct arena *arena,
 
 /* ---- the batch ---- */
 
-static enum world decode_record(struct worker *worker, struct batch_source *moved, const struct original *record)
+static enum world decode_record(struct worker *worker, struct batch_source *moved, const struct original *record,
+                                bool isolated)
 {
     const struct flow_config *config = &worker->config;
     size_t count = moved->lane.count;
-    enum world outcome;
-    if (moved->source->topic == TOPIC_COUNT)
+    enum world outcome = WORLD_DONE;
+    if (isolated)
+        add_dead(&worker->arena, &moved->lane, record, record, REASON_QUARANTINED, NULL,
+                 SPAN("the worker ended each time it tried this record"));
+    else if (moved->source->topic == TOPIC_COUNT)
         outcome = lane_read_forward(&config->formats, &worker->arena, config->inputs, record, config->shard_count,
                                     &moved->lane);
     else
@@ -152,7 +156,7 @@ enum world flow_decode(struct worker *worker, struct batch *batch)
     for (size_t s = 0; s < batch->source_count; s++) {
         struct batch_source *moved = &batch->sources[s];
         for (size_t i = 0; i < moved->record_count; i++) {
-            enum world outcome = decode_record(worker, moved, moved->records[i]);
+            enum world outcome = decode_record(worker, moved, moved->records[i], batch->isolated);
             if (outcome != WORLD_DONE)
                 return outcome;
         }

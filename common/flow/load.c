@@ -7,7 +7,7 @@ static int64_t least_now(const struct worker *worker, const struct batch_shard *
     return now > touched->shard->clock ? now : touched->shard->clock + 1;
 }
 
-static void request_fill(struct worker *worker, struct batch_shard *touched)
+static void request_fill(struct worker *worker, const struct batch *batch, struct batch_shard *touched)
 {
     struct step_run *run = &touched->run;
     struct span *ids = ARENA_ARRAY(&worker->arena, struct span, run->visit_count);
@@ -18,7 +18,7 @@ static void request_fill(struct worker *worker, struct batch_shard *touched)
                                         .ids = ids,
                                         .id_count = run->visit_count,
                                         .due_before = least_now(worker, touched) + 1,
-                                        .due_max = worker->config.batch_timers_max};
+                                        .due_max = batch->noted ? 0 : worker->config.batch_timers_max};
 }
 
 /* Without this check a view wiped since the last apply makes known customers look new, and the wrong state is committed
@@ -75,7 +75,7 @@ enum world flow_load(struct worker *worker, struct batch *batch)
     if (batch->shard_count == 0)
         return WORLD_DONE; /* only loose partitions moved */
     for (size_t i = 0; i < batch->shard_count; i++) {
-        request_fill(worker, &batch->shards[i]);
+        request_fill(worker, batch, &batch->shards[i]);
         loads[i] = batch->shards[i].load;
     }
     enum world outcome;

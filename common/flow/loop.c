@@ -15,14 +15,16 @@ static const struct {
     const char *name;
     enum world (*run)(struct worker *worker, struct batch *batch);
 } steps[] = {
-    {"fetch", flow_fetch},     /* records, until a count, byte or time limit */
-    {"decode", flow_decode},   /* bytes to events; what cannot be read is dead */
-    {"route", flow_route},     /* home, or forward; shards with due timers join */
-    {"load", flow_load},       /* states, in one round trip with epoch, pos and seq */
-    {"decide", flow_decide},   /* the engine: pure */
-    {"publish", flow_publish}, /* all of it, into one transaction */
-    {"commit", flow_commit},   /* with the consumed offsets */
-    {"apply", flow_apply},     /* the view follows */
+    {"fetch", flow_fetch},       /* records, until a count, byte or time limit */
+    {"attempt", flow_attempt},   /* in a young process: noted, so that a record that ends it is found */
+    {"decode", flow_decode},     /* bytes to events; what cannot be read is dead */
+    {"route", flow_route},       /* home, or forward; shards with due timers join */
+    {"load", flow_load},         /* states, in one round trip with epoch, pos and seq */
+    {"decide", flow_decide},     /* the engine: pure */
+    {"survived", flow_survived}, /* the note is taken back */
+    {"publish", flow_publish},   /* all of it, into one transaction */
+    {"commit", flow_commit},     /* with the consumed offsets */
+    {"apply", flow_apply},       /* the view follows */
 };
 
 /* What the libraries say, unless this turn has said something better already. */
@@ -164,8 +166,8 @@ void worker_note_group(struct worker *worker, const struct log_event *event)
     worker->sources = realloc(worker->sources, (event->partition_count + 1) * sizeof(struct source));
     CHECK(worker->sources);
     for (size_t i = 0; i < event->partition_count; i++)
-        worker->sources[worker->source_count++] =
-            (struct source){event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, false};
+        worker->sources[worker->source_count++] = (struct source){
+            event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, {0}, false, false};
     for (int32_t h = 0; h < worker->config.shard_count; h++)
         if (owns_forward(event, h))
             worker->shards[h].phase = SHARD_WAITING;
@@ -401,7 +403,8 @@ void worker_init(struct worker *worker, const struct flow_config *config, struct
           config->portion_max > 0);
     arena_init(&worker->arena, config->arena_limit);
     arena_init(&worker->portion, 0);
-    worker->batch_records = config->batch_records_max;
+    worker->young = config->record_tries > 0;
+    worker->batch_records = worker->young ? 1 : config->batch_records_max;
     worker->shards = calloc((size_t)config->shard_count, sizeof(struct shard));
     CHECK(worker->shards);
     for (int32_t h = 0; h < config->shard_count; h++)

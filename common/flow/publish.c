@@ -104,7 +104,7 @@ static enum world publish_step(struct worker *worker, const struct batch *batch,
             timers[step.timer_customer_count++] = run->visits[i].customer_id;
     for (size_t i = 0; i < batch->source_count; i++) {
         const struct batch_source *moved = &batch->sources[i];
-        if (moved->source->shard == touched->shard->index)
+        if (moved->source->shard == touched->shard->index && !batch->isolated) /* unread: no part of any step */
             ranges[step.range_count++] = (struct step_range){span_of(source_topic_name(worker, moved->source->topic)),
                                                              moved->source->partition, moved->from, moved->next};
     }

@@ -73,7 +73,7 @@ enum world flow_route(struct worker *worker, struct batch *batch)
         if (moved->source->shard >= 0)
             batch_shard_of(worker, batch, moved->source->shard)->moved = true;
     }
-    for (int32_t h = 0; h < worker->config.shard_count; h++)
+    for (int32_t h = 0; h < worker->config.shard_count && !batch->noted; h++)
         if (timers_due(worker, &worker->shards[h]))
             batch_shard_of(worker, batch, h);
     for (size_t i = 0; i < batch->shard_count; i++)

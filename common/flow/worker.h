@@ -75,6 +75,7 @@ struct flow_config {
     size_t portion_max;      /* records of one portion of a rebuild */
     enum decisions_published decisions;
 
+    int64_t record_tries;    /* a record that ends the process so often is a dead letter; 0 = never (attempt.c) */
     int64_t forward_keep_ms; /* how long a consumed forward stays for a replay before it is trimmed; 0 = for ever */
 
     bool clock_input;        /* T follows tick records (a demo); refused elsewhere by the config */
@@ -145,7 +146,14 @@ struct source {
     int32_t partition;
     int32_t shard; /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
     int64_t next;  /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
-    bool at_end;   /* the log has told its end since it was assigned, and no record after that */
+    struct attempt {
+        int64_t offset;  /* of the first record of the batch that was tried; LOG_OFFSET_NONE = none */
+        int64_t records; /* of that batch */
+        int64_t count;   /* processes that ended in the try */
+        uint64_t process;
+    } attempt;          /* as noted in the store */
+    bool attempt_known; /* it has been read there */
+    bool at_end;        /* the log has told its end since it was assigned, and no record after that */
 };
 
 struct flow_counts { /* since start; monotonic */
@@ -189,6 +197,8 @@ struct worker {
      * is assigned read to its end. Not: tries, however many, for a recovery that never ends must be seen. */
     int64_t progress_at;
     size_t batch_records; /* at most; shrinks on overflow, grows back */
+    bool young;           /* the batches still grow from one record, each noted in the store (attempt.c) */
+    int64_t singles;      /* so many records still one by one: among them is what ended a process */
     struct flow_counts counts;
     char trouble[512]; /* the last thing reported, for /readyz */
 };

@@ -82,6 +82,10 @@ struct store_calls {
     /* One customer, for people: empty = not known. */
     enum world (*customer)(void *context, int32_t shard, struct span customer_id, struct arena *arena,
                            struct span *ret_state);
+    /* A short text beside the view, by shard and name; empty = none. For what may be lost without harm: it may be old,
+     * and it expires after some days. Written empty, it is removed. */
+    enum world (*note_read)(void *context, int32_t shard, struct span name, struct arena *arena, struct span *ret_text);
+    enum world (*note_write)(void *context, int32_t shard, struct span name, struct span text);
     /* May it be trusted? WORLD_STOP with error_text when its maxmemory-policy is not noeviction. */
     enum world (*check)(void *context);
     const char *(*error_text)(void *context); /* as in log.h */
@@ -126,6 +130,18 @@ WORLD_MUST_USE static inline enum world store_customer(struct store *store, int3
                                                        struct arena *arena, struct span *ret_state)
 {
     return store->calls->customer(store->context, shard, customer_id, arena, ret_state);
+}
+
+WORLD_MUST_USE static inline enum world store_note_read(struct store *store, int32_t shard, struct span name,
+                                                        struct arena *arena, struct span *ret_text)
+{
+    return store->calls->note_read(store->context, shard, name, arena, ret_text);
+}
+
+WORLD_MUST_USE static inline enum world store_note_write(struct store *store, int32_t shard, struct span name,
+                                                         struct span text)
+{
+    return store->calls->note_write(store->context, shard, name, text);
 }
 
 WORLD_MUST_USE static inline enum world store_check(struct store *store)

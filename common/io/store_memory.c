@@ -17,7 +17,14 @@ struct memory_shard {
     struct store_meta meta; /* its spans are owned */
 };
 
+struct memory_note {
+    struct memory_note *next;
+    int32_t shard;
+    struct span name, text; /* owned */
+};
+
 struct memory_server {
+    struct memory_note *notes; /* a wipe leaves them */
     int32_t shard_count;
     const struct clock *clock;
     struct memory_shard *shards;
@@ -238,6 +245,42 @@ static enum world memory_customer(void *context, int32_t number, struct span cus
     return WORLD_DONE;
 }
 
+static struct memory_note *note_of(struct memory_server *server, int32_t shard, struct span name)
+{
+    for (struct memory_note *note = server->notes; note; note = note->next)
+        if (note->shard == shard && span_equal(note->name, name))
+            return note;
+    struct memory_note *note = calloc(1, sizeof(*note));
+    CHECK(note);
+    *note = (struct memory_note){.next = server->notes, .shard = shard, .name = own(name)};
+    server->notes = note;
+    return note;
+}
+
+static enum world memory_note_read(void *context, int32_t shard, struct span name, struct arena *arena,
+                                   struct span *ret_text)
+{
+    *ret_text = arena_copy(arena, note_of(context, shard, name)->text);
+    return WORLD_DONE;
+}
+
+static enum world memory_note_write(void *context, int32_t shard, struct span name, struct span text)
+{
+    replace(&note_of(context, shard, name)->text, text);
+    return WORLD_DONE;
+}
+
+static void notes_free(struct memory_note *note)
+{
+    while (note) {
+        struct memory_note *next = note->next;
+        free((char *)note->name.data);
+        free((char *)note->text.data);
+        free(note);
+        note = next;
+    }
+}
+
 static enum world memory_check(void *context)
 {
     struct memory_server *server = context;
@@ -266,6 +309,8 @@ static const struct store_calls memory_calls = {
     .apply = memory_apply,
     .drop = memory_drop,
     .customer = memory_customer,
+    .note_read = memory_note_read,
+    .note_write = memory_note_write,
     .check = memory_check,
     .error_text = memory_error_text,
     .close = memory_close,
@@ -310,6 +355,7 @@ void memory_server_free(struct memory_server *server)
         return;
     shards_free(server->shards, server->shard_count);
     shards_free(server->marked, server->shard_count);
+    notes_free(server->notes);
     free(server);
 }
 

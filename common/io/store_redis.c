@@ -13,6 +13,7 @@
 enum {
     CHUNK = 500, /* customers per script: about 2 ms of Redis's one thread */
     SCAN_STEP = 1000,
+    NOTE_SECONDS = 7 * 86400,
     KEY_CAPACITY = 32 /* "crm:{1023}:wake" */
 };
 
@@ -401,6 +402,48 @@ static enum world store_redis_customer(void *context, int32_t shard, struct span
     return world;
 }
 
+/* ---- notes ---- */
+
+static struct span note_key(struct store_redis *store, int32_t shard, struct span name)
+{
+    return customer_key(store, shard_key(store, shard, "note:"), name);
+}
+
+static enum world store_redis_note_read(void *context, int32_t shard, struct span name, struct arena *arena,
+                                        struct span *ret_text)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    redis_call_init(&call, &store->scratch, 2, NULL);
+    redis_call_add_text(&call, "GET");
+    redis_call_add(&call, note_key(store, shard, name));
+    enum world world = run(store, &call, 1);
+    if (world == WORLD_DONE)
+        *ret_text = text_of(call.reply, arena);
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+static enum world store_redis_note_write(void *context, int32_t shard, struct span name, struct span text)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    bool gone = span_empty(text);
+    redis_call_init(&call, &store->scratch, gone ? 2 : 5, NULL);
+    redis_call_add_text(&call, gone ? "DEL" : "SET");
+    redis_call_add(&call, note_key(store, shard, name));
+    if (!gone) {
+        redis_call_add(&call, text);
+        redis_call_add_text(&call, "EX");
+        redis_call_add_integer(&call, &store->scratch, NOTE_SECONDS);
+    }
+    enum world world = run(store, &call, 1);
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
 /* One step of a SCAN over the shard's states, each found one unlinked; *cursor "0" = done. */
 static enum world drop_step(struct store_redis *store, int32_t shard, char *cursor, size_t capacity)
 {
@@ -488,6 +531,8 @@ static const struct store_calls calls_of_redis = {
     .apply = store_redis_apply,
     .drop = store_redis_drop,
     .customer = store_redis_customer,
+    .note_read = store_redis_note_read,
+    .note_write = store_redis_note_write,
     .check = store_redis_check,
     .error_text = store_redis_error_text,
     .close = store_redis_close,

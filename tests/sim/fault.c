@@ -192,6 +192,17 @@ static enum world faulty_customer(void *context, int32_t shard, struct span cust
     THROUGH("store.customer", WORLD_RECOVER, store_customer(&faults->store, shard, customer_id, arena, ret_state));
 }
 
+static enum world faulty_note_read(void *context, int32_t shard, struct span name, struct arena *arena,
+                                   struct span *ret_text)
+{
+    THROUGH("store.note_read", WORLD_RECOVER, store_note_read(&faults->store, shard, name, arena, ret_text));
+}
+
+static enum world faulty_note_write(void *context, int32_t shard, struct span name, struct span text)
+{
+    THROUGH("store.note_write", WORLD_RECOVER, store_note_write(&faults->store, shard, name, text));
+}
+
 static enum world faulty_check(void *context)
 {
     THROUGH("store.check", WORLD_AGAIN, store_check(&faults->store));
@@ -234,6 +245,8 @@ static const struct store_calls store_calls = {
     .apply = faulty_apply,
     .drop = faulty_drop,
     .customer = faulty_customer,
+    .note_read = faulty_note_read,
+    .note_write = faulty_note_write,
     .check = faulty_check,
     .error_text = faulty_store_text,
     .close = faulty_close,

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/base/hash.h"
+#include "tests/sim/toy_engine.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -293,6 +294,135 @@ static void r66_a_pause_outlives_the_worker_and_a_wiped_store(void **state)
     sim_world_release(&world);
 }
 
+/* ---- a record that ends the process ---- */
+
+static struct log_message deadly(const struct sim_world *world, enum topic topic, int32_t partition)
+{
+    return (struct log_message){
+        .topic = world->flow.inputs[topic], .partition = partition, .key = SPAN("who"), .value = SPAN("deadly")};
+}
+
+/* WORLD_STOP from in here ends the worker as a crash does: nothing is committed, nothing taken back. */
+static enum world deadly_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                              struct reading *ret_reading)
+{
+    if (span_equal(original->value, SPAN("deadly")))
+        return WORLD_STOP;
+    return toy_formats.event_read(context, topic, original, arena, ret_reading);
+}
+
+/* Starts the worker again each time it ends, until all is consumed; returns how often. */
+static int restarts_until_settled(struct sim_world *world)
+{
+    int restarts = 0;
+    for (int turn = 0; turn < 3000 && !sim_world_settled(world); turn++) {
+        turns(world, 1);
+        if (worker_ended(&world->workers[0].worker)) {
+            sim_worker_kill(world, 0);
+            sim_worker_start(world, 0);
+            restarts++;
+        }
+    }
+    assert_true(sim_world_settled(world));
+    return restarts;
+}
+
+static size_t dead_letters_of(const struct sim_world *world, enum reason reason, struct span value)
+{
+    size_t count = 0;
+    struct arena arena;
+    struct log_record record;
+    arena_init(&arena, 0);
+    for (int32_t p = 0; p < memory_cluster_partition_count(world->cluster, "dead"); p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "dead", p, true, &offset, &record);) {
+            struct dead_letter letter;
+            assert_true(dead_letter_decode(record.value, &arena, &letter));
+            count += letter.reason == reason && (!value.data || span_equal(letter.original.value, value));
+        }
+    arena_release(&arena);
+    return count;
+}
+
+static void a_record_that_ends_the_process_is_isolated_alone(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 10);
+    world.flow.formats.event_read = deadly_read;
+    world.flow.record_tries = 3;
+    world.flow.batch_records_max = 32;
+    settle(&world);
+    for (int i = 0; i < 60; i++) {
+        sim_world_event(&world);
+        if (i == 20 || i == 40) {
+            struct log_message message = deadly(&world, TOPIC_ORDERS, i == 20 ? 1 : 2);
+            memory_cluster_append(world.cluster, &message);
+        }
+    }
+    int restarts = restarts_until_settled(&world);
+    assert_in_range(restarts, 6, 16); /* three tries for each, and what it takes to find it */
+    assert_int_equal(dead_letters_of(&world, REASON_QUARANTINED, SPAN("deadly")), 2);
+    assert_int_equal(dead_letters_of(&world, REASON_QUARANTINED, SPAN_NONE), 2);
+    world.flow.formats.event_read = toy_formats.event_read; /* to the auditor it is a record like any unreadable one */
+    world.dead_count += 2;
+    check(&world);
+    sim_world_release(&world);
+}
+
+/* On a partition that is its shard's own: the step that steps over it does not name it, so that a replay does not read
+ * it either. All else is as without it; the auditor, who knows no isolation, misses it in the ranges and nothing more.
+ */
+static void an_isolated_record_is_in_no_step(void **state)
+{
+    struct sim_world world;
+    char why[SIM_TEXT_SIZE];
+    (void)state;
+    begin(&world, 10);
+    world.flow.formats.event_read = deadly_read;
+    world.flow.record_tries = 3;
+    settle(&world);
+    check(&world);
+    struct log_message message = deadly(&world, TOPIC_DELIVERIES, 2);
+    memory_cluster_append(world.cluster, &message);
+    for (int i = 0; i < 60; i++)
+        sim_world_event(&world);
+    assert_in_range(restarts_until_settled(&world), 3, 8);
+    assert_int_equal(dead_letters_of(&world, REASON_QUARANTINED, SPAN("deadly")), 1);
+    world.flow.formats.event_read = toy_formats.event_read;
+    world.dead_count++;
+    assert_false(sim_world_audit(&world, why));
+    if (!strstr(why, "records in the ranges of steps"))
+        fail_msg("%s", why);
+    sim_world_release(&world);
+}
+
+/* Ended forty times where no record is to blame, each time another process: nothing is isolated. */
+static enum fault_kind die_at_commit(void *context, struct sim_worker *worker, const char *call)
+{
+    int *left = context;
+    (void)worker;
+    return strcmp(call, "log.commit") == 0 && (*left)-- > 0 ? FAULT_DIE_BEFORE : FAULT_NONE;
+}
+
+static void ends_outside_the_tries_condemn_no_record(void **state)
+{
+    struct sim_world world;
+    int left = 40;
+    (void)state;
+    begin(&world, 10);
+    world.flow.record_tries = 3;
+    settle(&world);
+    for (int i = 0; i < 20; i++)
+        sim_world_event(&world);
+    world.fault = die_at_commit;
+    world.fault_context = &left;
+    settle(&world);
+    assert_true(left <= 0);
+    assert_int_equal(dead_letters_of(&world, REASON_QUARANTINED, SPAN_NONE), 0);
+    check(&world);
+    sim_world_release(&world);
+}
+
 /* ---- the watchdog's figure ---- */
 
 static enum fault_kind no_load(void *context, struct sim_worker *worker, const char *call)
@@ -369,6 +499,9 @@ int main(void)
         cmocka_unit_test(a_batch_too_large_is_taken_in_smaller_ones),
         cmocka_unit_test(consumed_forwards_are_trimmed_after_a_while),
         cmocka_unit_test(r66_a_pause_outlives_the_worker_and_a_wiped_store),
+        cmocka_unit_test(a_record_that_ends_the_process_is_isolated_alone),
+        cmocka_unit_test(an_isolated_record_is_in_no_step),
+        cmocka_unit_test(ends_outside_the_tries_condemn_no_record),
         cmocka_unit_test(tries_are_no_progress_and_idleness_is),
         cmocka_unit_test(the_input_clock_stands_without_ticks),
     };

@@ -447,6 +447,21 @@ static void addresses_and_passwords(void **state)
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
+static void a_note_is_by_shard_and_name_and_goes_when_emptied(void **state)
+{
+    struct span text;
+    NEEDS_SERVER();
+    assert_int_equal(store_note_write(&store, 3, SPAN("crm.orders/3"), SPAN("first")), WORLD_DONE);
+    assert_int_equal(store_note_write(&store, 3, SPAN("crm.orders/3"), SPAN("17 1 2 ab")), WORLD_DONE);
+    assert_int_equal(store_note_read(&store, 3, SPAN("crm.orders/3"), &arena, &text), WORLD_DONE);
+    assert_true(span_equal(text, SPAN("17 1 2 ab")));
+    assert_int_equal(store_note_read(&store, 4, SPAN("crm.orders/3"), &arena, &text), WORLD_DONE);
+    assert_true(span_empty(text));
+    assert_int_equal(store_note_write(&store, 3, SPAN("crm.orders/3"), SPAN_NONE), WORLD_DONE);
+    assert_int_equal(store_note_read(&store, 3, SPAN("crm.orders/3"), &arena, &text), WORLD_DONE);
+    assert_true(span_empty(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +478,7 @@ int main(void)
         STORE_TEST(drop_forgets_one_shard),
         STORE_TEST(an_evicting_server_is_refused),
         STORE_TEST(addresses_and_passwords),
+        STORE_TEST(a_note_is_by_shard_and_name_and_goes_when_emptied),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -13,7 +13,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { CALL_TIMEOUT_DIVISOR = 5 /* the flow tries a call several times: each may take a part of the whole */ };
+enum {
+    CALL_TIMEOUT_DIVISOR = 5, /* the flow tries a call several times: each may take a part of the whole */
+    RECORD_TRIES = 3
+};
 
 /* ---- opening ---- */
 
@@ -214,6 +217,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.dead_value_max = (size_t)config->topic_message_bytes_max;
     flow.call_timeout_ms = (int32_t)(config->timeout_request_ms / CALL_TIMEOUT_DIVISOR);
     flow.decisions = decisions_of(config->decisions);
+    flow.record_tries = config->clock == CONFIG_CLOCK_INPUT ? 0 : RECORD_TRIES; /* a demo's ticks bring timers along */
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
