@@ -84,6 +84,20 @@ static void offsets_gone_stop_the_shard(void **state)
     sim_world_release(&world);
 }
 
+/* With the view gone too, only the changelog still says that the shard was born: a second birth would forget everybody. */
+static void offsets_and_view_gone_stop_the_shard(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    memory_cluster_forget_committed(world.cluster, SIM_GROUP, "forward", 2);
+    memory_server_wipe(world.server);
+    restart(&world);
+    only_this_one_stopped(&world, 2, "has no committed offset but the shard was born");
+    sim_world_release(&world);
+}
+
 static void input_offset_gone_stops_the_shard(void **state)
 {
     struct sim_world world;
@@ -489,6 +503,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_gone_stop_the_shard),
+        cmocka_unit_test(offsets_and_view_gone_stop_the_shard),
         cmocka_unit_test(input_offset_gone_stops_the_shard),
         cmocka_unit_test(a_view_ahead_of_the_log_stops_the_shard),
         cmocka_unit_test(lost_input_records_stop_the_shard),
