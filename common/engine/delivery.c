@@ -34,20 +34,21 @@ static int64_t assumed_at(const struct facts *facts, const struct playbook *play
     if (!stamp_known(&parcel->shipped) || stamp_known(&parcel->returned) /* R15 */ ||
         !assumes_delivery(facts, playbook, parcel))
         return NEVER;
+    int64_t shipped_at = parcel->shipped.record_at; /* R16: the last SHIPPED; a first one that failed delivers nothing */
     struct estimate latest = {NEVER, NULL};
-    later_estimate(&latest, parcel->shipped_estimate, &parcel->shipped, parcel->shipped.at);
+    later_estimate(&latest, parcel->shipped_estimate, &parcel->shipped, shipped_at);
     for (uint32_t i = 0; i < facts->failures_count; i++) {
         const struct failure *failure = &facts->failures[i];
         if (failure->parcel != index)
             continue;
-        if (failure->stamp.at >= parcel->shipped.record_at)
+        if (failure->stamp.at >= shipped_at)
             return NEVER; /* R16: a FAILED at or after the last SHIPPED */
-        later_estimate(&latest, failure->estimate, &failure->stamp, parcel->shipped.at);
+        later_estimate(&latest, failure->estimate, &failure->stamp, shipped_at);
     }
     if (latest.stamp)
         return latest.at; /* R16: the latest stated */
     int64_t transit = facts->orders[parcel->order].transit_ms;
-    return parcel->shipped.at + (transit == FIGURE_UNSTATED ? playbook->transit_ms : transit);
+    return shipped_at + (transit == FIGURE_UNSTATED ? playbook->transit_ms : transit);
 }
 
 static struct figure_instant told(uint32_t index, const struct parcel *parcel)

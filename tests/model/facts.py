@@ -207,11 +207,11 @@ class Parcel:
         if any(fact.time() >= last.occurred_at for fact in self.failures):
             return None
         stated = [fact.content() for fact in list(self.facts.values()) + self.failures
-                  if fact.content().estimated_at is not None and fact.content().estimated_at >= shipped.time()]
+                  if fact.content().estimated_at is not None and fact.content().estimated_at >= last.occurred_at]
         if stated:
             latest = max(stated, key=lambda record: (record.occurred_at, xxh64(record.event_id)))
             return latest.estimated_at, last, True
-        return shipped.time() + self.order.figure("transit_days", playbook.TRANSIT), last, True
+        return last.occurred_at + self.order.figure("transit_days", playbook.TRANSIT), last, True
 
 
 class Response:

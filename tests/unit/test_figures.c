@@ -122,6 +122,7 @@ static void r16_delivery_is_assumed_when_its_instant_has_come(void **state)
          day(3)},
         {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(FAILED, day(2), "o1"),
           DELIVERY(SHIPPED, day(4), "o1", .estimated_at = day(6))}, day(6)}, /* shipped again */
+        {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(FAILED, day(2), "o1"), DELIVERY(SHIPPED, day(4), "o1")}, day(6)},
         {{DELIVERY(SHIPPED, day(1), "o1"), DELIVERY(DELIVERED, day(2), "o1")}, day(2)},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
