@@ -295,10 +295,10 @@ class Rig:
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "oriori-test", "enable.auto.commit": False})
         try:
             wanted = [TopicPartition(f"crm.{topic}", p) for topic, (_, _) in INPUTS.items() for p in
-                      consumer.list_topics(f"crm.{topic}", 10).topics[f"crm.{topic}"].partitions]
+                      consumer.list_topics(f"crm.{topic}", 30).topics[f"crm.{topic}"].partitions]
             wanted += [TopicPartition("crm.forward", p) for p in range(SHARDS)]
-            done = consumer.committed(wanted, 10)
-            ends = {(p.topic, p.partition): consumer.get_watermark_offsets(p, 10)[1] for p in wanted}
+            done = consumer.committed(wanted, 60)
+            ends = {(p.topic, p.partition): consumer.get_watermark_offsets(p, 30)[1] for p in wanted}
             return {(p.topic, p.partition): p.offset for p in done}, ends
         finally:
             consumer.close()
