@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition  # noqa: E402
-from rig import ROOT, Failure, Rig, home, wait_for  # noqa: E402
+from rig import INPUTS, ROOT, Failure, Rig, home, wait_for  # noqa: E402
 from sink import Sink  # noqa: E402
 
 TESTS = {}
@@ -65,7 +65,7 @@ def consumed(rig):
 def put(rig, topic, body, key):
     """As a webhook bridge does it: keyed by something of its own, on whatever partition that gives."""
     value = body if isinstance(body, bytes) else json.dumps(body).encode()
-    rig.raw(topic, home(key, 4), key, value)
+    rig.raw(topic, home(key, INPUTS[topic][1]), key, value)
     rig.flush()
 
 
