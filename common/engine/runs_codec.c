@@ -135,6 +135,8 @@ static size_t key_prefix(struct span key)
 
 static struct span key_rest(struct span key, size_t prefix)
 {
+    if (prefix == 0) /* an empty key may have no data to add to */
+        return key;
     return (struct span){key.data + key_prefixes[prefix].size, key.size - key_prefixes[prefix].size};
 }
 

@@ -98,6 +98,11 @@ static enum world topic_check(struct worker *worker, const char *topic)
     enum world outcome = log_partition_count(worker->log, topic, &count);
     if (outcome != WORLD_DONE || count == worker->config.shard_count)
         return outcome;
+    if (count ==
+        0) { /* a topic just made is not known to every broker at once; a cluster may get its topics after us */
+        worker_report(worker, REPORT_ERROR, "there is no topic %s: `oriori topics create`; waiting for it", topic);
+        return WORLD_AGAIN;
+    }
     worker_report(worker, REPORT_ERROR,
                   "topic %s has %d partitions, this application has %d shards (fixed for life): `oriori topics create`",
                   topic, (int)count, (int)worker->config.shard_count);

@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { SAMPLE_MAX = 1000, POLL_MS = 500 };
+enum { SAMPLE_MAX = 1000, POLL_MS = 500, SEEN_AGAIN_MS = 50 };
 
 static const char usage[] =
     "usage: oriori topics create [--config FILE]\n"
@@ -45,6 +46,25 @@ static bool fail(struct job *job, const char *what, const char *why)
     fprintf(stderr, "oriori: %s: %s%s%s%s\n", what, why, job->trouble.text[0] ? " (" : "", job->trouble.text,
             job->trouble.text[0] ? ")" : "");
     return false;
+}
+
+/* ---- what is there ---- */
+
+/* -1: no answer; 0: no such topic. */
+static int partition_count(struct job *job, const char *name)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(job->admin, name, NULL);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(job->admin, 0, topic, &metadata, timeout_ms(job));
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_poll(job->admin, 0);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fail(job, name, rd_kafka_err2str(code));
+        return -1;
+    }
+    int count = metadata->topics[0].err ? 0 : metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return count;
 }
 
 /* ---- create ---- */
@@ -102,6 +122,22 @@ static bool create_missing(struct job *job)
     return event != NULL;
 }
 
+/* The controller's yes comes before the brokers know: who asks one of them at once may hear of no such topic. */
+static void wait_until_seen(struct job *job)
+{
+    int64_t polls = timeout_ms(job) / SEEN_AGAIN_MS;
+    for (size_t i = 0; i < TOPIC_PLAN_SIZE && job->fault_count == 0; i++) {
+        int count;
+        while ((count = partition_count(job, job->plan[i].name)) == 0 && polls-- > 0)
+            nanosleep(&(struct timespec){.tv_nsec = SEEN_AGAIN_MS * 1000000L}, NULL);
+        if (count == 0) {
+            fail(job, job->plan[i].name,
+                 "created, but the broker still knows of no such topic; ask again: `topics check`");
+            job->fault_count++;
+        }
+    }
+}
+
 static void explain_shards(const struct config *config)
 {
     printf("\nS = %lld shards: each customer has a home shard, murmur2(customer_id) mod S. The internal topics have\n"
@@ -112,23 +148,6 @@ static void explain_shards(const struct config *config)
 }
 
 /* ---- check: partitions ---- */
-
-/* -1: no answer; 0: no such topic. */
-static int partition_count(struct job *job, const char *name)
-{
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(job->admin, name, NULL);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(job->admin, 0, topic, &metadata, timeout_ms(job));
-    rd_kafka_topic_destroy(topic);
-    rd_kafka_poll(job->admin, 0);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fail(job, name, rd_kafka_err2str(code));
-        return -1;
-    }
-    int count = metadata->topics[0].err ? 0 : metadata->topics[0].partition_cnt;
-    rd_kafka_metadata_destroy(metadata);
-    return count;
-}
 
 static void fault(struct job *job, const char *name, const char *text)
 {
@@ -346,8 +365,10 @@ int topics_main(int argc, char **argv)
     bool good = job_open(&job, path);
     if (good)
         good = create ? create_missing(&job) : export ? topics_export(&job.config, stdout) : check_all(&job);
-    if (good && create)
+    if (good && create) {
+        wait_until_seen(&job);
         explain_shards(&job.config);
+    }
     job_close(&job);
     return good && job.fault_count == 0 ? EXIT_DONE : EXIT_FAILED;
 }
