@@ -103,10 +103,22 @@ static const struct key keys[] = {
     {"mappings.customers", KEY_PATHS, AT(input_mappings[TOPIC_CUSTOMERS]), "", NULL, 0, 0, ""},
 
     {"redis.url", KEY_TEXT, AT(redis_url), "redis://127.0.0.1:6379", NULL, 0, 0,
-     "redis://[user[:password]@]host[:port][/database] or unix:/path/to/socket."},
+     "redis://[user[:password]@]host[:port][/database], unix:/path/to/socket, "
+     "redis-sentinel://sentinel[:port],sentinel[:port]/name-of-the-master[/database], or "
+     "redis-cluster://node[:port],node[:port]. rediss://, rediss-sentinel:// and rediss-cluster:// are the same over "
+     "TLS "
+     "(where hiredis_ssl was there when this was built: `oriori version`)."},
     {"redis.user", KEY_TEXT, AT(redis_user), "", NULL, 0, 0, "ACL user; empty = the default user."},
     {"redis.password", KEY_SECRET, AT(redis_password), "", NULL, 0, 0,
      "Better as redis.password_file, the path of a file that holds it."},
+    {"redis.sentinel_user", KEY_TEXT, AT(redis_sentinel_user), "", NULL, 0, 0, "ACL user at the sentinels."},
+    {"redis.sentinel_password", KEY_SECRET, AT(redis_sentinel_password), "", NULL, 0, 0,
+     "What the sentinels want; empty = nothing. Better as redis.sentinel_password_file."},
+    {"redis.tls_ca", KEY_PATH, AT(redis_tls_ca), "", NULL, 0, 0,
+     "Who may have signed the servers' certificates (PEM); empty = whom the system trusts."},
+    {"redis.tls_certificate", KEY_PATH, AT(redis_tls_certificate), "", NULL, 0, 0,
+     "Our own certificate (PEM), where the servers want one; with redis.tls_key."},
+    {"redis.tls_key", KEY_PATH, AT(redis_tls_key), "", NULL, 0, 0, "Its private key (PEM)."},
     {"redis.timeout", KEY_DURATION, AT(redis_timeout_ms), "2s", NULL, 10, 600000, "Longest wait for one answer."},
 
     {"batch.records", KEY_INTEGER, AT(batch_records), "5000", NULL, 1, 100000, "A batch ends at so many records,"},

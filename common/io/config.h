@@ -55,14 +55,19 @@ struct config {
     const char *topic_inputs[TOPIC_COUNT]; /* full names */
     enum config_input input_forms[TOPIC_COUNT];
     const char *input_mappings[TOPIC_COUNT]; /* paths and names, a blank between */
-    int64_t topic_partitions;        /* of inputs; 0 = S */
-    int64_t topic_replication;       /* -1 = the broker's default */
-    int64_t topic_message_bytes_max; /* the largest input record; internal topics allow 64 KiB more */
-    int64_t topic_retention_ms;      /* inputs, outputs, crm.steps; -1 = for ever */
+    int64_t topic_partitions;                /* of inputs; 0 = S */
+    int64_t topic_replication;               /* -1 = the broker's default */
+    int64_t topic_message_bytes_max;         /* the largest input record; internal topics allow 64 KiB more */
+    int64_t topic_retention_ms;              /* inputs, outputs, crm.steps; -1 = for ever */
 
     const char *redis_url;
     const char *redis_user;
     const char *redis_password;
+    const char *redis_sentinel_user;
+    const char *redis_sentinel_password;
+    const char *redis_tls_ca; /* paths of PEM files; "" = the system's, none, none */
+    const char *redis_tls_certificate;
+    const char *redis_tls_key;
     int64_t redis_timeout_ms;
 
     int64_t batch_records;

@@ -2,233 +2,178 @@
 
 #include "common/base/check.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
-enum { REDIS_PORT = 6379 };
-
 /* ---- outcomes ---- */
 
 /* By the first word of an error reply. What is not here may pass: RECOVER. */
 static const struct {
     const char *word;
+    enum world world;
     const char *explanation;
-} stops[] = {
-    {"NOAUTH", "a password is needed: set redis.password_file"},
-    {"WRONGPASS", "the user or password is wrong"},
-    {"NOPERM", "the user lacks a right"},
-    {"MOVED", "this is a Redis Cluster, which this version does not follow"},
-    {"CROSSSLOT", "this is a Redis Cluster, which this version does not follow"},
+} errors[] = {
+    {"NOAUTH", WORLD_STOP, "a password is needed: set redis.password_file"},
+    {"WRONGPASS", WORLD_STOP, "the user or password is wrong"},
+    {"NOPERM", WORLD_STOP, "the user lacks a right"},
+    {"MOVED", WORLD_STOP, "this is a Redis Cluster: write redis-cluster:// in redis.url"},
+    {"CROSSSLOT", WORLD_STOP, "two shards met in one command"},
+    {"READONLY", WORLD_RECOVER, "it is a replica"},
+    {"CLUSTERDOWN", WORLD_RECOVER, "the cluster does not serve this slot now"},
+    {"TRYAGAIN", WORLD_RECOVER, "the slot is on its way to another server"},
+    {"LOADING", WORLD_RECOVER, "it is still starting"},
 };
 
-static enum world fail(struct redis_connection *connection, enum world world, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static enum world fail(struct redis_connection *connection, enum world world, const char *format, ...)
+enum world redis_fail(struct redis_connection *connection, enum world world, const char *format, ...)
 {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    buffer_reset(&connection->error);
-    buffer_format(&connection->error, "Redis at %s: %s", connection->shown, text);
-    if (connection->context)
-        redisFree(connection->context);
-    connection->context = NULL;
+    buffer_reset(connection->error);
+    buffer_format(connection->error, "Redis at %s: %s", connection->shown, text);
+    redis_disconnect(connection);
     return world;
 }
 
-static enum world fail_reply(struct redis_connection *connection, const char *text)
+enum world redis_fail_reply(struct redis_connection *connection, const char *text)
 {
-    for (size_t i = 0; i < COUNT_OF(stops); i++)
-        if (strncmp(text, stops[i].word, strlen(stops[i].word)) == 0)
-            return fail(connection, WORLD_STOP, "%s (%s)", stops[i].explanation, text);
-    return fail(connection, WORLD_RECOVER, "%s", text);
-}
-
-/* ---- the address ---- */
-
-static const char *keep(struct redis_connection *connection, const char *text, size_t size)
-{
-    return arena_copy(&connection->memory, (struct span){text, size}).data;
-}
-
-/* user:password@, user@ or :password@; returns what follows it. */
-static const char *parse_credentials(struct redis_connection *connection, const char *text)
-{
-    const char *at = strrchr(text, '@');
-    if (at == NULL)
-        return text;
-    const char *colon = memchr(text, ':', (size_t)(at - text));
-    const char *end = colon ? colon : at;
-    connection->address.user = keep(connection, text, (size_t)(end - text));
-    if (colon)
-        connection->address.password = keep(connection, colon + 1, (size_t)(at - colon - 1));
-    return at + 1;
-}
-
-static bool parse_number(const char *text, const char *end, int max, int *ret_number)
-{
-    char *stop;
-    long number = strtol(text, &stop, 10);
-    if (stop != end || stop == text || number < 0 || number > max)
-        return false;
-    *ret_number = (int)number;
-    return true;
-}
-
-/* host[:port][/database]; an IPv6 address stands in brackets. */
-static bool parse_host(struct redis_connection *connection, const char *text)
-{
-    struct redis_address *address = &connection->address;
-    const char *slash = strchr(text, '/');
-    const char *end = slash ? slash : text + strlen(text);
-    const char *bracket = text[0] == '[' ? memchr(text, ']', (size_t)(end - text)) : NULL;
-    const char *from = bracket ? bracket : text;
-    const char *colon = memchr(from, ':', (size_t)(end - from));
-    const char *host_end = bracket ? bracket : colon ? colon : end;
-    address->port = REDIS_PORT;
-    address->host = keep(connection, text + (bracket != NULL), (size_t)(host_end - text - (bracket != NULL)));
-    if (address->host[0] == '\0' || (colon && !parse_number(colon + 1, end, 65535, &address->port)))
-        return false;
-    return slash == NULL || slash[1] == '\0' ||
-           parse_number(slash + 1, slash + strlen(slash), 1 << 20, &address->database);
-}
-
-static bool parse_url(struct redis_connection *connection, const char *url)
-{
-    struct redis_address *address = &connection->address;
-    if (strncmp(url, "unix:", 5) == 0 && url[5]) {
-        url += strncmp(url, "unix://", 7) == 0 ? 7 : 5;
-        address->path = keep(connection, url, strlen(url));
-        return true;
-    }
-    return strncmp(url, "redis://", 8) == 0 && parse_host(connection, parse_credentials(connection, url + 8));
-}
-
-const char *redis_url_shown(const char *url)
-{
-    const char *at = strrchr(url, '@');
-    return at ? at + 1 : url;
-}
-
-bool redis_open(struct redis_connection *connection, const struct config *config, struct redis_script *scripts,
-                size_t script_count)
-{
-    *connection = (struct redis_connection){.config = config, .scripts = scripts, .script_count = script_count};
-    signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL: a Redis that went away would end the process */
-    arena_init(&connection->memory, 0);
-    connection->shown = redis_url_shown(config->redis_url);
-    connection->address.user = connection->address.password = "";
-    if (strncmp(config->redis_url, "rediss://", 9) == 0) {
-        fail(connection, WORLD_STOP, "TLS is not built in");
-        return false;
-    }
-    if (!parse_url(connection, config->redis_url)) {
-        fail(connection, WORLD_STOP, "expected redis://[user[:password]@]host[:port][/database] or unix:/path");
-        return false;
-    }
-    if (config->redis_user[0])
-        connection->address.user = config->redis_user;
-    if (config->redis_password[0])
-        connection->address.password = config->redis_password;
-    return true;
-}
-
-void redis_close(struct redis_connection *connection)
-{
-    if (connection->context)
-        redisFree(connection->context);
-    connection->context = NULL;
-    buffer_release(&connection->error);
-    arena_release(&connection->memory);
+    for (size_t i = 0; i < COUNT_OF(errors); i++)
+        if (strncmp(text, errors[i].word, strlen(errors[i].word)) == 0)
+            return redis_fail(connection, errors[i].world, "%s (%s)", errors[i].explanation, text);
+    return redis_fail(connection, WORLD_RECOVER, "%s", text);
 }
 
 /* ---- connecting ---- */
 
-static struct timeval timeout_of(const struct config *config)
-{
-    return (struct timeval){config->redis_timeout_ms / 1000, config->redis_timeout_ms % 1000 * 1000};
-}
-
-/* One command while connecting; its reply's text in *ret_text, when asked for. */
-static enum world greet(struct redis_connection *connection, const char **arguments, const size_t *sizes, int count,
-                        char *ret_text, size_t capacity)
-{
-    redisReply *reply = redisCommandArgv(connection->context, count, arguments, sizes);
-    if (reply == NULL)
-        return fail(connection, WORLD_AGAIN, "%s", connection->context->errstr);
-    enum world world = WORLD_DONE;
-    if (reply->type == REDIS_REPLY_ERROR)
-        world = fail_reply(connection, reply->str) == WORLD_STOP ? WORLD_STOP : WORLD_AGAIN;
-    else if (ret_text)
-        snprintf(ret_text, capacity, "%s", reply->str ? reply->str : "");
-    freeReplyObject(reply);
-    return world;
-}
-
-static enum world greet_texts(struct redis_connection *connection, const char **arguments, int count, char *ret_text,
-                              size_t capacity)
+/* One command while connecting; nothing of a pipeline has run yet, so what may pass is AGAIN. */
+static enum world greet(struct redis_connection *connection, const char **arguments, int count, redisReply **ret_reply)
 {
     size_t sizes[4];
     CHECK(count <= (int)COUNT_OF(sizes));
     for (int i = 0; i < count; i++)
         sizes[i] = strlen(arguments[i]);
-    return greet(connection, arguments, sizes, count, ret_text, capacity);
+    redisReply *reply = redisCommandArgv(connection->context, count, arguments, sizes);
+    if (reply == NULL)
+        return redis_fail(connection, WORLD_AGAIN, "%s", connection->context->errstr);
+    if (reply->type != REDIS_REPLY_ERROR) {
+        *ret_reply = reply;
+        return WORLD_DONE;
+    }
+    enum world world = redis_fail_reply(connection, reply->str) == WORLD_STOP ? WORLD_STOP : WORLD_AGAIN;
+    freeReplyObject(reply);
+    return world;
+}
+
+static enum world greet_only(struct redis_connection *connection, const char **arguments, int count)
+{
+    redisReply *reply = NULL;
+    enum world world = greet(connection, arguments, count, &reply);
+    if (world == WORLD_DONE)
+        freeReplyObject(reply);
+    return world;
 }
 
 static enum world authenticate(struct redis_connection *connection)
 {
-    const struct redis_address *address = &connection->address;
-    if (address->password[0] == '\0')
+    const struct redis_entry *entry = connection->entry;
+    if (entry->password[0] == '\0')
         return WORLD_DONE;
-    if (address->user[0] == '\0')
-        return greet_texts(connection, (const char *[]){"AUTH", address->password}, 2, NULL, 0);
-    return greet_texts(connection, (const char *[]){"AUTH", address->user, address->password}, 3, NULL, 0);
+    if (entry->user[0] == '\0')
+        return greet_only(connection, (const char *[]){"AUTH", entry->password}, 2);
+    return greet_only(connection, (const char *[]){"AUTH", entry->user, entry->password}, 3);
 }
 
 static enum world select_database(struct redis_connection *connection)
 {
-    if (connection->address.database == 0)
+    if (connection->entry->database == 0)
         return WORLD_DONE;
     char number[16];
-    snprintf(number, sizeof(number), "%d", connection->address.database);
-    return greet_texts(connection, (const char *[]){"SELECT", number}, 2, NULL, 0);
+    snprintf(number, sizeof(number), "%d", connection->entry->database);
+    return greet_only(connection, (const char *[]){"SELECT", number}, 2);
 }
 
-static enum world load_scripts(struct redis_connection *connection)
+enum world redis_load_scripts(struct redis_connection *connection)
 {
     enum world world = WORLD_DONE;
-    for (size_t i = 0; i < connection->script_count && world == WORLD_DONE; i++) {
-        struct redis_script *script = &connection->scripts[i];
-        world = greet_texts(connection, (const char *[]){"SCRIPT", "LOAD", script->text}, 3, script->sha,
-                            sizeof(script->sha));
+    for (size_t i = 0; i < connection->entry->script_count && world == WORLD_DONE; i++) {
+        struct redis_script *script = &connection->entry->scripts[i];
+        redisReply *reply = NULL;
+        world = greet(connection, (const char *[]){"SCRIPT", "LOAD", script->text}, 3, &reply);
+        if (world != WORLD_DONE)
+            break;
+        snprintf(script->sha, sizeof(script->sha), "%s", reply->str ? reply->str : "");
+        freeReplyObject(reply);
     }
     return world;
 }
 
-static enum world connect_now(struct redis_connection *connection)
+/* A sentinel's word may be older than the failover, and a master that comes back is one until it is told otherwise. */
+static enum world check_role(struct redis_connection *connection)
 {
-    const struct redis_address *address = &connection->address;
-    struct timeval timeout = timeout_of(connection->config);
-    connection->context = address->host ? redisConnectWithTimeout(address->host, address->port, timeout)
-                                        : redisConnectUnixWithTimeout(address->path, timeout);
+    redisReply *reply = NULL;
+    if (!connection->entry->must_be_master)
+        return WORLD_DONE;
+    enum world world = greet(connection, (const char *[]){"ROLE"}, 1, &reply);
+    if (world != WORLD_DONE)
+        return world;
+    bool master = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                  reply->element[0]->type == REDIS_REPLY_STRING && strcmp(reply->element[0]->str, "master") == 0;
+    freeReplyObject(reply);
+    return master ? WORLD_DONE : redis_fail(connection, WORLD_AGAIN, "it is not a master now");
+}
+
+static enum world begin_tls(struct redis_connection *connection)
+{
+    struct buffer why = {0};
+    bool refused = false;
+    enum world world = WORLD_DONE;
+    if (connection->entry->tls &&
+        !redis_tls_begin(connection->entry->tls, connection->context, connection->server.host, &why, &refused))
+        world = redis_fail(connection, refused ? WORLD_STOP : WORLD_AGAIN, "%s", why.data ? why.data : "no TLS");
+    buffer_release(&why);
+    return world;
+}
+
+enum world redis_connect(struct redis_connection *connection)
+{
+    const struct redis_server *server = &connection->server;
+    const int64_t ms = connection->entry->timeout_ms;
+    struct timeval timeout = {ms / 1000, ms % 1000 * 1000};
+    if (connection->context)
+        return WORLD_DONE;
+    connection->context = server->host ? redisConnectWithTimeout(server->host, server->port, timeout)
+                                       : redisConnectUnixWithTimeout(server->path, timeout);
     CHECK(connection->context);
     if (connection->context->err)
-        return fail(connection, WORLD_AGAIN, "%s", connection->context->errstr);
+        return redis_fail(connection, WORLD_AGAIN, "%s", connection->context->errstr);
     redisSetTimeout(connection->context, timeout);
-    if (address->host)
+    if (server->host)
         redisEnableKeepAlive(connection->context); /* on a unix socket it would fail and break the context */
     connection->context->reader->maxbuf = 0; /* keep the read buffer between replies: a fifth of the cost otherwise */
-    enum world world = authenticate(connection);
-    if (world == WORLD_DONE)
-        world = select_database(connection);
-    return world == WORLD_DONE ? load_scripts(connection) : world;
+    enum world (*const steps[])(struct redis_connection *) = {begin_tls, authenticate, select_database, check_role,
+                                                              redis_load_scripts};
+    enum world world = WORLD_DONE;
+    for (size_t i = 0; i < COUNT_OF(steps) && world == WORLD_DONE; i++)
+        world = steps[i](connection);
+    return world;
+}
+
+void redis_disconnect(struct redis_connection *connection)
+{
+    if (connection->context)
+        redisFree(connection->context);
+    connection->context = NULL;
+}
+
+enum world redis_ask(struct redis_connection *connection, const char **arguments, int count, redisReply **ret_reply)
+{
+    enum world world = redis_connect(connection);
+    return world == WORLD_DONE ? greet(connection, arguments, count, ret_reply) : world;
 }
 
 /* ---- calls ---- */
@@ -236,7 +181,7 @@ static enum world connect_now(struct redis_connection *connection)
 void redis_call_init(struct redis_call *call, struct arena *arena, int capacity, struct redis_script *script)
 {
     int head = script ? 2 : 0; /* EVALSHA and the hash */
-    *call = (struct redis_call){.count = head, .capacity = capacity + head, .script = script};
+    *call = (struct redis_call){.count = head, .capacity = capacity + head, .script = script, .slot = -1};
     call->arguments = ARENA_ARRAY(arena, const char *, (size_t)call->capacity);
     call->sizes = ARENA_ARRAY(arena, size_t, (size_t)call->capacity);
 }
@@ -260,8 +205,19 @@ void redis_call_add_integer(struct redis_call *call, struct arena *arena, int64_
     redis_call_add(call, arena_copy(arena, (struct span){text, (size_t)size}));
 }
 
+void redis_calls_release(struct redis_call *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (calls[i].reply)
+            freeReplyObject(calls[i].reply);
+        calls[i].reply = NULL;
+    }
+}
+
 static void append(struct redis_connection *connection, struct redis_call *call)
 {
+    if (call->asking)
+        CHECK(redisAppendCommand(connection->context, "ASKING") == REDIS_OK);
     if (call->script) {
         call->arguments[0] = "EVALSHA";
         call->sizes[0] = 7;
@@ -271,63 +227,35 @@ static void append(struct redis_connection *connection, struct redis_call *call)
     CHECK(redisAppendCommandArgv(connection->context, call->count, call->arguments, call->sizes) == REDIS_OK);
 }
 
-static bool forgotten(const redisReply *reply)
+static bool concerns(const struct redis_call *call, int node)
 {
-    return reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOSCRIPT", 8) == 0;
+    return call->reply == NULL && call->node == node;
 }
 
-/* Sends and reads the calls that have no reply yet. */
-static enum world run_pending(struct redis_connection *connection, struct redis_call *calls, size_t count)
+enum world redis_send(struct redis_connection *connection, struct redis_call *calls, size_t count, int node)
 {
-    bool *sent = calloc(count + 1, sizeof(*sent));
-    CHECK(sent);
     for (size_t i = 0; i < count; i++)
-        if ((sent[i] = calls[i].reply == NULL))
+        if (concerns(&calls[i], node))
             append(connection, &calls[i]);
-    bool good = true;
-    for (size_t i = 0; i < count && good; i++)
-        good = !sent[i] || redisGetReply(connection->context, (void **)&calls[i].reply) == REDIS_OK;
-    free(sent);
-    return good ? WORLD_DONE : fail(connection, WORLD_RECOVER, "%s", connection->context->errstr);
+    for (int written = 0; !written;)
+        if (redisBufferWrite(connection->context, &written) != REDIS_OK)
+            return redis_fail(connection, WORLD_RECOVER, "%s", connection->context->errstr);
+    return WORLD_DONE;
 }
 
-/* A server that was restarted or flushed knows no script: those calls did not run, so they may be sent again. */
-static enum world rerun_forgotten(struct redis_connection *connection, struct redis_call *calls, size_t count)
+static bool receive(struct redis_connection *connection, struct redis_call *call)
 {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        if (!forgotten(calls[i].reply))
-            continue;
-        freeReplyObject(calls[i].reply);
-        calls[i].reply = NULL;
-        any = true;
-    }
-    if (!any)
-        return WORLD_DONE;
-    if (load_scripts(connection) != WORLD_DONE)
-        return WORLD_RECOVER; /* some calls of the pipeline may have run */
-    return run_pending(connection, calls, count);
+    redisReply *asked = NULL;
+    bool good = !call->asking || redisGetReply(connection->context, (void **)&asked) == REDIS_OK;
+    if (asked)
+        freeReplyObject(asked); /* an error shows in the reply that follows */
+    return good && redisGetReply(connection->context, (void **)&call->reply) == REDIS_OK;
 }
 
-enum world redis_run(struct redis_connection *connection, struct redis_call *calls, size_t count)
+enum world redis_receive(struct redis_connection *connection, struct redis_call *calls, size_t count, int node)
 {
-    buffer_reset(&connection->error);
-    enum world world = connection->context ? WORLD_DONE : connect_now(connection);
-    if (world == WORLD_DONE)
-        world = run_pending(connection, calls, count);
-    if (world == WORLD_DONE)
-        world = rerun_forgotten(connection, calls, count);
-    for (size_t i = 0; i < count && world == WORLD_DONE; i++)
-        if (calls[i].reply->type == REDIS_REPLY_ERROR)
-            world = fail_reply(connection, calls[i].reply->str);
-    return world;
-}
-
-void redis_calls_release(struct redis_call *calls, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (calls[i].reply)
-            freeReplyObject(calls[i].reply);
-        calls[i].reply = NULL;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (concerns(&calls[i], node) && !receive(connection, &calls[i]))
+            return redis_fail(connection, WORLD_RECOVER, "%s", connection->context->errstr);
+    return WORLD_DONE;
 }

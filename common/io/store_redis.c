@@ -5,7 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
-#include "common/io/redis_connection.h"
+#include "common/io/redis_reach.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,14 +33,17 @@ static const char load_text[] =
     "return {meta[1], meta[2], meta[3], redis.call('TIME'), states, due, due_states, next_wake}\n";
 
 /* KEYS: meta, wake, the states' keys. ARGV: epoch, expected pos ('' = none), pos ('' = not the last chunk), seq, last
- * ('' = keep), size of the key prefix, then a state and a wake-up ('' = none) per key. All checks come first, and then
- * only writes that cannot fail: a script is not rolled back. */
+ * ('' = keep), size of the key prefix, the part that must have run ('' = this is the first), this part's name ('' = the
+ * last), then a state and a wake-up ('' = none) per key. All checks come first, and then only writes that cannot fail:
+ * a script is not rolled back. The parts: a server may refuse one chunk and run the next (out of memory, no right, a
+ * slot on its way); pos would pass over what is missing, and no recovery would ever look there again. */
 static const char apply_text[] =
-    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos')\n"
+    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'part')\n"
     "if meta[1] ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] then return 0 end\n"
+    "if ARGV[7] ~= '' and meta[3] ~= ARGV[7] then return 0 end\n"
     "local pairs_, wakes, sleeps, prefix = {}, {}, {}, tonumber(ARGV[6])\n"
     "for i = 3, #KEYS do\n"
-    "  local at, id = 2 * i + 1, string.sub(KEYS[i], prefix + 1)\n"
+    "  local at, id = 2 * i + 3, string.sub(KEYS[i], prefix + 1)\n"
     "  pairs_[#pairs_ + 1] = KEYS[i]\n"
     "  pairs_[#pairs_ + 1] = ARGV[at]\n"
     "  if ARGV[at + 1] == '' then\n"
@@ -53,6 +56,7 @@ static const char apply_text[] =
     "if #pairs_ > 0 then redis.call('MSET', unpack(pairs_)) end\n"
     "if #wakes > 0 then redis.call('ZADD', KEYS[2], unpack(wakes)) end\n"
     "if #sleeps > 0 then redis.call('ZREM', KEYS[2], unpack(sleeps)) end\n"
+    "if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'part', ARGV[8]) end\n"
     "if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'pos', ARGV[3], 'seq', ARGV[4]) end\n"
     "if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'last', ARGV[5]) end\n"
     "return 1\n";
@@ -68,7 +72,7 @@ static const char take_text[] =
 enum { SCRIPT_LOAD, SCRIPT_APPLY, SCRIPT_TAKE, SCRIPT_COUNT };
 
 struct store_redis {
-    struct redis_connection connection;
+    struct redis_reach reach;
     struct redis_script scripts[SCRIPT_COUNT];
     struct arena scratch; /* of the call in hand */
     struct buffer error;  /* a sentence of this file's own; empty: the connection's */
@@ -82,6 +86,16 @@ static struct span shard_key(struct store_redis *store, int32_t shard, const cha
     int size = snprintf(text, sizeof(text), "crm:{%d}:%s", shard, name);
     CHECK(size > 0 && (size_t)size < sizeof(text));
     return arena_copy(&store->scratch, (struct span){text, (size_t)size});
+}
+
+/* A call on a shard's keys. */
+static void call_init(struct store_redis *store, int32_t shard, struct redis_call *call, int capacity,
+                      struct redis_script *script)
+{
+    char tag[16];
+    int size = snprintf(tag, sizeof(tag), "%d", shard);
+    redis_call_init(call, &store->scratch, capacity, script);
+    call->slot = redis_slot_of((struct span){tag, (size_t)size});
 }
 
 static struct span customer_key(struct store_redis *store, struct span prefix, struct span id)
@@ -113,7 +127,7 @@ static bool is_array(const redisReply *reply, size_t count)
 static enum world strange(struct store_redis *store, const char *what)
 {
     buffer_reset(&store->error);
-    buffer_format(&store->error, "Redis at %s: %s", store->connection.shown, what);
+    buffer_format(&store->error, "Redis at %s: %s", redis_url_shown(store->reach.config->redis_url), what);
     return WORLD_RECOVER;
 }
 
@@ -121,7 +135,7 @@ static enum world strange(struct store_redis *store, const char *what)
 static enum world run(struct store_redis *store, struct redis_call *calls, size_t count)
 {
     buffer_reset(&store->error);
-    enum world world = redis_run(&store->connection, calls, count);
+    enum world world = redis_run(&store->reach, calls, count);
     return world == WORLD_AGAIN ? WORLD_RECOVER : world;
 }
 
@@ -130,7 +144,7 @@ static const char *store_redis_error_text(void *context)
     struct store_redis *store = context;
     if (store->error.size)
         return store->error.data;
-    return store->connection.error.data ? store->connection.error.data : "";
+    return store->reach.error.data ? store->reach.error.data : "";
 }
 
 /* ---- meta ---- */
@@ -167,7 +181,7 @@ static enum world store_redis_take(void *context, int32_t shard, struct span epo
 {
     struct store_redis *store = context;
     struct redis_call call;
-    redis_call_init(&call, &store->scratch, 5, &store->scripts[SCRIPT_TAKE]);
+    call_init(store, shard, &call, 5, &store->scripts[SCRIPT_TAKE]);
     redis_call_add_text(&call, "1");
     redis_call_add(&call, shard_key(store, shard, "meta"));
     redis_call_add(&call, epoch);
@@ -181,7 +195,7 @@ static enum world store_redis_meta(void *context, int32_t shard, struct arena *a
     static const char *const fields[] = {"epoch", "owner", "identity", "pos", "seq", "last"};
     struct store_redis *store = context;
     struct redis_call call;
-    redis_call_init(&call, &store->scratch, 2 + COUNT_OF(fields), NULL);
+    call_init(store, shard, &call, 2 + COUNT_OF(fields), NULL);
     redis_call_add_text(&call, "HMGET");
     redis_call_add(&call, shard_key(store, shard, "meta"));
     for (size_t i = 0; i < COUNT_OF(fields); i++)
@@ -201,7 +215,7 @@ static void build_load(struct store_redis *store, const struct store_load *load,
 {
     size_t from = chunk * CHUNK, to = from + CHUNK < load->id_count ? from + CHUNK : load->id_count;
     struct span prefix = shard_key(store, load->shard, "c:");
-    redis_call_init(call, &store->scratch, (int)(to - from) + 6, &store->scripts[SCRIPT_LOAD]);
+    call_init(store, load->shard, call, (int)(to - from) + 6, &store->scripts[SCRIPT_LOAD]);
     redis_call_add_integer(call, &store->scratch, (int64_t)(to - from) + 2);
     redis_call_add(call, shard_key(store, load->shard, "meta"));
     redis_call_add(call, shard_key(store, load->shard, "wake"));
@@ -329,11 +343,19 @@ static void add_meta(struct store_redis *store, const struct store_apply *apply,
     }
 }
 
+/* A part's name says of which apply it is: an epoch leaves a position once. */
+static void add_part(struct store_redis *store, const struct store_apply *apply, size_t part, struct redis_call *call)
+{
+    char text[40];
+    int size = snprintf(text, sizeof(text), ":%lld:%zu", (long long)apply->pos_expected, part);
+    redis_call_add(call, customer_key(store, apply->epoch, (struct span){text, (size_t)size}));
+}
+
 static void build_apply(struct store_redis *store, const struct store_apply *apply, const uint32_t *kept, size_t count,
-                        bool last_chunk, struct redis_call *call)
+                        size_t chunk, bool last_chunk, struct redis_call *call)
 {
     struct span prefix = shard_key(store, apply->shard, "c:");
-    redis_call_init(call, &store->scratch, (int)(3 * count) + 9, &store->scripts[SCRIPT_APPLY]);
+    call_init(store, apply->shard, call, (int)(3 * count) + 11, &store->scripts[SCRIPT_APPLY]);
     redis_call_add_integer(call, &store->scratch, (int64_t)count + 2);
     redis_call_add(call, shard_key(store, apply->shard, "meta"));
     redis_call_add(call, shard_key(store, apply->shard, "wake"));
@@ -341,6 +363,14 @@ static void build_apply(struct store_redis *store, const struct store_apply *app
         redis_call_add(call, customer_key(store, prefix, apply->writes[kept[i]].customer_id));
     add_meta(store, apply, last_chunk, call);
     redis_call_add_integer(call, &store->scratch, (int64_t)prefix.size);
+    if (chunk > 0)
+        add_part(store, apply, chunk - 1, call);
+    else
+        redis_call_add_text(call, "");
+    if (last_chunk)
+        redis_call_add_text(call, "");
+    else
+        add_part(store, apply, chunk, call);
     for (size_t i = 0; i < count; i++) {
         redis_call_add(call, apply->writes[kept[i]].state);
         if (apply->writes[kept[i]].wake_at == NEVER)
@@ -357,7 +387,7 @@ static size_t build_shard(struct store_redis *store, const struct store_apply *a
     size_t count = last_writes(store, apply, kept), chunks = chunk_count(count);
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         size_t from = chunk * CHUNK, size = count - from < CHUNK ? count - from : CHUNK;
-        build_apply(store, apply, kept + from, size, chunk + 1 == chunks, &calls[chunk]);
+        build_apply(store, apply, kept + from, size, chunk, chunk + 1 == chunks, &calls[chunk]);
     }
     return chunks;
 }
@@ -391,7 +421,7 @@ static enum world store_redis_customer(void *context, int32_t shard, struct span
 {
     struct store_redis *store = context;
     struct redis_call call;
-    redis_call_init(&call, &store->scratch, 2, NULL);
+    call_init(store, shard, &call, 2, NULL);
     redis_call_add_text(&call, "GET");
     redis_call_add(&call, customer_key(store, shard_key(store, shard, "c:"), customer_id));
     enum world world = run(store, &call, 1);
@@ -414,7 +444,7 @@ static enum world store_redis_note_read(void *context, int32_t shard, struct spa
 {
     struct store_redis *store = context;
     struct redis_call call;
-    redis_call_init(&call, &store->scratch, 2, NULL);
+    call_init(store, shard, &call, 2, NULL);
     redis_call_add_text(&call, "GET");
     redis_call_add(&call, note_key(store, shard, name));
     enum world world = run(store, &call, 1);
@@ -430,7 +460,7 @@ static enum world store_redis_note_write(void *context, int32_t shard, struct sp
     struct store_redis *store = context;
     struct redis_call call;
     bool gone = span_empty(text);
-    redis_call_init(&call, &store->scratch, gone ? 2 : 5, NULL);
+    call_init(store, shard, &call, gone ? 2 : 5, NULL);
     redis_call_add_text(&call, gone ? "DEL" : "SET");
     redis_call_add(&call, note_key(store, shard, name));
     if (!gone) {
@@ -448,7 +478,7 @@ static enum world store_redis_note_write(void *context, int32_t shard, struct sp
 static enum world drop_step(struct store_redis *store, int32_t shard, char *cursor, size_t capacity)
 {
     struct redis_call scan, unlink;
-    redis_call_init(&scan, &store->scratch, 6, NULL);
+    call_init(store, shard, &scan, 6, NULL);
     redis_call_add_text(&scan, "SCAN");
     redis_call_add_text(&scan, cursor);
     redis_call_add_text(&scan, "MATCH");
@@ -461,7 +491,7 @@ static enum world drop_step(struct store_redis *store, int32_t shard, char *curs
     if (world == WORLD_DONE) {
         snprintf(cursor, capacity, "%s", scan.reply->element[0]->str);
         const redisReply *found = scan.reply->element[1];
-        redis_call_init(&unlink, &store->scratch, (int)found->elements + 1, NULL);
+        call_init(store, shard, &unlink, (int)found->elements + 1, NULL);
         redis_call_add_text(&unlink, "UNLINK");
         for (size_t i = 0; i < found->elements; i++)
             redis_call_add(&unlink, (struct span){found->element[i]->str, (size_t)found->element[i]->len});
@@ -479,7 +509,7 @@ static enum world store_redis_drop(void *context, int32_t shard)
 {
     struct store_redis *store = context;
     struct redis_call call;
-    redis_call_init(&call, &store->scratch, 3, NULL);
+    call_init(store, shard, &call, 3, NULL);
     redis_call_add_text(&call, "UNLINK");
     redis_call_add(&call, shard_key(store, shard, "meta"));
     redis_call_add(&call, shard_key(store, shard, "wake"));
@@ -496,21 +526,31 @@ static enum world store_redis_drop(void *context, int32_t shard)
 
 /* ---- life ---- */
 
-/* INFO, because managed servers forbid CONFIG. An evicted customer would look new. */
+/* INFO, because managed servers forbid CONFIG. An evicted customer would look new. Each master is asked. */
 static enum world store_redis_check(void *context)
 {
     struct store_redis *store = context;
-    struct redis_call call;
-    redis_call_init(&call, &store->scratch, 2, NULL);
-    redis_call_add_text(&call, "INFO");
-    redis_call_add_text(&call, "memory");
+    int nodes[REDIS_NODES_MAX];
+    size_t count = 0;
     buffer_reset(&store->error);
-    enum world world = redis_run(&store->connection, &call, 1);
-    if (world == WORLD_DONE && (call.reply->str == NULL || !strstr(call.reply->str, "maxmemory_policy:noeviction"))) {
+    enum world world = redis_masters(&store->reach, nodes, &count);
+    if (world != WORLD_DONE)
+        return world;
+    struct redis_call *calls = ARENA_ARRAY(&store->scratch, struct redis_call, count);
+    for (size_t i = 0; i < count; i++) {
+        redis_call_init(&calls[i], &store->scratch, 2, NULL);
+        redis_call_add_text(&calls[i], "INFO");
+        redis_call_add_text(&calls[i], "memory");
+        calls[i].node = nodes[i];
+    }
+    world = redis_run(&store->reach, calls, count);
+    for (size_t i = 0; i < count && world == WORLD_DONE; i++) {
+        if (calls[i].reply->str && strstr(calls[i].reply->str, "maxmemory_policy:noeviction"))
+            continue;
         strange(store, "its maxmemory-policy is not noeviction: an evicted customer would look new");
         world = WORLD_STOP;
     }
-    redis_calls_release(&call, 1);
+    redis_calls_release(calls, count);
     arena_reset(&store->scratch);
     return world;
 }
@@ -518,7 +558,7 @@ static enum world store_redis_check(void *context)
 static void store_redis_close(void *context)
 {
     struct store_redis *store = context;
-    redis_close(&store->connection);
+    redis_close(&store->reach);
     arena_release(&store->scratch);
     buffer_release(&store->error);
     free(store);
@@ -546,8 +586,8 @@ enum world store_redis_open(const struct config *config, struct store *ret_store
     store->scripts[SCRIPT_LOAD].text = load_text;
     store->scripts[SCRIPT_APPLY].text = apply_text;
     store->scripts[SCRIPT_TAKE].text = take_text;
-    if (!redis_open(&store->connection, config, store->scripts, SCRIPT_COUNT)) {
-        buffer_add_text(error, store->connection.error.data);
+    if (!redis_open(&store->reach, config, store->scripts, SCRIPT_COUNT)) {
+        buffer_add_text(error, store->reach.error.data);
         store_redis_close(store);
         return WORLD_STOP;
     }

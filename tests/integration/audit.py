@@ -44,13 +44,14 @@ def redis_equals_changelog(rig):
     found = {}
     for shard in range(SHARDS):
         prefix = STATE_KEY % shard
-        for key in rig.redis("--raw", "KEYS", f"crm:{{{shard}}}:c:*").splitlines():
+        for key in rig.redis_of(shard, "--raw", "KEYS", f"crm:{{{shard}}}:c:*").splitlines():
             if key:
                 found[(shard, key[len(prefix):])] = None
     if set(found) != set(states):
         raise Failure(f"Redis holds {len(found)} customers, the changelog {len(states)}")
+    ports = [rig.redis_servers.at(shard) for shard in range(SHARDS)]
     for (shard, key), value in states.items():
-        held = rig.redis("--raw", "GET", (STATE_KEY % shard + key).decode())[:-1]
+        held = rig.redis_at(ports[shard], "--raw", "GET", (STATE_KEY % shard + key).decode())[:-1]
         if held != value:
             raise Failure(f"customer {key}: Redis and the changelog differ")
     return len(states)

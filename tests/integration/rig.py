@@ -17,6 +17,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from io import BytesIO
 
+import redis_servers
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORIORI = os.environ.get("ORIORI_PROGRAM", str(ROOT / "build/release/oriori"))
 INPUTS = {"orders": ("order", 3), "deliveries": ("delivery", 4), "surveys": ("survey", 3), "email-opens": ("email_open", 4),
@@ -92,7 +94,7 @@ class Schemas:
 
 
 class Rig:
-    def __init__(self, folder, seed=1, settings=None):
+    def __init__(self, folder, seed=1, settings=None, redis="single"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.random = random.Random(f"rig-{seed}")
@@ -107,6 +109,7 @@ class Rig:
         self.schemas = Schemas()
         self.bootstrap = f"127.0.0.1:{self.kafka_port}"
         self.produced = 0
+        self.redis_servers = redis_servers.KINDS[redis](self)
 
     # ---- servers
 
@@ -120,7 +123,13 @@ class Rig:
             done.result(30)
 
     def __enter__(self):
-        self.servers("up")
+        try:
+            self.servers("up", *(["kafka"] if self.redis_servers.kind != "single" else []))
+            self.redis_servers.start()
+        except BaseException:
+            self.redis_servers.stop()
+            self.servers("down", "--wipe")
+            raise
         self.config = self.write_config("worker")
         self.make_odd_inputs()
         self.oriori("topics", "create", "--config", self.config)
@@ -131,6 +140,7 @@ class Rig:
         for name in list(self.workers):
             self.kill(name)
         self.producer = None
+        self.redis_servers.stop()
         self.servers("down", "--wipe")
 
     def servers(self, verb, *arguments):
@@ -157,7 +167,7 @@ class Rig:
         settings.update(self.settings)
         settings.update(more)
         lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
-        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: redis://127.0.0.1:{self.redis_port}", "kafka:",
+        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {self.redis_servers.url}", "kafka:",
                   f"  bootstrap.servers: {self.bootstrap}"]
         path = self.folder / f"{name}.yaml"
         path.write_text("\n".join(lines) + "\n")
@@ -170,8 +180,14 @@ class Rig:
         return done
 
     def redis(self, *arguments):
-        done = subprocess.run(["redis-cli", "-p", str(self.redis_port), *arguments], capture_output=True, check=True)
-        return done.stdout
+        return self.redis_at(self.redis_port, *arguments)
+
+    def redis_at(self, port, *arguments):
+        return subprocess.run(["redis-cli", "-p", str(port), *arguments], capture_output=True, check=True).stdout
+
+    def redis_of(self, shard, *arguments):
+        """Asked of the server that holds the shard."""
+        return self.redis_at(self.redis_servers.at(shard), *arguments)
 
     # ---- workers
 
@@ -222,7 +238,7 @@ class Rig:
 
     def owned_by(self, name):
         """The view's owner of every shard is this worker and its pos is the changelog's end."""
-        owners = [self.redis("--raw", "HGET", f"crm:{{{shard}}}:meta", "owner").strip().decode() for shard in range(SHARDS)]
+        owners = [self.redis_of(shard, "--raw", "HGET", f"crm:{{{shard}}}:meta", "owner").strip().decode() for shard in range(SHARDS)]
         return owners == [f"oriori-test-{name}"] * SHARDS
 
     # ---- events in

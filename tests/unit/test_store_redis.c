@@ -440,9 +440,55 @@ static void addresses_and_passwords(void **state)
     snprintf(url, sizeof(url), "redis://worker:pw@localhost:%d/3", port);
     assert_int_equal(check_at(url, "", ""), WORLD_DONE);
     assert_int_equal(check_at("redis://127.0.0.1:port", "", ""), WORLD_STOP);
+#ifndef ORIORI_REDIS_TLS
     assert_int_equal(check_at("rediss://127.0.0.1", "", ""), WORLD_STOP);
+#endif
+    snprintf(url, sizeof(url), "redis-cluster://127.0.0.1:%d", port); /* but it is none */
+    assert_int_equal(check_at(url, "", ""), WORLD_STOP);
+    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%d/m", port); /* but it is none */
+    assert_int_equal(check_at(url, "", ""), WORLD_AGAIN);
     assert_int_equal(check_at("127.0.0.1:6379", "", ""), WORLD_STOP);
     assert_int_equal(check_at("unix:/nowhere/socket", "", ""), WORLD_AGAIN);
+}
+
+/* A server may refuse one chunk and take the next. Were pos to pass over the refused one, its customers would be
+ * missing for good. Forced by a user who may not write the first chunk's customer. */
+static void a_refused_part_keeps_the_position(void **state)
+{
+    enum { COUNT = 1200 };
+    static char ids[COUNT][8];
+    struct store_write writes[COUNT];
+    struct store_meta meta;
+    struct store guarded = {0};
+    struct config other = config;
+    struct buffer error = {0};
+    NEEDS_SERVER();
+    command("ACL SETUSER guarded on >pw +@all ~crm:{5}:meta ~crm:{5}:wake ~crm:{5}:c:a*");
+    other.redis_user = "guarded";
+    other.redis_password = "pw";
+    assert_int_equal(store_redis_open(&other, &guarded, &error), WORLD_DONE);
+    assert_int_equal(store_take(&guarded, 5, SPAN("e1"), SPAN("w"), SPAN("i"), &arena, &meta), WORLD_DONE);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "a%d", i);
+        writes[i] = (struct store_write){span_of(ids[i]), SPAN("state"), NEVER};
+    }
+    writes[COUNT - 1].customer_id = SPAN("b"); /* the last write comes in the first chunk */
+    struct store_apply apply = {.shard = 5,
+                                .epoch = SPAN("e1"),
+                                .pos_expected = STORE_POS_NONE,
+                                .pos = 9,
+                                .seq = 2,
+                                .last = SPAN("meta"),
+                                .writes = writes,
+                                .write_count = COUNT};
+    assert_int_equal(store_apply(&guarded, &apply, 1), WORLD_STOP);
+    assert_int_equal(store_read_meta(&store, 5, &arena, &meta), WORLD_DONE);
+    assert_int_equal(meta.pos, STORE_POS_NONE);
+    assert_int_equal(store_apply(&store, &apply, 1), WORLD_DONE); /* by one who may */
+    assert_true(apply.applied);
+    assert_int_equal(store_read_meta(&store, 5, &arena, &meta), WORLD_DONE);
+    assert_int_equal(meta.pos, 9);
+    store_close(&guarded);
 }
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
@@ -478,6 +524,7 @@ int main(void)
         STORE_TEST(drop_forgets_one_shard),
         STORE_TEST(an_evicting_server_is_refused),
         STORE_TEST(addresses_and_passwords),
+        STORE_TEST(a_refused_part_keeps_the_position),
         STORE_TEST(a_note_is_by_shard_and_name_and_goes_when_emptied),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

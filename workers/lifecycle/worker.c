@@ -7,7 +7,7 @@
 #include "common/io/log_kafka.h"
 #include "common/io/logger.h"
 #include "common/io/monitor.h"
-#include "common/io/redis_connection.h"
+#include "common/io/redis_url.h"
 #include "common/io/store_redis.h"
 #include "workers/lifecycle/setup.h"
 

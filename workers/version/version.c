@@ -18,7 +18,12 @@ int version_main(int argc, char **argv)
         return help ? EXIT_DONE : EXIT_USAGE;
     }
     printf("oriori %s\n", ORIORI_VERSION);
-    printf("librdkafka %s, hiredis %d.%d.%d, jansson %s, libyaml %s\n", rd_kafka_version_str(), HIREDIS_MAJOR,
-           HIREDIS_MINOR, HIREDIS_PATCH, JANSSON_VERSION, yaml_get_version_string());
+#ifdef ORIORI_REDIS_TLS
+    const char *tls = "with TLS";
+#else
+    const char *tls = "without TLS";
+#endif
+    printf("librdkafka %s, hiredis %d.%d.%d %s, jansson %s, libyaml %s\n", rd_kafka_version_str(), HIREDIS_MAJOR,
+           HIREDIS_MINOR, HIREDIS_PATCH, tls, JANSSON_VERSION, yaml_get_version_string());
     return EXIT_DONE;
 }
