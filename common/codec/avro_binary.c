@@ -1,13 +1,24 @@
 #include "common/codec/avro_binary.h"
 
+#include "common/base/check.h"
 #include "common/base/timestamp.h"
 
-void wire_header_add(struct buffer *buffer, uint32_t schema_id)
+static void put_header(char *bytes, uint32_t schema_id)
 {
-    char *bytes = buffer_extend(buffer, WIRE_HEADER_SIZE);
     bytes[0] = 0;
     for (int i = 0; i < 4; i++)
         bytes[1 + i] = (char)(schema_id >> (24 - 8 * i));
+}
+
+void wire_header_add(struct buffer *buffer, uint32_t schema_id)
+{
+    put_header(buffer_extend(buffer, WIRE_HEADER_SIZE), schema_id);
+}
+
+void wire_header_set(struct buffer *buffer, uint32_t schema_id)
+{
+    CHECK(buffer->size >= WIRE_HEADER_SIZE && buffer->data[0] == 0);
+    put_header(buffer->data, schema_id);
 }
 
 bool wire_header_read(struct span value, uint32_t *ret_schema_id, struct span *ret_datum)

@@ -15,6 +15,8 @@
 enum { WIRE_HEADER_SIZE = 5 };
 
 void wire_header_add(struct buffer *buffer, uint32_t schema_id);
+/* Another id in the header of the value that the buffer holds (a registry's instead of the fixed one). */
+void wire_header_set(struct buffer *buffer, uint32_t schema_id);
 /* False when there is no such header; else the id and what follows it. */
 bool wire_header_read(struct span value, uint32_t *ret_schema_id, struct span *ret_datum);
 

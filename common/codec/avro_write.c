@@ -43,8 +43,9 @@ static void add_lines(const struct event *event, struct buffer *buffer)
     avro_add_long(buffer, 0);
 }
 
-static void add_order(const struct event *event, struct buffer *buffer)
+static void add_order(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
 {
+    (void)unread;
     avro_add_long(buffer, event->kind - EVENT_PLACED);
     avro_add_optional_text(buffer, event->order_id);
     add_lines(event, buffer);
@@ -60,8 +61,9 @@ static void add_order(const struct event *event, struct buffer *buffer)
     avro_add_optional_text(buffer, event->time_zone);
 }
 
-static void add_delivery(const struct event *event, struct buffer *buffer)
+static void add_delivery(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
 {
+    (void)unread;
     avro_add_long(buffer, event->kind - EVENT_SHIPPED);
     avro_add_bytes(buffer, event->order_id);
     avro_add_optional_text(buffer, event->parcel_id);
@@ -80,7 +82,23 @@ static void add_concerns(uint32_t concerns, struct buffer *buffer)
     avro_add_long(buffer, 0);
 }
 
-static void add_survey(const struct event *event, struct buffer *buffer)
+/* map of string */
+static void add_answers(struct buffer *buffer, const struct json *answers)
+{
+    if (answers != NULL && answers->count != 0)
+        avro_add_long(buffer, answers->count);
+    for (const struct json *answer = answers ? answers->first : NULL; answer != NULL; answer = answer->next) {
+        struct buffer text = {0};
+        avro_add_bytes(buffer, answer->key);
+        if (answer->type != JSON_KIND_TEXT)
+            json_add(&text, answer);
+        avro_add_bytes(buffer, answer->type == JSON_KIND_TEXT ? answer->text : buffer_span(&text));
+        buffer_release(&text);
+    }
+    avro_add_long(buffer, 0);
+}
+
+static void add_survey(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
 {
     avro_add_bytes(buffer, event->survey_id);
     avro_add_bytes(buffer, event->response_id);
@@ -91,12 +109,13 @@ static void add_survey(const struct event *event, struct buffer *buffer)
     avro_add_optional_text(buffer, event->goal);
     add_concerns(event->concerns, buffer);
     add_answer(buffer, event->consent_to_share);
-    avro_add_optional_text(buffer, SPAN_NONE); /* comment */
-    avro_add_long(buffer, 0);                  /* answers */
+    avro_add_optional_text(buffer, unread->comment);
+    add_answers(buffer, unread->answers);
 }
 
-static void add_email_open(const struct event *event, struct buffer *buffer)
+static void add_email_open(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
 {
+    (void)unread;
     avro_add_long(buffer, event->kind - EVENT_OPENED);
     avro_add_optional_text(buffer, event->action_id);
     avro_add_optional_text(buffer, event->campaign);
@@ -104,7 +123,7 @@ static void add_email_open(const struct event *event, struct buffer *buffer)
     avro_add_long(buffer, event->agent);
 }
 
-static void add_customer(const struct event *event, struct buffer *buffer)
+static void add_customer(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
 {
     avro_add_long(buffer, event->kind - EVENT_REGISTERED);
     avro_add_long(buffer, 1);
@@ -112,19 +131,31 @@ static void add_customer(const struct event *event, struct buffer *buffer)
     add_answer(buffer, event->marketing_consent);
     avro_add_optional_text(buffer, event->referred_customer_id);
     avro_add_optional_text(buffer, event->time_zone);
-    avro_add_optional_text(buffer, SPAN_NONE); /* note */
+    avro_add_optional_text(buffer, unread->note);
 }
 
-void event_avro_write(const struct event *event, struct buffer *buffer)
+struct event_unread event_unread_of(const struct json *event)
 {
-    static void (*const add[TOPIC_COUNT])(const struct event *, struct buffer *) = {
+    const struct json *comment = json_member(event, SPAN("comment")), *note = json_member(event, SPAN("note"));
+    const struct json *answers = json_member(event, SPAN("answers"));
+    return (struct event_unread){
+        .comment = comment && comment->type == JSON_KIND_TEXT ? comment->text : SPAN(""),
+        .note = note && note->type == JSON_KIND_TEXT ? note->text : SPAN(""),
+        .answers = answers && answers->type == JSON_KIND_OBJECT ? answers : NULL,
+    };
+}
+
+void event_avro_write(const struct event *event, const struct event_unread *unread, struct buffer *buffer)
+{
+    static const struct event_unread nothing;
+    static void (*const add[TOPIC_COUNT])(const struct event *, const struct event_unread *, struct buffer *) = {
         [TOPIC_ORDERS] = add_order,           [TOPIC_DELIVERIES] = add_delivery, [TOPIC_SURVEYS] = add_survey,
         [TOPIC_EMAIL_OPENS] = add_email_open, [TOPIC_CUSTOMERS] = add_customer,
     };
     CHECK(event->topic < TOPIC_COUNT && event->kind != EVENT_CREDIT);
     wire_header_add(buffer, (uint32_t)(SCHEMA_ORDER + event->topic));
     add_common(event, buffer);
-    add[event->topic](event, buffer);
+    add[event->topic](event, unread ? unread : &nothing, buffer);
 }
 
 /* ---- records ---- */

@@ -388,7 +388,11 @@ void dead_letter_encode(const struct dead_letter *letter, struct buffer *buffer)
 
 bool dead_letter_decode(struct span value, struct arena *arena, struct dead_letter *ret_letter)
 {
-    struct avro_cursor cursor = datum_of(value, SCHEMA_DEAD_LETTER);
+    uint32_t id; /* ours, or a registry's; nothing else is in the topic */
+    struct span datum = SPAN_NONE;
+    bool found = wire_header_read(value, &id, &datum);
+    struct avro_cursor cursor = avro_cursor_of(datum);
+    cursor.bad = !found;
     struct dead_letter letter = {.reason = (enum reason)(read_enum(&cursor, REASON_COUNT - 1) + 1)};
     letter.message = read_optional_text(&cursor);
     letter.field = read_optional_text(&cursor);

@@ -47,6 +47,11 @@ static const struct schema_entry *find(const struct schema_set *set, uint32_t id
     return NULL;
 }
 
+bool schema_set_has(const struct schema_set *set, uint32_t id)
+{
+    return find(set, id) != NULL;
+}
+
 static bool refuse(struct buffer *error, const char *why)
 {
     buffer_reset(error);

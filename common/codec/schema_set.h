@@ -1,5 +1,5 @@
-/* The writers' schemas that this process knows, by wire id, each with its plan for each input topic. Filled at start,
- * only read afterwards (and then safe for several threads).
+/* The writers' schemas that this process knows, by wire id, each with its plan for each input topic. Filled at start
+ * from files, or as ids are met from a registry (common/io/schema_catalog.h); one thread while it is being filled.
  *
  * The local set is schemas/ids.json beside its .avsc files: a list of {"id", "name", "file", "topic"}. A user adds an
  * older or own writer of an input topic as one more entry with an id of its own. */
@@ -17,6 +17,8 @@ void schema_set_free(struct schema_set *set); /* NULL is fine */
 
 /* False: no Avro schema of a record, or the id is taken; *error (cleared first) says which, in a sentence. */
 bool schema_set_add(struct schema_set *set, uint32_t id, struct span avsc, struct buffer *error);
+
+bool schema_set_has(const struct schema_set *set, uint32_t id);
 
 /* Reads a file of the set by its name, appending to the buffer: the one thing that is not memory. False: it cannot. */
 typedef bool schema_read(void *context, const char *file_name, struct buffer *buffer);

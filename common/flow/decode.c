@@ -151,12 +151,25 @@ static enum world decode_record(struct worker *worker, struct batch_source *move
     return outcome;
 }
 
+/* What is needed to read a record is away: the batch will be read again, and no process ended here. */
+static enum world put_off(struct worker *worker, struct batch *batch)
+{
+    const struct formats *formats = &worker->config.formats;
+    enum world outcome = flow_survived(worker, batch);
+    if (outcome != WORLD_DONE)
+        return outcome;
+    worker_report(worker, REPORT_WARNING, "decode: %s", formats->trouble ? formats->trouble(formats->context) : "");
+    return WORLD_AGAIN;
+}
+
 enum world flow_decode(struct worker *worker, struct batch *batch)
 {
     for (size_t s = 0; s < batch->source_count; s++) {
         struct batch_source *moved = &batch->sources[s];
         for (size_t i = 0; i < moved->record_count; i++) {
             enum world outcome = decode_record(worker, moved, moved->records[i], batch->isolated);
+            if (outcome == WORLD_AGAIN)
+                return put_off(worker, batch);
             if (outcome != WORLD_DONE)
                 return outcome;
         }

@@ -2,6 +2,7 @@
  * touched shard `__meta`, last in its partition of crm.state. */
 #include "common/base/check.h"
 #include "common/base/uuid.h"
+#include "common/codec/avro_binary.h"
 #include "common/flow/batch.h"
 
 static enum world emit_message(struct worker *worker, struct log_message message, int64_t *ret_ticket)
@@ -167,6 +168,8 @@ static enum world publish_letters(struct worker *worker, const struct batch *bat
         struct dead_letter dead = dead_letter_of(letter->original, letter->reason, letter->field, letter->message,
                                                  worker->config.dead_value_max);
         dead_letter_encode(&dead, &worker->buffer);
+        if (worker->config.formats.letter_schema_id)
+            wire_header_set(&worker->buffer, worker->config.formats.letter_schema_id);
         outcome = emit(worker, worker->config.dead_topic, LOG_PARTITION_BY_KEY, letter->original->key, NULL);
     }
     return outcome;

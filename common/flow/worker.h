@@ -40,6 +40,9 @@ struct formats {
                              struct reading *ret_reading);
     /* One transition, action or decision (R85). */
     void (*record_write)(void *context, const struct record *record, struct buffer *buffer);
+    /* What event_read waits for when it said WORLD_AGAIN, a sentence. NULL where it never does. */
+    const char *(*trouble)(void *context);
+    uint32_t letter_schema_id; /* of dead letters on the wire; 0 = the fixed one (schema_id.h) */
 };
 
 /* The engine: step.h's functions (engine_default), or a small one in a test of the flow. */

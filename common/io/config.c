@@ -102,6 +102,22 @@ static const struct key keys[] = {
     {"mappings.email_opens", KEY_PATHS, AT(input_mappings[TOPIC_EMAIL_OPENS]), "", NULL, 0, 0, ""},
     {"mappings.customers", KEY_PATHS, AT(input_mappings[TOPIC_CUSTOMERS]), "", NULL, 0, 0, ""},
 
+    {"registry.url", KEY_TEXT, AT(registry_url), "none", NULL, 0, 0,
+     "none: schemas are the files of `schemas`, with the fixed ids of its ids.json. Or the addresses of a schema "
+     "registry (Confluent's API), with blanks between: the next is tried when one does not answer. Then every id in an "
+     "input is the registry's; while it is away nothing is consumed and nothing is lost."},
+    {"registry.outputs", KEY_CHOICE, AT(registry_outputs), "register", "register local", 0, 0,
+     "With a registry, the ids in what is written. register: those that the registry gives to our schemas, under the "
+     "subject TOPIC-value. local: the fixed ones of ids.json."},
+    {"registry.user", KEY_TEXT, AT(registry_user), "", NULL, 0, 0, "HTTP basic auth; empty = none."},
+    {"registry.password", KEY_SECRET, AT(registry_password), "", NULL, 0, 0,
+     "Better as registry.password_file, the path of a file that holds it; likewise registry.token."},
+    {"registry.token", KEY_SECRET, AT(registry_token), "", NULL, 0, 0, "A bearer token, instead of a user."},
+    {"registry.ca", KEY_PATH, AT(registry_ca), "", NULL, 0, 0,
+     "https: a file of certificates (PEM) to trust instead of the system's."},
+    {"registry.timeout", KEY_DURATION, AT(registry_timeout_ms), "2s", NULL, 10, 10000,
+     "Longest wait for one answer of one address; for so long the worker does nothing else."},
+
     {"redis.url", KEY_TEXT, AT(redis_url), "redis://127.0.0.1:6379", NULL, 0, 0,
      "redis://[user[:password]@]host[:port][/database], unix:/path/to/socket, "
      "redis-sentinel://sentinel[:port],sentinel[:port]/name-of-the-master[/database], or "
@@ -669,11 +685,23 @@ static void finish_names(struct loader *loader)
         fail(loader, "", "application_id: may not be empty");
 }
 
+static void finish_registry(struct loader *loader)
+{
+    struct config *config = loader->config;
+    if (strcmp(config->registry_url, "none") == 0)
+        config->registry_url = "";
+    if (strchr(config->registry_url, '@')) /* addresses are shown in messages */
+        fail(loader, "", "registry.url: may hold no user and password; use registry.user and registry.password_file");
+    if (config->registry_user[0] && config->registry_token[0])
+        fail(loader, "", "registry: give a user or a token, not both");
+}
+
 static void finish(struct loader *loader)
 {
     struct config *config = loader->config;
     finish_start(loader);
     finish_names(loader);
+    finish_registry(loader);
     if (config->clock == CONFIG_CLOCK_INPUT && !config->demo)
         fail(loader, "", "clock: input makes time follow the input and is allowed only with demo: true");
     if (config->log == CONFIG_LOG_MEMORY && config->log_folder[0] == '\0')

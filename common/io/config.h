@@ -21,6 +21,7 @@ enum config_level { CONFIG_LEVEL_DEBUG, CONFIG_LEVEL_INFO, CONFIG_LEVEL_WARN, CO
 enum config_format { CONFIG_FORMAT_AUTO, CONFIG_FORMAT_JSON, CONFIG_FORMAT_TEXT };
 enum config_input { CONFIG_INPUT_AVRO, CONFIG_INPUT_JSON, CONFIG_INPUT_AUTO };
 enum config_output { CONFIG_OUTPUT_AVRO, CONFIG_OUTPUT_JSON };
+enum config_registered { CONFIG_REGISTERED, CONFIG_REGISTERED_LOCAL };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_TIMESTAMP };
 
 /* A librdkafka property that passes through. */
@@ -59,6 +60,14 @@ struct config {
     int64_t topic_replication;               /* -1 = the broker's default */
     int64_t topic_message_bytes_max;         /* the largest input record; internal topics allow 64 KiB more */
     int64_t topic_retention_ms;              /* inputs, outputs, crm.steps; -1 = for ever */
+
+    const char *registry_url; /* addresses, blanks between; "" = none */
+    enum config_registered registry_outputs;
+    const char *registry_user;
+    const char *registry_password;
+    const char *registry_token;
+    const char *registry_ca; /* "" = the system's */
+    int64_t registry_timeout_ms;
 
     const char *redis_url;
     const char *redis_user;

@@ -5,6 +5,7 @@ mkdir -p "$state" && state=$(cd "$state" && pwd -P)
 kafka_port=${ORIORI_LOCAL_KAFKA_PORT:-19092}
 controller_port=${ORIORI_LOCAL_CONTROLLER_PORT:-19093}
 redis_port=${ORIORI_LOCAL_REDIS_PORT:-16379}
+registry_port=${ORIORI_LOCAL_REGISTRY_PORT:-18081}
 
 say() { echo "local: $*" >&2; }
 die() { say "$*"; exit 1; }

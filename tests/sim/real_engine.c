@@ -30,7 +30,7 @@ static void real_record_write(void *context, const struct record *record, struct
     record_json_write(record, buffer);
 }
 
-const struct formats real_formats = {NULL, real_event_read, real_record_write};
+const struct formats real_formats = {.event_read = real_event_read, .record_write = real_record_write};
 
 /* ---- what is the same for all worlds ---- */
 

@@ -283,4 +283,4 @@ static void toy_formats_write(void *context, const struct record *record, struct
     toy_record_write(record, buffer);
 }
 
-const struct formats toy_formats = {NULL, toy_event_read, toy_formats_write};
+const struct formats toy_formats = {.event_read = toy_event_read, .record_write = toy_formats_write};

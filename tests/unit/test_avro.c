@@ -232,7 +232,7 @@ static void libavro_reads_the_events_that_we_write(void **state)
     for (size_t i = 0; i < COUNT_OF(whole_events); i++) {
         struct event event = event_of(i);
         struct buffer value = {0};
-        event_avro_write(&event, &value);
+        event_avro_write(&event, NULL, &value);
         json_t *actual = both_json(buffer_span(&value)), *expected = json_loads(whole_events[i].json, 0, NULL);
         assert_json(actual, expected);
         json_decref(actual);
@@ -245,8 +245,8 @@ static void libavro_reads_the_events_that_we_write(void **state)
 static void assert_same_event(const struct event *a, const struct event *b)
 {
     struct buffer x = {0}, y = {0};
-    event_avro_write(a, &x);
-    event_avro_write(b, &y);
+    event_avro_write(a, NULL, &x);
+    event_avro_write(b, NULL, &y);
     assert_true(span_equal(buffer_span(&x), buffer_span(&y)));
     buffer_release(&x);
     buffer_release(&y);
@@ -259,7 +259,7 @@ static void the_plan_reads_the_events_that_we_write(void **state)
         struct event event = event_of(i), back;
         struct buffer value = {0};
         const char *field;
-        event_avro_write(&event, &value);
+        event_avro_write(&event, NULL, &value);
         assert_int_equal(schema_set_read_event(set, event.topic, buffer_span(&value), &arena, &back, &field),
                          REASON_NONE);
         assert_same_event(&event, &back);
@@ -274,7 +274,7 @@ static void hostile_bytes_are_refused_with_bounded_memory(void **state)
         struct event event = event_of(i), back;
         struct buffer value = {0};
         const char *field;
-        event_avro_write(&event, &value);
+        event_avro_write(&event, NULL, &value);
         for (size_t cut = 0; cut < value.size; cut++) {
             char *exact = test_malloc(cut + 1);
             memcpy(exact, value.data, cut);

@@ -84,7 +84,8 @@ static void offsets_gone_stop_the_shard(void **state)
     sim_world_release(&world);
 }
 
-/* With the view gone too, only the changelog still says that the shard was born: a second birth would forget everybody. */
+/* With the view gone too, only the changelog still says that the shard was born: a second birth would forget everybody.
+ */
 static void offsets_and_view_gone_stop_the_shard(void **state)
 {
     struct sim_world world;
@@ -410,6 +411,54 @@ static void an_isolated_record_is_in_no_step(void **state)
     sim_world_release(&world);
 }
 
+/* A schema registry that is away: what it must explain is waited for, also by workers that are killed meanwhile. */
+static bool schemas_away;
+static int questions;
+
+static enum world waiting_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
+                               struct reading *ret_reading)
+{
+    if (!schemas_away)
+        return toy_formats.event_read(context, topic, original, arena, ret_reading);
+    questions++;
+    return WORLD_AGAIN;
+}
+
+static const char *waiting_for(void *context)
+{
+    (void)context;
+    return "the schema registry is away";
+}
+
+static void schemas_that_cannot_be_had_condemn_no_record(void **state)
+{
+    struct sim_world world;
+    (void)state;
+    begin(&world, 12);
+    world.flow.formats.event_read = waiting_read;
+    world.flow.formats.trouble = waiting_for;
+    world.flow.record_tries = 3;
+    settle(&world);
+    schemas_away = true;
+    questions = 0;
+    for (int i = 0; i < 40; i++)
+        sim_world_event(&world);
+    for (int process = 0; process < 8; process++) {
+        int asked = questions;
+        for (int turn = 0; turn < 300 && questions < asked + 3; turn++)
+            turns(&world, 1);
+        assert_true(questions >= asked + 3);
+        assert_string_equal(world.workers[0].worker.trouble, "decode: the schema registry is away");
+        sim_worker_kill(&world, 0);
+        sim_worker_start(&world, 0);
+    }
+    schemas_away = false;
+    settle(&world);
+    assert_int_equal(dead_letters_of(&world, REASON_QUARANTINED, SPAN_NONE), 0);
+    check(&world);
+    sim_world_release(&world);
+}
+
 /* Ended forty times where no record is to blame, each time another process: nothing is isolated. */
 static enum fault_kind die_at_commit(void *context, struct sim_worker *worker, const char *call)
 {
@@ -516,6 +565,7 @@ int main(void)
         cmocka_unit_test(r66_a_pause_outlives_the_worker_and_a_wiped_store),
         cmocka_unit_test(a_record_that_ends_the_process_is_isolated_alone),
         cmocka_unit_test(an_isolated_record_is_in_no_step),
+        cmocka_unit_test(schemas_that_cannot_be_had_condemn_no_record),
         cmocka_unit_test(ends_outside_the_tries_condemn_no_record),
         cmocka_unit_test(tries_are_no_progress_and_idleness_is),
         cmocka_unit_test(the_input_clock_stands_without_ticks),

@@ -169,10 +169,10 @@ static void events_of_every_release_are_read(void **state)
         struct buffer bytes = {0}, again = {0};
         struct event event = event_of((enum topic)topic), read;
         const char *field;
-        event_avro_write(&event, &bytes);
+        event_avro_write(&event, NULL, &bytes);
         struct span old = golden(topic_name((enum topic)topic), buffer_span(&bytes));
         assert_int_equal(schema_set_read_event(schemas, (enum topic)topic, old, &arena, &read, &field), REASON_NONE);
-        event_avro_write(&read, &again);
+        event_avro_write(&read, NULL, &again);
         same(topic_name((enum topic)topic), old, buffer_span(&bytes));
         same(topic_name((enum topic)topic), old, buffer_span(&again));
         buffer_release(&bytes);

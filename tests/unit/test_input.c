@@ -79,7 +79,7 @@ static void the_first_byte_tells_avro_from_json(void **state)
     event.event_id = SPAN("1");
     event.customer_id = SPAN("hanako");
     event.occurred_at = 1000;
-    event_avro_write(&event, &avro);
+    event_avro_write(&event, NULL, &avro);
     assert_int_equal(read_as(INPUT_AUTO, buffer_span(&avro), &events, &message), REASON_NONE);
     assert_int_equal(events.count, 1);
     assert_int_equal(read_as(INPUT_AUTO, span_of(own), &events, &message), REASON_NONE);

@@ -34,6 +34,7 @@ struct job {
     struct setup setup;
     const char *topic;
     bool json, states, follow;
+    bool told;          /* that the registry is away */
     struct arena arena; /* of the record in hand */
     struct buffer line;
 };
@@ -59,6 +60,16 @@ static bool add_state(struct job *job, const rd_kafka_message_t *message)
         return false;
     report_json_write(key, &report, &job->line);
     return true;
+}
+
+static bool add_value(struct job *job, struct span value)
+{
+    const struct schema_set *schemas = setup_schemas_of(&job->setup, job->topic, value);
+    if (schemas == NULL && !job->told) {
+        fprintf(stderr, "oriori: %s\n", schema_catalog_trouble(job->setup.catalog));
+        job->told = true;
+    }
+    return schemas != NULL && schema_set_json_write(schemas, value, &job->line);
 }
 
 static void add_escaped(struct buffer *line, struct span bytes)
@@ -92,7 +103,7 @@ static void print_record(void *context, const rd_kafka_message_t *message)
     arena_reset(&job->arena);
     if (!job->json)
         add_place(job, message);
-    if (!(job->states ? add_state(job, message) : schema_set_json_write(job->setup.schemas, value, &job->line))) {
+    if (!(job->states ? add_state(job, message) : add_value(job, value))) {
         buffer_add_text(&job->line, "{\"unreadable\":");
         add_escaped(&job->line, value);
         buffer_add_char(&job->line, '}');

@@ -133,7 +133,7 @@ static bool event_write(void *context, const struct feeder_event *event)
 {
     struct kafka_feed *feed = context;
     buffer_reset(&feed->value);
-    event_avro_write(event->event, &feed->value);
+    event_avro_write(event->event, NULL, &feed->value);
     int32_t partition = (int32_t)hash_home_shard(event->key, (uint32_t)feed->shards);
     return transaction_begin(feed) && write_value(feed, (int)event->topic, partition, event->key);
 }

@@ -1,6 +1,7 @@
 #include "workers/lifecycle/setup.h"
 
 #include "common/base/check.h"
+#include "common/codec/avro_binary.h"
 #include "common/codec/avro_write.h"
 #include "common/codec/record_json.h"
 #include "common/io/data_file.h"
@@ -68,10 +69,9 @@ bool setup_world(struct setup *setup)
     return setup->zones != NULL;
 }
 
-/* context: the folder, "" = the shipped files. */
-static bool read_schema(void *context, const char *file_name, struct buffer *buffer)
+bool setup_schema_file(const struct setup *setup, const char *file_name, struct buffer *buffer)
 {
-    const char *folder = context;
+    const char *folder = setup->config.schemas;
     struct buffer path = {0};
     bool good = true;
     if (folder[0])
@@ -81,6 +81,11 @@ static bool read_schema(void *context, const char *file_name, struct buffer *buf
     good = good && file_read(path.data, buffer);
     buffer_release(&path);
     return good;
+}
+
+static bool read_schema(void *context, const char *file_name, struct buffer *buffer)
+{
+    return setup_schema_file(context, file_name, buffer);
 }
 
 static bool open_mappings(struct setup *setup, int topic)
@@ -114,7 +119,7 @@ static bool open_inputs(struct setup *setup)
         [CONFIG_INPUT_AVRO] = INPUT_AVRO, [CONFIG_INPUT_JSON] = INPUT_JSON, [CONFIG_INPUT_AUTO] = INPUT_AUTO};
     bool good = true;
     for (int topic = 0; topic < TOPIC_COUNT; topic++) {
-        setup->inputs[topic] = (struct input){.schemas = setup->schemas,
+        setup->inputs[topic] = (struct input){.schemas = setup->registry ? setup->registered : setup->schemas,
                                               .form = forms[setup->config.input_forms[topic]],
                                               .mappings = setup->mappings[topic]};
         good = open_mappings(setup, topic) && good;
@@ -122,16 +127,31 @@ static bool open_inputs(struct setup *setup)
     return good;
 }
 
+bool setup_registry(struct setup *setup)
+{
+    struct buffer error = {0};
+    setup->registry = registry_open(&setup->config, &error);
+    if (error.size)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    bool good = error.size == 0;
+    buffer_release(&error);
+    if (setup->registry == NULL)
+        return good;
+    setup->registered = schema_set_new();
+    setup->catalog = schema_catalog_new(setup->registry, setup->registered);
+    return true;
+}
+
 bool setup_schemas(struct setup *setup)
 {
     struct buffer error = {0};
     setup->schemas = schema_set_new();
-    bool good = schema_set_load(setup->schemas, read_schema, (void *)setup->config.schemas, &error);
+    bool good = schema_set_load(setup->schemas, read_schema, setup, &error);
     if (!good)
         fprintf(stderr, "oriori: schemas%s%s: %s\n", setup->config.schemas[0] ? " in " : "", setup->config.schemas,
                 error.data);
     buffer_release(&error);
-    return good && open_inputs(setup);
+    return good && setup_registry(setup) && open_inputs(setup);
 }
 
 void setup_close(struct setup *setup)
@@ -139,6 +159,9 @@ void setup_close(struct setup *setup)
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
         for (size_t i = 0; i < setup->inputs[topic].mapping_count; i++)
             mapping_free(setup->mappings[topic][i]);
+    schema_catalog_free(setup->catalog);
+    schema_set_free(setup->registered);
+    registry_close(setup->registry);
     schema_set_free(setup->schemas);
     zones_free(setup->zones);
     playbook_free(setup->playbook);
@@ -146,28 +169,151 @@ void setup_close(struct setup *setup)
     config_release(&setup->config);
 }
 
+/* ---- a registry ---- */
+
+static const struct {
+    const char *topic;
+    const char *file;
+} outputs[SETUP_OUTPUT_COUNT] = {
+    [SETUP_ACTIONS] = {"actions", "action.avsc"},
+    [SETUP_TRANSITIONS] = {"transitions", "transition.avsc"},
+    [SETUP_DECISIONS] = {"decisions", "decision.avsc"},
+    [SETUP_DEAD] = {"dead", "dead_letter.avsc"},
+};
+
+static enum registry_answer register_output(struct setup *setup, enum setup_output output, const char **ret_subject)
+{
+    struct buffer avsc = {0}, subject = {0};
+    buffer_format(&subject, "%s-value", config_topic(&setup->config, outputs[output].topic));
+    CHECK(setup_schema_file(setup, outputs[output].file, &avsc)); /* read once already, for its fixed id */
+    enum registry_answer answer =
+        registry_register(setup->registry, subject.data, buffer_span(&avsc), &setup->output_ids[output]);
+    *ret_subject = arena_copy(&setup->config.arena, buffer_span(&subject)).data;
+    buffer_release(&subject);
+    buffer_release(&avsc);
+    return answer;
+}
+
+enum registry_answer setup_register_outputs(struct setup *setup, const char **ret_subject)
+{
+    enum registry_answer answer = REGISTRY_FOUND;
+    if (setup->registry == NULL || setup->config.registry_outputs == CONFIG_REGISTERED_LOCAL)
+        return answer;
+    for (int output = 0; output < SETUP_OUTPUT_COUNT && answer == REGISTRY_FOUND; output++) {
+        bool json = output == SETUP_ACTIONS && setup->config.actions_format == CONFIG_OUTPUT_JSON;
+        if (!json && setup->output_ids[output] == 0)
+            answer = register_output(setup, (enum setup_output)output, ret_subject);
+    }
+    return answer;
+}
+
+const char *setup_input_file(enum topic topic)
+{
+    static const char *const files[TOPIC_COUNT] = {
+        [TOPIC_ORDERS] = "order.avsc",           [TOPIC_DELIVERIES] = "delivery.avsc", [TOPIC_SURVEYS] = "survey.avsc",
+        [TOPIC_EMAIL_OPENS] = "email_open.avsc", [TOPIC_CUSTOMERS] = "customer.avsc",
+    };
+    return files[topic];
+}
+
+bool setup_input_id(struct setup *setup, enum topic topic, uint32_t *ret_id)
+{
+    bool local = setup->config.registry_outputs == CONFIG_REGISTERED_LOCAL;
+    *ret_id = 0;
+    if (setup->registry == NULL)
+        return true;
+    struct buffer avsc = {0}, subject = {0};
+    buffer_format(&subject, "%s-value", setup->config.topic_inputs[topic]);
+    bool good = setup_schema_file(setup, setup_input_file(topic), &avsc);
+    if (!good)
+        fprintf(stderr, "oriori: cannot read the schema %s\n", setup_input_file(topic));
+    else if ((local ? registry_lookup : registry_register)(setup->registry, subject.data, buffer_span(&avsc), ret_id) !=
+             REGISTRY_FOUND) {
+        fprintf(stderr, "oriori: schema of %s: %s\n", subject.data, registry_text(setup->registry));
+        good = false;
+    }
+    buffer_release(&subject);
+    buffer_release(&avsc);
+    return good;
+}
+
+static bool has_fixed_ids(const struct setup *setup, const char *topic)
+{
+    static const char *const internal[] = {"forward", "state", "steps"};
+    size_t prefix = strlen(setup->config.topic_prefix);
+    const char *name = strncmp(topic, setup->config.topic_prefix, prefix) == 0 ? topic + prefix : "";
+    bool local = setup->config.registry_outputs == CONFIG_REGISTERED_LOCAL;
+    for (size_t i = 0; i < COUNT_OF(internal); i++)
+        if (strcmp(name, internal[i]) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT_OF(outputs); i++)
+        if (strcmp(name, outputs[i].topic) == 0)
+            return local;
+    return setup->registry == NULL;
+}
+
+const struct schema_set *setup_schemas_of(struct setup *setup, const char *topic, struct span value)
+{
+    uint32_t id;
+    struct span datum, why;
+    if (setup->registry == NULL || has_fixed_ids(setup, topic))
+        return setup->schemas;
+    if (wire_header_read(value, &id, &datum) && schema_catalog_need(setup->catalog, id, &why) != WORLD_DONE)
+        return NULL;
+    return setup->registered;
+}
+
 /* ---- the flow's config ---- */
+
+/* Before an input in Avro is read: its schema is fetched if it must be. */
+static enum world schema_need(struct setup *setup, const struct input *input, struct span value)
+{
+    uint32_t id;
+    struct span datum;
+    setup->unknown_schema = SPAN("");
+    if (setup->registry == NULL || input->form == INPUT_JSON || !wire_header_read(value, &id, &datum))
+        return WORLD_DONE;
+    return schema_catalog_need(setup->catalog, id, &setup->unknown_schema);
+}
 
 static enum world event_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
                              struct reading *ret_reading)
 {
-    const struct setup *setup = context;
+    struct setup *setup = context;
+    const struct input *input = &setup->inputs[topic];
     struct input_events events;
+    enum world outcome = schema_need(setup, input, original->value);
     *ret_reading = (struct reading){0};
+    if (outcome != WORLD_DONE)
+        return outcome;
     ret_reading->reason =
-        input_read(&setup->inputs[topic], topic, original, arena, &events, &ret_reading->field, &ret_reading->message);
+        input_read(input, topic, original, arena, &events, &ret_reading->field, &ret_reading->message);
     ret_reading->events = events.events;
     ret_reading->count = events.count;
+    if (ret_reading->reason == REASON_UNKNOWN_SCHEMA)
+        ret_reading->message = arena_copy(arena, setup->unknown_schema);
     return WORLD_DONE;
 }
 
 static void record_write(void *context, const struct record *record, struct buffer *buffer)
 {
+    static const enum setup_output outputs_of[] = {
+        [RECORD_TRANSITION] = SETUP_TRANSITIONS, [RECORD_ACTION] = SETUP_ACTIONS, [RECORD_DECISION] = SETUP_DECISIONS};
     const struct setup *setup = context;
-    if (record->type == RECORD_ACTION && setup->config.actions_format == CONFIG_OUTPUT_JSON)
+    uint32_t id = setup->output_ids[outputs_of[record->type]];
+    if (record->type == RECORD_ACTION && setup->config.actions_format == CONFIG_OUTPUT_JSON) {
         record_json_write(record, buffer);
-    else
-        record_avro_write(record, buffer);
+        return;
+    }
+    record_avro_write(record, buffer);
+    if (id)
+        wire_header_set(buffer, id);
+}
+
+static const char *reading_trouble(void *context)
+{
+    const struct setup *setup = context;
+    return schema_catalog_trouble(setup->catalog);
 }
 
 static enum start start_of(enum config_start start)
@@ -221,7 +367,8 @@ struct flow_config setup_flow(struct setup *setup)
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
-    flow.formats = (struct formats){setup, event_read, record_write};
+    flow.formats = (struct formats){setup, event_read, record_write, setup->registry ? reading_trouble : NULL,
+                                    setup->output_ids[SETUP_DEAD]};
     CHECK(getrandom(&flow.token, sizeof(flow.token), 0) == sizeof(flow.token));
     return flow;
 }

@@ -21,6 +21,7 @@
 enum {
     REPEAT_MS = 5000,     /* the same trouble is said once in so long */
     PAUSE_MS = 100,       /* while backing off the group hears from us so often */
+    REGISTER_AGAIN_MS = 1000,
     PROBE_AFTER_MS = 2000, /* nothing moved for so long: do the servers answer? */
     SHUTDOWN_SECONDS = 8, /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
     STATUS_MS = 60000,    /* a line about how it goes */
@@ -179,20 +180,21 @@ static void publish_picture(const struct worker *worker, struct monitor *monitor
 
 /* A server that does not answer is waited for, however long: ending the process would only move the wait into whoever
  * starts it again. Asked only while nothing moves; a server that answers leaves the watchdog as it is. */
-static void excuse_outage(struct worker *worker, int64_t *probe_at)
+static void excuse_outage(struct worker *worker, const struct registry *registry, int64_t *probe_at)
 {
     int64_t low, high;
     if (turned_at - worker->progress_at < PROBE_AFTER_MS || turned_at < *probe_at)
         return;
     *probe_at = turned_at + PROBE_AFTER_MS;
-    if (store_check(worker->store) != WORLD_DONE ||
+    if ((registry && registry_is_away(registry)) || store_check(worker->store) != WORLD_DONE ||
         log_watermarks(worker->log, worker->config.state_topic, 0, &low, &high) != WORLD_DONE)
         worker->progress_at = monotonic_ms();
 }
 
-static void run(struct worker *worker, struct monitor *monitor)
+static void run(struct worker *worker, const struct setup *setup, struct monitor *monitor)
 {
     int64_t probe_at = 0;
+    uint64_t transactions = 0;
     int64_t status_at = monotonic_ms() + STATUS_MS, picture_at = 0;
     struct buffer text = {0};
     int32_t wait_ms = 0;
@@ -201,7 +203,10 @@ static void run(struct worker *worker, struct monitor *monitor)
         wait_ms = worker_turn(worker, wait_ms);
         turned_at = monotonic_ms();
         note_ready(worker, &was_ready);
-        excuse_outage(worker, &probe_at);
+        excuse_outage(worker, setup->registry, &probe_at);
+        if (setup->catalog && worker->counts.transactions != transactions)
+            schema_catalog_expire(setup->catalog);
+        transactions = worker->counts.transactions;
         if (monitor && turned_at >= picture_at) {
             publish_picture(worker, monitor, &text, &started);
             picture_at = turned_at + PICTURE_MS;
@@ -215,9 +220,34 @@ static void run(struct worker *worker, struct monitor *monitor)
     buffer_release(&text);
 }
 
+/* A registry gives the ids of what is written: without them nothing can begin. False: it says no, or we are to end. */
+static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter)
+{
+    const char *subject;
+    for (;;) {
+        enum registry_answer answer = setup_register_outputs(setup, &subject);
+        if (answer == REGISTRY_FOUND)
+            return true;
+        struct buffer text = {0};
+        buffer_format(&text, "start: schema of %s: %s", subject, registry_text(setup->registry));
+        bool ends = answer != REGISTRY_AWAY || ending;
+        if (ends && !ending)
+            logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", text.data));
+        else
+            report(reporter, REPORT_WARNING, text.data);
+        buffer_release(&text);
+        turned_at = monotonic_ms(); /* whoever waits for a server is no reason for the watchdog */
+        if (ends)
+            return false;
+        nanosleep(&(struct timespec){REGISTER_AGAIN_MS / 1000, 0}, NULL);
+    }
+}
+
 static int run_on(struct setup *setup, struct log *log, struct store *store, struct monitor *monitor)
 {
     struct reporter reporter = {0};
+    if (!wait_for_output_ids(setup, &reporter))
+        return ending ? EXIT_DONE : EXIT_FAILED;
     struct flow_config flow = setup_flow(setup);
     struct clock clock = clock_wall_open();
     struct worker worker;
@@ -225,7 +255,7 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     flow.report_context = &reporter;
     worker_init(&worker, &flow, log, store, &clock);
     watched = &worker;
-    run(&worker, monitor);
+    run(&worker, setup, monitor);
     watched = NULL;
     alarm(SHUTDOWN_SECONDS);
     bool failed = worker_ended(&worker);

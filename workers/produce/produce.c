@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
+#include "common/codec/avro_binary.h"
 #include "common/codec/avro_write.h"
 #include "common/codec/event_json.h"
 #include "common/codec/json.h"
@@ -42,11 +43,12 @@ struct options {
 };
 
 struct job {
-    struct config config;
+    struct setup setup;
     struct kafka_trouble trouble;
     rd_kafka_t *producer;
     rd_kafka_topic_t *topics[TOPIC_COUNT];
-    int32_t partitions[TOPIC_COUNT]; /* 0 = not asked yet */
+    int32_t partitions[TOPIC_COUNT];  /* 0 = not asked yet */
+    uint32_t schema_ids[TOPIC_COUNT]; /* a registry's; 0 = the fixed ones */
     bool topic_given;
     enum topic topic; /* of lines that do not say */
     bool backfill;
@@ -72,9 +74,9 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 static bool open_producer(struct job *job)
 {
     struct buffer error = {0};
-    rd_kafka_conf_t *conf = kafka_conf(&job->config, CONFIG_CLIENT_PRODUCER, &job->trouble);
+    rd_kafka_conf_t *conf = kafka_conf(&job->setup.config, CONFIG_CLIENT_PRODUCER, &job->trouble);
     kafka_set(conf, "enable.idempotence", "true"); /* a retry of librdkafka's writes nothing twice */
-    kafka_set_integer(conf, "message.max.bytes", job->config.topic_message_bytes_max);
+    kafka_set_integer(conf, "message.max.bytes", job->setup.config.topic_message_bytes_max);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     job->producer = kafka_new(RD_KAFKA_PRODUCER, conf, &error);
     if (job->producer == NULL)
@@ -86,13 +88,13 @@ static bool open_producer(struct job *job)
 /* False: the topic is not there, or Kafka does not answer; said. */
 static bool open_topic(struct job *job, enum topic topic)
 {
-    const char *name = job->config.topic_inputs[topic];
+    const char *name = job->setup.config.topic_inputs[topic];
     if (job->partitions[topic])
         return true;
     const struct rd_kafka_metadata *metadata;
     job->topics[topic] = rd_kafka_topic_new(job->producer, name, NULL);
     rd_kafka_resp_err_t code =
-        rd_kafka_metadata(job->producer, 0, job->topics[topic], &metadata, (int)job->config.timeout_request_ms);
+        rd_kafka_metadata(job->producer, 0, job->topics[topic], &metadata, (int)job->setup.config.timeout_request_ms);
     rd_kafka_poll(job->producer, 0);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         code = metadata->topics[0].err;
@@ -100,7 +102,7 @@ static bool open_topic(struct job *job, enum topic topic)
         rd_kafka_metadata_destroy(metadata);
     }
     if (job->partitions[topic])
-        return true;
+        return setup_input_id(&job->setup, topic, &job->schema_ids[topic]);
     fprintf(stderr, "oriori: topic %s: %s%s%s\n", name, rd_kafka_err2str(code), job->trouble.text[0] ? ": " : "",
             job->trouble.text);
     rd_kafka_topic_destroy(job->topics[topic]);
@@ -120,12 +122,15 @@ static rd_kafka_headers_t *received_header(int64_t received_at)
     return headers;
 }
 
-static bool event_send(struct job *job, const struct event *event, struct span key, int64_t received_at)
+static bool event_send(struct job *job, const struct event *event, const struct event_unread *unread, struct span key,
+                       int64_t received_at)
 {
     if (!open_topic(job, event->topic))
         return false;
     buffer_reset(&job->value);
-    event_avro_write(event, &job->value);
+    event_avro_write(event, unread, &job->value);
+    if (job->schema_ids[event->topic])
+        wire_header_set(&job->value, job->schema_ids[event->topic]);
     int32_t partition = (int32_t)hash_home_shard(key, (uint32_t)job->partitions[event->topic]);
     rd_kafka_headers_t *headers = received_header(received_at);
     rd_kafka_resp_err_t code;
@@ -176,7 +181,8 @@ static bool line_send(struct job *job, struct span line)
     event.backfill = event.backfill || job->backfill;
     const struct json *key = wrapped ? json_member(root, SPAN("key")) : NULL;
     bool own_key = key && key->type == JSON_KIND_TEXT && key->text.size; /* for trying what a wrong key does */
-    return event_send(job, &event, own_key ? key->text : event.customer_id, received_at);
+    struct event_unread unread = event_unread_of(wrapped ? json_member(root, SPAN("event")) : root);
+    return event_send(job, &event, &unread, own_key ? key->text : event.customer_id, received_at);
 }
 
 static bool send_all(struct job *job, FILE *in)
@@ -222,14 +228,10 @@ static bool topic_of(const struct config *config, const char *name, enum topic *
 
 static bool job_open(struct job *job, const struct options *options)
 {
-    struct buffer errors = {0};
-    bool good = config_load(&job->config, options->config, &errors);
-    if (!good)
-        fputs(errors.data, stderr);
-    buffer_release(&errors);
+    bool good = setup_config(&job->setup, options->config) && setup_registry(&job->setup);
     job->backfill = options->backfill;
     job->topic_given = strcmp(options->topic, "all") != 0;
-    if (good && job->topic_given && !topic_of(&job->config, options->topic, &job->topic)) {
+    if (good && job->topic_given && !topic_of(&job->setup.config, options->topic, &job->topic)) {
         fprintf(stderr, "oriori: \"%s\" is no input topic: orders, deliveries, surveys, email-opens, customers, all\n",
                 options->topic);
         good = false;
@@ -246,7 +248,7 @@ static void job_close(struct job *job)
         rd_kafka_destroy(job->producer);
     buffer_release(&job->value);
     arena_release(&job->arena);
-    config_release(&job->config);
+    setup_close(&job->setup);
 }
 
 static bool produce(const struct options *options)

@@ -95,7 +95,7 @@ int steps_run(FILE *in, const struct playbook *playbook, const struct zones *zon
     struct replay_report report;
     int status = EXIT_FAILED;
     config.world = &world;
-    config.formats = (struct formats){&formats, event_read, record_write};
+    config.formats = (struct formats){.context = &formats, .event_read = event_read, .record_write = record_write};
     if (schema_set_load(formats.schemas, read_schema, NULL, &error))
         status = print_outcome(replay_file_run(in, &config, summary ? NULL : print_record, &line, &report), &report);
     else
