@@ -134,3 +134,16 @@ void timestamp_text(int64_t ms, char ret_text[TIMESTAMP_TEXT_SIZE])
     snprintf(ret_text, TIMESTAMP_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)(year % 100000), month, day,
              (int)(rest / HOUR_MS), (int)(rest / MINUTE_MS % 60), (int)(rest / SECOND_MS % 60), (int)(rest % 1000));
 }
+
+bool timestamp_read(struct span text, int64_t *ret_ms)
+{
+    int64_t ms = 0;
+    size_t i = 0;
+    for (; i < text.size && text.data[i] >= '0' && text.data[i] <= '9' && ms <= TIMESTAMP_MAX; i++)
+        ms = ms * 10 + (text.data[i] - '0');
+    if (text.size > 0 && i == text.size)
+        *ret_ms = ms;
+    else if (!timestamp_parse(text, ret_ms))
+        return false;
+    return *ret_ms >= 0 && *ret_ms <= TIMESTAMP_MAX;
+}

@@ -6,12 +6,12 @@
 
 #include <stdint.h>
 
-#define SECOND_MS INT64_C(1000)
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS (60 * MINUTE_MS)
-#define DAY_MS (24 * HOUR_MS)
-#define NEVER INT64_MIN                        /* no such instant */
-#define TIMESTAMP_MAX (INT64_C(1) << 47)       /* R86: event times are 0 .. 2^47 */
+#define SECOND_MS     INT64_C(1000)
+#define MINUTE_MS     (60 * SECOND_MS)
+#define HOUR_MS       (60 * MINUTE_MS)
+#define DAY_MS        (24 * HOUR_MS)
+#define NEVER         INT64_MIN          /* no such instant */
+#define TIMESTAMP_MAX (INT64_C(1) << 47) /* R86: event times are 0 .. 2^47 */
 
 /* floor(a / b), b > 0: days of negative spans are -1, -2 ... (R6, R35). */
 static inline int64_t floor_div(int64_t a, int64_t b)
@@ -24,9 +24,12 @@ static inline int64_t floor_div(int64_t a, int64_t b)
 int64_t timestamp_days_from_civil(int64_t year, int month, int day);
 void timestamp_civil_from_days(int64_t days, int64_t *ret_year, int *ret_month, int *ret_day);
 
-/* ISO 8601 date and time with an offset ("2024-01-31T09:00:00.123+09:00", "...Z"; seconds and fraction optional; more than
- * three digits of fraction are cut). False when the text is anything else; a time without an offset is refused. */
+/* ISO 8601 date and time with an offset ("2024-01-31T09:00:00.123+09:00", "...Z"; seconds and fraction optional; more
+ * than three digits of fraction are cut). False when the text is anything else; a time without an offset is refused. */
 bool timestamp_parse(struct span text, int64_t *ret_ms);
+
+/* A person's argument: UTC ms, or ISO 8601 as above. False also for what is not 0 .. TIMESTAMP_MAX. */
+bool timestamp_read(struct span text, int64_t *ret_ms);
 
 enum { TIMESTAMP_TEXT_SIZE = 32 };
 /* "2024-01-31T00:00:00.123Z" */

@@ -1,8 +1,9 @@
 """What must hold after every test, whatever was killed. Run it with the workers stopped."""
 import collections
+import json
 import subprocess
 
-from rig import INPUTS, ORIORI, SHARDS, Failure, home
+from rig import INPUTS, ORIORI, SHARDS, Failure, home, now_ms
 
 STATE_KEY = b"crm:{%d}:c:"
 
@@ -72,6 +73,29 @@ def replay_equals_log(rig):
     print("  replay " + done.stdout.strip().splitlines()[-1], flush=True)
 
 
+def facts_equal_simulation(rig):
+    """R1a: whatever was killed, the final facts and classes are those of one run over all events, in the order written,
+    at the same clock."""
+    if not rig.events:
+        return
+    clock = now_ms()
+    history = rig.folder / "history.jsonl"
+    with history.open("w") as out:
+        out.writelines(json.dumps(line) + "\n" for line in rig.events)
+    expected = rig.oriori("simulate", "--states", "--until", str(clock), "--playbook", str(rig.playbook()), str(history))
+    expected = {r["customer_id"]: r for r in map(json.loads, expected.stdout.splitlines()) if r["type"] == "state"}
+    found = rig.oriori("customer", "list", "--at", str(clock), "--config", rig.config).stdout
+    found = {record["customer_id"]: record for record in map(json.loads, found.splitlines())}
+    if set(found) != set(expected):
+        raise Failure(f"customers of one side only: {sorted(set(found) ^ set(expected))[:5]}")
+    for customer, record in expected.items():
+        if found[customer] != record:
+            keys = [key for key in record if record[key] != found[customer].get(key)]
+            raise Failure(f"customer {customer} is not what plain `simulate` makes of the same events: {keys}\n"
+                          f"  simulate {json.dumps(record)}\n  worker   {json.dumps(found[customer])}")
+    print(f"  facts equal: {len(found)} customers as plain simulate leaves them", flush=True)
+
+
 def inputs_consumed(rig):
     offsets, ends = rig.committed()
     for topic, (_, partitions) in INPUTS.items():
@@ -88,4 +112,5 @@ def audit(rig):
     each_sequence_unbroken(rig)
     customers = redis_equals_changelog(rig)
     replay_equals_log(rig)
+    facts_equal_simulation(rig)
     print(f"  audit: {rig.produced} records in, {actions} actions, {customers} customers", flush=True)

@@ -30,6 +30,10 @@ class Failure(Exception):
     """A test's claim that does not hold."""
 
 
+def now_ms():
+    return int(time.time() * 1000)
+
+
 def free_port():
     """Below the ephemeral ports: while a killed server is away no client's socket may take its port."""
     while True:
@@ -110,6 +114,7 @@ class Rig:
         self.bootstrap = f"127.0.0.1:{self.kafka_port}"
         self.produced = 0
         self.redis_servers = redis_servers.KINDS[redis](self)
+        self.events = []  # what was told, as lines for `oriori simulate`
 
     # ---- servers
 
@@ -251,14 +256,21 @@ class Rig:
             key, partition = event["customer_id"], home(event["customer_id"], partitions)
             if self.random.random() < wrong_keys:
                 key, partition = f"x{self.random.random()}", self.random.randrange(partitions)
-            self.raw(topic, partition, key, value)
+            self.raw(topic, partition, key, value, event)
         self.flush()
+
+    def told(self, topic, event):
+        """Notes an event for the audit of the facts."""
+        self.events.append({"topic": topic, "received_at": now_ms(), "event": event})
 
     def fit(self, schema, event):
         """Absent fields as the schema's defaults say; times as numbers."""
         return {name: value for name, value in event.items() if value is not None}
 
-    def raw(self, topic, partition, key, value):
+    def raw(self, topic, partition, key, value, event=None):
+        """Bytes as they are. event: what they say, for the audit of the facts; None: nothing that may be applied."""
+        if event:
+            self.told(topic, event)
         while True:
             try:
                 self.producer.produce(f"crm.{topic}", value=value, key=key, partition=partition)

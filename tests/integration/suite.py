@@ -13,7 +13,7 @@ import traceback
 
 from audit import audit
 from load import DAY, Load
-from rig import INPUTS, ROOT, SHARDS, Failure, Rig, wait_for
+from rig import INPUTS, ROOT, SHARDS, Failure, Rig, now_ms, wait_for
 
 TESTS = {}
 
@@ -21,10 +21,6 @@ TESTS = {}
 def test(function):
     TESTS[function.__name__] = function
     return function
-
-
-def now_ms():
-    return int(time.time() * 1000)
 
 
 def steady(rig, load, seconds, step, rate=400, until=lambda: False):
@@ -202,7 +198,8 @@ def every_poison_becomes_a_dead_letter_and_the_partition_goes_on(rig):
     rig.start("a")
     for i, (value, _) in enumerate(poison.values()):
         rig.raw("orders", i % 3, "good", value)
-        rig.raw("orders", i % 3, f"after{i}", order(customer_id=f"after{i}", event_id=f"after{i}", order_id=f"after{i}"))
+        after = dict(good, customer_id=f"after{i}", event_id=f"after{i}", order_id=f"after{i}")
+        rig.raw("orders", i % 3, f"after{i}", order(**after), after)
     rig.flush()
     rig.drain()
     rig.stop("a")
@@ -307,6 +304,7 @@ def an_order_by_hand_is_thanked_within_seconds(rig):
     wait_for("the worker's shards", 30, lambda: rig.read("crm.steps") or rig.committed()[0][("crm.forward", 0)] >= 0)
     order = {"event_id": "hand", "customer_id": "hanako", "occurred_at": now_ms(), "kind": "PLACED", "order_id": "A-1"}
     began = time.monotonic()
+    rig.told("orders", order)
     rig.oriori("produce", "orders", "--config", rig.config, input=json.dumps(order) + "\n")
     wait_for("a thank_you in crm.actions", 20,
              lambda: any(a["rule"] == "thank_you" and a["order_id"] == "A-1" for a in rig.values("crm.actions")))

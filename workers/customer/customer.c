@@ -1,35 +1,33 @@
 /* `oriori customer show ID`: what is known of one customer, from Redis or from a run's folder. */
 #include "workers/subcommand.h"
 
-#include "common/base/base64.h"
-#include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
 #include "common/io/store_redis.h"
-#include "workers/lifecycle/setup.h"
+#include "workers/customer/states.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <time.h>
 
 static const char usage[] =
-    "usage: oriori customer show ID [--config FILE | --from DIR] [--json]\n\n"
-    "Shows a customer's tier, phase, growth and segment and the facts behind them, as of now.\n\n"
-    "  --config FILE   the worker's config: asks its Redis\n"
+    "usage: oriori customer show ID [--config FILE | --from DIR] [--at TIME] [--json]\n"
+    "       oriori customer list    [--config FILE | --from DIR] [--at TIME]\n\n"
+    "show prints a customer's tier, phase, growth and segment and the facts behind them, as of now, or of TIME. list\n"
+    "prints a `state` record, as `oriori simulate --states` does, of each customer in the changelog.\n\n"
+    "  --config FILE   the worker's config: asks its Redis, or its Kafka for all customers\n"
     "  --from DIR      a folder that a run with log: memory left behind (its crm.state.jsonl and config.yaml)\n"
+    "  --at TIME       as of then: UTC ms, or ISO 8601 with an offset\n"
     "  --json          the `state` record of `oriori simulate --states`\n\n"
     "example: oriori customer show hanako --config deploy/examples/worker.yaml\n";
 
 struct options {
     const char *config;
     const char *folder;
-    const char *id;
+    const char *id; /* NULL: all */
+    int64_t at;     /* NEVER: now */
     bool json;
 };
 
@@ -68,44 +66,14 @@ static bool state_from_redis(struct setup *setup, struct span id, struct arena *
     return good;
 }
 
-static struct span bytes_of(const json_t *record, const char *name, struct arena *arena)
-{
-    struct span bytes = SPAN_NONE;
-    base64_read(span_of(json_string_value(json_object_get(record, name))), arena, &bytes);
-    return bytes;
-}
-
-/* The last record of the key counts, as in a compacted topic; `__meta`'s key is one byte 0. */
-static void state_of_line(const char *line, struct span id, int32_t shard, struct arena *arena, struct found *found)
-{
-    json_t *record = json_loads(line, 0, NULL);
-    struct span key = bytes_of(record, "key", arena);
-    if (span_equal(key, id))
-        found->state = bytes_of(record, "value", arena);
-    else if (span_equal(key, (struct span){"\0", 1}))
-        note_meta(found, bytes_of(record, "value", arena), shard, arena);
-    json_decref(record);
-}
-
 static bool state_from_folder(struct setup *setup, const char *folder, struct span id, struct arena *arena,
                               struct found *found)
 {
-    struct buffer path = {0};
-    int32_t shard = (int32_t)hash_home_shard(id, (uint32_t)setup->config.shards);
-    buffer_format(&path, "%s/%s.jsonl", folder, config_topic(&setup->config, "state"));
-    FILE *file = fopen(path.data, "r");
-    if (file == NULL)
-        fprintf(stderr, "oriori: cannot read %s: %s\n", path.data, strerror(errno));
-    buffer_release(&path);
-    if (file == NULL)
-        return false;
-    char *line = NULL;
-    size_t capacity = 0;
-    while (getline(&line, &capacity, file) >= 0)
-        state_of_line(line, id, shard, arena, found);
-    free(line);
-    fclose(file);
-    return true;
+    struct states states;
+    bool good = states_read_folder(setup, folder, &states);
+    *found = (struct found){states_of(&states, id, arena), states.clock};
+    states_release(&states);
+    return good;
 }
 
 /* ---- how it is shown ---- */
@@ -192,18 +160,17 @@ static void print_text(struct span id, const struct customer_report *report)
     print_voice(report);
 }
 
-/* As of now; where the clock follows the input, as of the shard's own time. */
-static bool show(struct setup *setup, struct span id, const struct found *found, bool json, struct arena *arena)
+static bool show(struct setup *setup, struct span id, const struct found *found, const struct options *options,
+                 struct arena *arena)
 {
-    bool simulated = setup->config.clock == CONFIG_CLOCK_INPUT && found->clock != NEVER;
-    int64_t now = simulated ? found->clock : (int64_t)time(NULL) * 1000;
+    int64_t now = states_instant(setup, found->clock, options->at);
     struct customer_report report;
     struct buffer line = {0};
     if (!step_report(&setup->world, arena, id, found->state, now, &report)) {
         fprintf(stderr, "oriori: the state of %.*s is none that this version can read\n", (int)id.size, id.data);
         return false;
     }
-    if (json) {
+    if (options->json) {
         report_json_write(id, &report, &line);
         puts(line.data);
     } else {
@@ -215,41 +182,63 @@ static bool show(struct setup *setup, struct span id, const struct found *found,
 
 /* ---- the command ---- */
 
-static bool run(const struct options *options)
+static bool run_show(struct setup *setup, const struct options *options)
 {
-    struct setup setup;
-    struct buffer path = {0};
     struct arena arena;
     struct span id = span_of(options->id);
     struct found found = {.clock = NEVER};
     arena_init(&arena, 0);
-    if (options->folder)
-        buffer_format(&path, "%s/config.yaml", options->folder);
-    bool good = setup_config(&setup, options->folder ? path.data : options->config) && setup_world(&setup);
-    if (good)
-        good = options->folder ? state_from_folder(&setup, options->folder, id, &arena, &found)
-                               : state_from_redis(&setup, id, &arena, &found);
+    bool good = options->folder ? state_from_folder(setup, options->folder, id, &arena, &found)
+                                : state_from_redis(setup, id, &arena, &found);
     if (good && span_empty(found.state)) {
         fprintf(stderr, "oriori: customer %s is not known\n", options->id);
         good = false;
     }
-    good = good && show(&setup, id, &found, options->json, &arena);
-    buffer_release(&path);
+    good = good && show(setup, id, &found, options, &arena);
     arena_release(&arena);
+    return good;
+}
+
+static bool run_list(struct setup *setup, const struct options *options)
+{
+    struct states states;
+    bool good =
+        options->folder ? states_read_folder(setup, options->folder, &states) : states_read_topic(setup, &states);
+    good = good && states_list(setup, &states, options->at);
+    states_release(&states);
+    return good;
+}
+
+static bool run(const struct options *options)
+{
+    struct setup setup;
+    struct buffer path = {0};
+    if (options->folder)
+        buffer_format(&path, "%s/config.yaml", options->folder);
+    bool good = setup_config(&setup, options->folder ? path.data : options->config) && setup_world(&setup) &&
+                (options->id ? run_show(&setup, options) : run_list(&setup, options));
+    buffer_release(&path);
     setup_close(&setup);
     return good;
 }
 
+/* What follows the options: `show ID` or `list`. */
+static bool read_verb(int count, char **words, struct options *options)
+{
+    bool show = count == 2 && strcmp(words[0], "show") == 0, list = count == 1 && strcmp(words[0], "list") == 0;
+    options->id = show ? words[1] : NULL;
+    return (show || list) && !(options->config && options->folder);
+}
+
 int customer_main(int argc, char **argv)
 {
-    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-                                          {"from", required_argument, NULL, 'f'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    struct options options = {0};
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'}, {"from", required_argument, NULL, 'f'},
+        {"at", required_argument, NULL, 'a'},     {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    struct options options = {.at = NEVER};
     int option;
-    while ((option = getopt_long(argc, argv, "c:f:jh", known, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:f:a:jh", known, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return EXIT_DONE;
@@ -258,15 +247,19 @@ int customer_main(int argc, char **argv)
             options.config = optarg;
         else if (option == 'f')
             options.folder = optarg;
+        else if (option == 'a' && timestamp_read(span_of(optarg), &options.at))
+            continue;
+        else if (option == 'a')
+            return fprintf(stderr, "oriori: --at: \"%s\" is no time (UTC ms, or ISO 8601 with an offset)\n", optarg),
+                   EXIT_USAGE;
         else if (option == 'j')
             options.json = true;
         else
             return fputs(usage, stderr), EXIT_USAGE;
     }
-    if (optind + 2 != argc || strcmp(argv[optind], "show") != 0 || (options.config && options.folder)) {
+    if (!read_verb(argc - optind, argv + optind, &options)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    options.id = argv[optind + 1];
     return run(&options) ? EXIT_DONE : EXIT_FAILED;
 }

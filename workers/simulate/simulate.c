@@ -49,18 +49,6 @@ static void print_help(FILE *out)
           out);
 }
 
-static bool read_until(const char *text, int64_t *ret_until)
-{
-    char *end;
-    errno = 0;
-    long long ms = strtoll(text, &end, 10);
-    if (end != text && *end == '\0' && errno == 0)
-        *ret_until = ms;
-    else if (!timestamp_parse(span_of(text), ret_until))
-        return false;
-    return *ret_until >= 0 && *ret_until <= TIMESTAMP_MAX;
-}
-
 /* -1: go on; else the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
@@ -68,8 +56,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         {"playbook", required_argument, NULL, 'p'}, {"until", required_argument, NULL, 'u'},
         {"states", no_argument, NULL, 's'},         {"decisions", no_argument, NULL, 'd'},
         {"summary", no_argument, NULL, 'y'},        {"strict", no_argument, NULL, 't'},
-        {"steps", no_argument, NULL, 'e'},
-        {"timing", no_argument, NULL, 'g'},
+        {"steps", no_argument, NULL, 'e'},          {"timing", no_argument, NULL, 'g'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     optind = 1;
@@ -79,7 +66,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             arguments->playbook = optarg;
             break;
         case 'u':
-            if (!read_until(optarg, &arguments->options.until)) {
+            if (!timestamp_read(span_of(optarg), &arguments->options.until)) {
                 fprintf(stderr, "oriori simulate: --until: \"%s\" is no time (UTC ms, or ISO 8601 with an offset)\n",
                         optarg);
                 return EXIT_USAGE;
