@@ -51,6 +51,7 @@ struct batch {
     struct batch_shard *shards; /* at most shard_count; those not touched in the end are dropped by load */
     size_t shard_count;
     size_t record_count, bytes;
+    int64_t begun_at; /* the transaction; monotonic ms */
     bool noted;    /* it is tried under a note in the store: records only, no timers of others */
     bool isolated; /* its one record has ended too many processes: a dead letter, unread */
     struct letter *letters, **letters_end;

@@ -79,6 +79,7 @@ static void adopt(struct worker *worker, struct batch *batch)
         shard->clock = touched->now;
     }
     count_batch(&worker->counts, batch);
+    measure_batch(worker, batch);
     worker->progress_at = clock_monotonic(worker->clock);
     batch_grow(worker, batch);
 }

@@ -2,6 +2,7 @@
 #include "common/base/check.h"
 #include "common/flow/batch.h"
 #include "common/flow/control.h"
+#include "common/flow/metrics.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,13 @@ static const struct {
     {"apply", flow_apply},       /* the view follows */
 };
 
+_Static_assert(COUNT_OF(steps) <= MEASURE_STEPS, "each step has a place in the measures");
+
+const char *metrics_step_name(size_t index)
+{
+    return index < COUNT_OF(steps) ? steps[index].name : NULL;
+}
+
 /* What the libraries say, unless this turn has said something better already. */
 static void report_outcome(struct worker *worker, const char *where, enum world outcome)
 {
@@ -46,8 +54,14 @@ static enum world batch_run(struct worker *worker, struct batch *batch)
 {
     batch->letters_end = &batch->letters;
     batch->outgoing_end = &batch->outgoing;
+    int64_t fetched_at = 0, at = clock_monotonic(worker->clock);
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         enum world outcome = steps[i].run(worker, batch);
+        int64_t now = clock_monotonic(worker->clock);
+        worker->measures.step_ms[i] += now - at;
+        at = now;
+        if (i == 0)
+            fetched_at = now;
         if (outcome != WORLD_DONE) {
             report_outcome(worker, steps[i].name, outcome);
             return outcome;
@@ -55,8 +69,10 @@ static enum world batch_run(struct worker *worker, struct batch *batch)
         if (worker->recover || !worker->assigned)
             break;
         if ((steps[i].run == flow_route || steps[i].run == flow_load) && batch_is_empty(batch))
-            break; /* neither records nor timers */
+            return WORLD_DONE; /* neither records nor timers */
     }
+    if (!batch_is_empty(batch) && !worker->recover && worker->assigned)
+        measure_applied(worker, fetched_at);
     return WORLD_DONE;
 }
 
@@ -168,11 +184,12 @@ void worker_note_group(struct worker *worker, const struct log_event *event)
     if (!worker->assigned)
         return;
     worker->generation = event->generation;
+    worker->measures.rebalances++;
     worker->sources = realloc(worker->sources, (event->partition_count + 1) * sizeof(struct source));
     CHECK(worker->sources);
     for (size_t i = 0; i < event->partition_count; i++)
         worker->sources[worker->source_count++] = (struct source){
-            event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, {0}, false, false};
+            event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, {0}, false, false, 0};
     for (int32_t h = 0; h < worker->config.shard_count; h++)
         if (owns_forward(event, h))
             worker->shards[h].phase = SHARD_WAITING;
@@ -236,6 +253,8 @@ static enum world forget(struct worker *worker)
     worker->recover = false;
     worker->assign_stale = true;
     worker->counts.recoveries++;
+    if (worker->measures.recovering_since == 0)
+        worker->measures.recovering_since = clock_monotonic(worker->clock);
     return WORLD_DONE;
 }
 
@@ -263,6 +282,7 @@ static enum world recover_when_needed(struct worker *worker)
         outcome = worker_recover(worker);
     if (outcome == WORLD_AGAIN)
         outcome = WORLD_RECOVER;
+    measure_recovery(worker);
     report_outcome(worker, "recovery", outcome);
     return outcome;
 }
@@ -425,6 +445,7 @@ void worker_release(struct worker *worker)
     free(worker->shards);
     free(worker->sources);
     free((char *)worker->identity.data);
+    measure_release(&worker->measures);
     buffer_release(&worker->buffer);
     buffer_release(&worker->last_meta);
     arena_release(&worker->portion);

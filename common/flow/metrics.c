@@ -1,22 +1,14 @@
 #include "common/flow/metrics.h"
 
 #include "common/base/check.h"
+#include "common/base/exposition.h"
+#include "common/flow/batch.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
-enum kind { COUNTER, GAUGE };
-
-static void head(struct buffer *text, enum kind kind, const char *name, const char *help)
-{
-    buffer_format(text, "# HELP oriori_%s %s\n# TYPE oriori_%s %s\n", name, help, name,
-                  kind == COUNTER ? "counter" : "gauge");
-}
-
-static void plain(struct buffer *text, enum kind kind, const char *name, const char *help, double value)
-{
-    head(text, kind, name, help);
-    buffer_format(text, "oriori_%s %.17g\n", name, value);
-}
+enum { LABELS_SIZE = 256 };
 
 /* What is counted without labels: name, member of flow_counts, meaning. */
 #define COUNTS(X)                                                                                                      \
@@ -41,43 +33,187 @@ static void plain(struct buffer *text, enum kind kind, const char *name, const c
     X(fences_total, fences, "Previous owners fenced.")                                                                 \
     X(unknown_time_zones_total, unknown_time_zones, "Events that named a time zone the system does not know.")
 
+/* ---- events, letters, rules ---- */
+
 static void write_counts(const struct flow_counts *counts, struct buffer *text)
 {
-#define X(name, member, help) plain(text, COUNTER, #name, help, (double)counts->member);
+#define X(name, member, help) exposition_plain(text, EXPOSITION_COUNTER, #name, help, (double)counts->member);
     COUNTS(X)
 #undef X
+}
+
+static void write_events(const struct flow_measures *measures, struct buffer *text)
+{
     static const char *const verdicts[] = {"applied", "duplicate", "test", "erased", "dead"};
-    head(text, COUNTER, "events_total", "Events judged at their home shard, by verdict.");
-    for (size_t i = 0; i < COUNT_OF(verdicts); i++)
-        buffer_format(text, "oriori_events_total{verdict=\"%s\"} %llu\n", verdicts[i],
-                      (unsigned long long)counts->verdicts[i]);
+    char labels[LABELS_SIZE];
+    exposition_head(text, EXPOSITION_COUNTER, "events_total",
+                    "Events judged at their home shard, by topic and verdict.");
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        for (size_t i = 0; i < COUNT_OF(verdicts); i++) {
+            snprintf(labels, sizeof(labels), "topic=\"%s\",verdict=\"%s\"", topic_name((enum topic)topic), verdicts[i]);
+            exposition_sample(text, "events_total", labels, (double)measures->events[topic][i]);
+        }
+    exposition_head(text, EXPOSITION_COUNTER, "dead_letters_by_reason_total",
+                    "Records written to crm.dead, by reason.");
+    for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
+        snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)reason));
+        exposition_sample(text, "dead_letters_by_reason_total", labels, (double)measures->letters[reason]);
+    }
+    exposition_head(text, EXPOSITION_COUNTER, "moves_total", "Transitions published, by what moved.");
+    for (int dimension = 0; dimension < DIMENSION_COUNT; dimension++) {
+        snprintf(labels, sizeof(labels), "dimension=\"%s\"", dimension_name((enum dimension)dimension));
+        exposition_sample(text, "moves_total", labels, (double)measures->moves[dimension]);
+    }
+}
+
+static void write_rule(const struct rule_measure *rule, struct buffer *labels, struct buffer *text)
+{
+    for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++) {
+        if (rule->outcomes[outcome] == 0)
+            continue; /* most rules know few outcomes */
+        buffer_reset(labels);
+        exposition_label(labels, "rule", span_of(rule->name));
+        exposition_label(labels, "outcome", span_of(outcome_name((enum outcome)outcome)));
+        exposition_sample(text, "rule_decisions_total", labels->data, (double)rule->outcomes[outcome]);
+    }
+}
+
+static void write_rule_actions(const struct rule_measure *rule, struct buffer *labels, struct buffer *text)
+{
+    const char *const kinds[] = {action_kind_name(ACTION_SEND), action_kind_name(ACTION_REVOKE)};
+    const uint64_t counts[] = {rule->sent, rule->revoked};
+    for (int i = 0; i < 2; i++) {
+        if (counts[i] == 0)
+            continue;
+        buffer_reset(labels);
+        exposition_label(labels, "rule", span_of(rule->name));
+        exposition_label(labels, "kind", span_of(kinds[i]));
+        exposition_sample(text, "rule_actions_total", labels->data, (double)counts[i]);
+    }
+}
+
+void metrics_write_rules(const struct flow_measures *measures, struct buffer *text)
+{
+    struct buffer labels = {0};
+    exposition_head(text, EXPOSITION_COUNTER, "rule_decisions_total",
+                    "Decisions by rule and outcome, published or not; absent until the first one.");
+    for (size_t i = 0; measures->rules && i <= MEASURE_RULES; i++)
+        write_rule(&measures->rules[i], &labels, text);
+    exposition_head(text, EXPOSITION_COUNTER, "rule_actions_total",
+                    "Actions published, by rule and kind; absent until the first one.");
+    for (size_t i = 0; measures->rules && i <= MEASURE_RULES; i++)
+        write_rule_actions(&measures->rules[i], &labels, text);
+    buffer_release(&labels);
+}
+
+/* ---- how long, how far behind ---- */
+
+static void write_histogram(struct buffer *text, const char *name, const char *help, const struct histogram *histogram)
+{
+    exposition_head(text, EXPOSITION_HISTOGRAM, name, help);
+    exposition_buckets(text, name, "", histogram);
+}
+
+static void write_times(const struct flow_measures *measures, struct buffer *text)
+{
+    char labels[LABELS_SIZE];
+    write_histogram(text, "batch_seconds", "A batch, from fetched until applied to Redis.", &measures->batch);
+    write_histogram(text, "transaction_seconds", "A batch's Kafka transaction, from begin until committed.",
+                    &measures->transaction);
+    write_histogram(text, "recovery_seconds", "Recoveries, from forgetting all until no shard waits.",
+                    &measures->recovery);
+    write_histogram(text, "timer_lateness_seconds",
+                    "How late timers fire: of each step that visited some, the oldest one's delay.",
+                    &measures->timers_late);
+    exposition_head(text, EXPOSITION_COUNTER, "step_seconds_total",
+                    "Time spent in each step of a batch's way; fetch includes waiting for records.");
+    for (size_t i = 0; metrics_step_name(i); i++) {
+        snprintf(labels, sizeof(labels), "step=\"%s\"", metrics_step_name(i));
+        exposition_sample(text, "step_seconds_total", labels, (double)measures->step_ms[i] / SECOND_MS);
+    }
+}
+
+/* Of what this worker reads. The log counts a transaction's marker as a record: read to the end is the end. */
+static void lag_of(const struct worker *worker, const struct source *source, int64_t wall_ms, double *records,
+                   double *seconds)
+{
+    int64_t end = log_end(worker->log, source->topic, source->partition);
+    if (source->at_end || !source_is_read(worker, source) || end == LOG_OFFSET_NONE || end <= source->next)
+        return;
+    *records += (double)(end - source->next);
+    double behind = source->read_at ? (double)(wall_ms - source->read_at) / SECOND_MS : 0;
+    if (behind > *seconds)
+        *seconds = behind;
+}
+
+static void write_lag(const struct worker *worker, int64_t wall_ms, struct buffer *text)
+{
+    double records[TOPIC_COUNT + 1] = {0}, seconds[TOPIC_COUNT + 1] = {0};
+    char labels[LABELS_SIZE];
+    for (size_t i = 0; i < worker->source_count; i++) {
+        const struct source *source = &worker->sources[i];
+        lag_of(worker, source, wall_ms, &records[source->topic], &seconds[source->topic]);
+    }
+    exposition_head(text, EXPOSITION_GAUGE, "lag_records",
+                    "Records not yet committed in the partitions that this worker reads, by topic.");
+    for (int topic = 0; topic <= TOPIC_COUNT; topic++) {
+        snprintf(labels, sizeof(labels), "topic=\"%s\"",
+                 topic < TOPIC_COUNT ? topic_name((enum topic)topic) : "forward");
+        exposition_sample(text, "lag_records", labels, records[topic]);
+    }
+    exposition_head(text, EXPOSITION_GAUGE, "lag_seconds",
+                    "Age of the last record committed of the partition that is furthest behind; 0 = at the end.");
+    for (int topic = 0; topic <= TOPIC_COUNT; topic++) {
+        snprintf(labels, sizeof(labels), "topic=\"%s\"",
+                 topic < TOPIC_COUNT ? topic_name((enum topic)topic) : "forward");
+        exposition_sample(text, "lag_seconds", labels, seconds[topic]);
+    }
+}
+
+/* ---- shards ---- */
+
+static void write_phases(const struct worker *worker, struct buffer *text)
+{
+    static const char *const phases[] = {"absent", "waiting", "ready", "stopped"};
+    int counts[4] = {0};
+    char labels[LABELS_SIZE];
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        counts[worker->shards[i].phase]++;
+    exposition_head(text, EXPOSITION_GAUGE, "shards",
+                    "Shards by phase: absent (somebody else's), waiting (recovering), ready, stopped (needs people).");
+    for (int i = 0; i < 4; i++) {
+        snprintf(labels, sizeof(labels), "phase=\"%s\"", phases[i]);
+        exposition_sample(text, "shards", labels, counts[i]);
+    }
+}
+
+/* A wake-up of 0 is one that the first load will tell. */
+static double timer_delay(const struct shard *shard, int64_t wall_ms)
+{
+    bool late = shard->next_wake_at > 0 && shard->next_wake_at != NEVER && wall_ms > shard->next_wake_at;
+    return late ? (double)(wall_ms - shard->next_wake_at) / SECOND_MS : 0;
 }
 
 static void write_shards(const struct worker *worker, int64_t wall_ms, struct buffer *text)
 {
-    static const char *const phases[] = {"absent", "waiting", "ready", "stopped"};
-    int counts[4] = {0};
-    for (int32_t i = 0; i < worker->config.shard_count; i++)
-        counts[worker->shards[i].phase]++;
-    head(text, GAUGE, "shards",
-         "Shards by phase: absent (somebody else's), waiting (recovering), ready, stopped (needs people).");
-    for (int i = 0; i < 4; i++)
-        buffer_format(text, "oriori_shards{phase=\"%s\"} %d\n", phases[i], counts[i]);
-    head(text, GAUGE, "timer_delay_seconds",
-         "How long the oldest timer of a ready shard has been due; 0 = none is late.");
+    char labels[LABELS_SIZE];
+    write_phases(worker, text);
+    exposition_head(text, EXPOSITION_GAUGE, "timer_delay_seconds",
+                    "How long the oldest timer of a ready shard has been due; 0 = none is late.");
     for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        const struct shard *shard = &worker->shards[i];
-        if (shard->phase != SHARD_READY)
-            continue;
-        int64_t late = shard->next_wake_at == NEVER ? 0 : wall_ms - shard->next_wake_at;
-        buffer_format(text, "oriori_timer_delay_seconds{shard=\"%d\"} %.3f\n", (int)i,
-                      late > 0 ? (double)late / 1000 : 0.0);
-    }
-    head(text, GAUGE, "shard_seq", "Number of the shard's last committed transaction.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
         if (worker->shards[i].phase == SHARD_READY)
-            buffer_format(text, "oriori_shard_seq{shard=\"%d\"} %lld\n", (int)i, (long long)worker->shards[i].seq);
+            exposition_sample(text, "timer_delay_seconds", labels, timer_delay(&worker->shards[i], wall_ms));
+    }
+    exposition_head(text, EXPOSITION_GAUGE, "shard_seq", "Number of the shard's last committed transaction.");
+    for (int32_t i = 0; i < worker->config.shard_count; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "shard_seq", labels, (double)worker->shards[i].seq);
+    }
 }
+
+/* ---- the process ---- */
 
 /* Resident memory by /proc: pages, the second figure of statm. */
 static double resident_bytes(void)
@@ -92,22 +228,82 @@ static double resident_bytes(void)
     return (double)resident * 4096;
 }
 
-void metrics_write(const struct worker *worker, const char *version, int64_t wall_ms, struct buffer *text)
+static double descriptor_count(void)
+{
+    double count = -3; /* ".", "..", and the one that looks */
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return 0;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void write_process(const struct worker *worker, struct buffer *text)
+{
+    exposition_plain(text, EXPOSITION_GAUGE, "resident_memory_bytes", "Resident memory of this process.",
+                     resident_bytes());
+    exposition_plain(text, EXPOSITION_GAUGE, "arena_bytes", "Memory that the last batch took in its arena.",
+                     (double)worker->arena.used);
+    exposition_plain(text, EXPOSITION_GAUGE, "open_descriptors", "Open file descriptors of this process.",
+                     descriptor_count());
+    exposition_plain(text, EXPOSITION_COUNTER, "cpu_seconds_total", "CPU time of this process.", cpu_seconds());
+}
+
+static void write_build(const struct worker *worker, const char *version, struct buffer *text)
 {
     const struct playbook *playbook = worker->config.world->playbook;
-    head(text, GAUGE, "build_info", "Always 1: this program's version and the playbook that it runs.");
-    buffer_format(text, "oriori_build_info{version=\"%s\",playbook=\"", version);
-    for (size_t i = 0; i < 6; i++)
-        buffer_format(text, "%02x", playbook->hash[i]);
-    buffer_add_text(text, "\"} 1\n");
+    struct buffer labels = {0};
+    char hash[2 * sizeof(playbook->hash) + 1];
+    for (size_t i = 0; i < sizeof(playbook->hash); i++)
+        snprintf(hash + 2 * i, 3, "%02x", playbook->hash[i]);
+    exposition_label(&labels, "version", span_of(version));
+    exposition_label(&labels, "playbook", (struct span){hash, 12});
+    exposition_label(&labels, "playbook_version", playbook->version);
+    exposition_head(text, EXPOSITION_GAUGE, "build_info",
+                    "Always 1: this program's version, the playbook that it runs (hash, and as the file names it).");
+    exposition_sample(text, "build_info", labels.data, 1);
+    buffer_release(&labels);
+}
+
+static void write_state(const struct worker *worker, struct buffer *text)
+{
+    const struct flow_counts *counts = &worker->counts;
+    exposition_plain(text, EXPOSITION_GAUGE, "ready", "1 when every shard of this worker serves.",
+                     worker_ready(worker));
+    exposition_plain(text, EXPOSITION_GAUGE, "clock_skewed",
+                     "1 while this machine's clock and Redis's differ too much; time stands still then.",
+                     worker->skewed);
+    exposition_plain(text, EXPOSITION_GAUGE, "group_generation",
+                     "Generation of the consumer group as of the last assignment.", worker->generation);
+    exposition_plain(text, EXPOSITION_COUNTER, "rebalances_total", "Assignments that the consumer group gave us.",
+                     (double)worker->measures.rebalances);
+    exposition_plain(text, EXPOSITION_GAUGE, "off_home_ratio",
+                     "Share of the records read since the start that had to be forwarded to their home shard.",
+                     counts->records ? (double)counts->forwarded_off_home / (double)counts->records : 0);
+    exposition_plain(text, EXPOSITION_GAUGE, "batch_records_max",
+                     "Records that a batch may take now; it shrinks when a batch was too large.",
+                     (double)worker->batch_records);
+}
+
+void metrics_write(const struct worker *worker, const char *version, int64_t wall_ms, struct buffer *text)
+{
+    write_build(worker, version, text);
     write_counts(&worker->counts, text);
-    plain(text, GAUGE, "ready", "1 when every shard of this worker serves.", worker_ready(worker));
-    plain(text, GAUGE, "clock_skewed",
-          "1 while this machine's clock and Redis's differ too much; time stands still then.", worker->skewed);
-    plain(text, GAUGE, "group_generation", "Generation of the consumer group as of the last assignment.",
-          worker->generation);
-    plain(text, GAUGE, "batch_records_max", "Records that a batch may take now; it shrinks when a batch was too large.",
-          (double)worker->batch_records);
-    plain(text, GAUGE, "resident_memory_bytes", "Resident memory of this process.", resident_bytes());
+    write_events(&worker->measures, text);
+    metrics_write_rules(&worker->measures, text);
+    write_times(&worker->measures, text);
+    write_lag(worker, wall_ms, text);
+    write_state(worker, text);
     write_shards(worker, wall_ms, text);
+    write_process(worker, text);
 }

@@ -189,6 +189,7 @@ enum world flow_publish(struct worker *worker, struct batch *batch)
 {
     enum world outcome;
     buffer_reset(&worker->buffer);
+    batch->begun_at = clock_monotonic(worker->clock);
     FLOW_INSIST(worker, outcome, log_begin(worker->log));
     for (size_t i = 0; i < batch->shard_count && outcome == WORLD_DONE; i++)
         outcome = publish_shard(worker, batch, &batch->shards[i]);

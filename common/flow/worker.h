@@ -14,6 +14,7 @@
 #include "common/base/buffer.h"
 #include "common/codec/internal_records.h"
 #include "common/engine/step.h"
+#include "common/flow/measure.h"
 #include "common/io/clock.h"
 #include "common/io/log.h"
 #include "common/io/store.h"
@@ -157,6 +158,7 @@ struct source {
     } attempt;          /* as noted in the store */
     bool attempt_known; /* it has been read there */
     bool at_end;        /* the log has told its end since it was assigned, and no record after that */
+    int64_t read_at;    /* the timestamp of the last record committed, UTC ms; 0 = none yet */
 };
 
 struct flow_counts { /* since start; monotonic */
@@ -203,6 +205,7 @@ struct worker {
     bool young;           /* the batches still grow from one record, each noted in the store (attempt.c) */
     int64_t singles;      /* so many records still one by one: among them is what ended a process */
     struct flow_counts counts;
+    struct flow_measures measures;
     char trouble[512]; /* the last thing reported, for /readyz */
 };
 

@@ -152,10 +152,12 @@ static const struct key keys[] = {
      "answer: whoever runs it starts it again. Keep it well above timeouts.request and redis.timeout."},
 
     {"monitor.listen", KEY_TEXT, AT(monitor_listen), "", NULL, 0, 0,
-     "host:port that serves /metrics, /healthz, /readyz and /startupz over HTTP, such as 127.0.0.1:9464; empty = "
-     "none."},
+     "host:port that serves /metrics, /healthz, /readyz, /startupz, /playbook and /loglevel over HTTP, such as "
+     "127.0.0.1:9464; empty = none. `PUT /loglevel?level=debug` changes the level, from this machine only."},
 
-    {"logging.level", KEY_CHOICE, AT(level), "info", "debug info warn error", 0, 0, "Lines below it are dropped."},
+    {"logging.level", KEY_CHOICE, AT(level), "info", "debug info warn error", 0, 0,
+     "Lines below it are dropped. The one key that can be changed while the worker runs (see monitor.listen); every "
+     "other one, and every property of librdkafka, needs a restart."},
     {"logging.format", KEY_CHOICE, AT(format), "auto", "auto json text", 0, 0,
      "auto: plain text on a terminal, else one JSON object a line."},
 };

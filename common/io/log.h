@@ -94,8 +94,12 @@ struct log_calls {
     /* ---- topics ---- */
     enum world (*partition_count)(void *context, const char *topic, int32_t *ret_count); /* 0: no such topic */
     enum world (*watermarks)(void *context, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high);
+    /* The end of a partition that is being read, as far as it is known without asking anybody; LOG_OFFSET_NONE = it is
+     * not. For figures only. NULL: never known. */
+    int64_t (*end)(void *context, int topic, int32_t partition);
     /* The first offset whose record is not older than timestamp; the high watermark when there is none. */
-    enum world (*offset_at)(void *context, const char *topic, int32_t partition, int64_t timestamp, int64_t *ret_offset);
+    enum world (*offset_at)(void *context, const char *topic, int32_t partition, int64_t timestamp,
+                            int64_t *ret_offset);
     enum world (*delete_records)(void *context, const char *topic, int32_t partition, int64_t before_offset);
     enum world (*cluster_id)(void *context, struct arena *arena, struct span *ret_id);
 
@@ -161,6 +165,11 @@ WORLD_MUST_USE static inline enum world log_watermarks(struct log *log, const ch
                                                        int64_t *ret_low, int64_t *ret_high)
 {
     return log->calls->watermarks(log->context, topic, partition, ret_low, ret_high);
+}
+
+static inline int64_t log_end(const struct log *log, int topic, int32_t partition)
+{
+    return log->calls->end ? log->calls->end(log->context, topic, partition) : LOG_OFFSET_NONE;
 }
 
 WORLD_MUST_USE static inline enum world log_offset_at(struct log *log, const char *topic, int32_t partition,

@@ -312,6 +312,41 @@ static enum world log_kafka_committed(void *context, struct log_offset *offsets,
     return world;
 }
 
+/* What the last fetch brought along; the marker of a transaction counts as a record. */
+static int64_t log_kafka_end(void *context, int topic, int32_t partition)
+{
+    struct log_kafka *log = context;
+    int64_t low = RD_KAFKA_OFFSET_INVALID, high = RD_KAFKA_OFFSET_INVALID;
+    if (rd_kafka_get_watermark_offsets(log->consumer, log->topics[topic], partition, &low, &high) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return LOG_OFFSET_NONE;
+    return high >= 0 ? high : LOG_OFFSET_NONE;
+}
+
+static int stats_callback(rd_kafka_t *client, char *json, size_t size, void *opaque)
+{
+    struct log_kafka *log = (struct log_kafka *)((char *)opaque - offsetof(struct log_kafka, trouble));
+    kafka_stats_read((struct span){json, size}, client == log->consumer ? &log->consumer_stats : &log->producer_stats);
+    return 0; /* librdkafka frees the text */
+}
+
+/* A user's interval stays. */
+void log_kafka_want_stats(rd_kafka_conf_t *conf)
+{
+    char interval[24] = "";
+    size_t size = sizeof(interval);
+    rd_kafka_conf_set_stats_cb(conf, stats_callback);
+    if (rd_kafka_conf_get(conf, "statistics.interval.ms", interval, &size) == RD_KAFKA_CONF_OK &&
+        strcmp(interval, "0") == 0)
+        kafka_set(conf, "statistics.interval.ms", "5000");
+}
+
+void log_kafka_stats_write(const struct log *kafka_log, struct buffer *text)
+{
+    const struct log_kafka *log = kafka_log->context;
+    kafka_stats_write(&log->consumer_stats, &log->producer_stats, text);
+}
+
 /* ---- life ---- */
 
 static void log_kafka_close(void *context)
@@ -342,6 +377,7 @@ static const struct log_calls calls = {
     .committed = log_kafka_committed,
     .partition_count = log_kafka_partition_count,
     .watermarks = log_kafka_watermarks,
+    .end = log_kafka_end,
     .delete_records = log_kafka_delete_records,
     .cluster_id = log_kafka_cluster_id,
     .producer_new = log_kafka_producer_new,
@@ -373,6 +409,7 @@ static rd_kafka_t *new_consumer(struct log_kafka *log, struct buffer *error)
     kafka_set(conf, "auto.offset.reset", "error"); /* retention or truncation must be loud */
     kafka_set(conf, "enable.partition.eof", "true");
     rd_kafka_conf_set_rebalance_cb(conf, rebalance_callback);
+    log_kafka_want_stats(conf);
     rd_kafka_t *consumer = kafka_new(RD_KAFKA_CONSUMER, conf, error);
     if (consumer)
         rd_kafka_poll_set_consumer(consumer);

@@ -13,4 +13,7 @@
 WORLD_MUST_USE enum world log_kafka_open(const struct config *config, const char *const *topics, size_t topic_count,
                                          struct log *ret_log, struct buffer *error);
 
+/* Appends what librdkafka's statistics said last, for /metrics. The log must be one of log_kafka_open. */
+void log_kafka_stats_write(const struct log *log, struct buffer *text);
+
 #endif

@@ -3,6 +3,7 @@
 #define ORIORI_IO_LOG_KAFKA_PRIVATE_H
 
 #include "common/io/kafka_client.h"
+#include "common/io/kafka_stats.h"
 #include "common/io/log_kafka.h"
 
 struct known_topic { /* a topic handle of the present producer */
@@ -16,6 +17,7 @@ struct log_kafka {
     const char *const *topics;
     size_t topic_count;
     struct kafka_trouble trouble;
+    struct kafka_stats consumer_stats, producer_stats;
     struct buffer error;
     bool worked; /* some call was answered: a refusal from now on may be a broker on its way down */
 
@@ -71,6 +73,9 @@ void log_kafka_record(const rd_kafka_message_t *message, int topic, struct arena
                       struct log_record *ret_record);
 
 bool log_kafka_offset_gone(rd_kafka_resp_err_t code);
+
+/* Has librdkafka's statistics delivered into the two above. */
+void log_kafka_want_stats(rd_kafka_conf_t *conf);
 
 /* log_kafka_producer.c */
 enum world log_kafka_producer_new(void *context, int32_t timeout_ms);

@@ -36,6 +36,7 @@ static rd_kafka_t *new_producer(struct log_kafka *log, const char *transactional
     kafka_set_integer(conf, "message.max.bytes", config->topic_message_bytes_max + INTERNAL_ROOM);
     kafka_set(conf, "partitioner", "murmur2_random"); /* Java's; librdkafka's own default is CRC32 */
     rd_kafka_conf_set_dr_msg_cb(conf, delivery_callback);
+    log_kafka_want_stats(conf);
     return kafka_new(RD_KAFKA_PRODUCER, conf, error);
 }
 

@@ -3,17 +3,44 @@
 #include "common/base/timestamp.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
-static enum config_level threshold = CONFIG_LEVEL_INFO;
+static int threshold = CONFIG_LEVEL_INFO; /* atomic: the monitor's thread sets it too */
 static bool as_json = true;
 
 void logger_init(enum config_level level, enum config_format format)
 {
-    threshold = level;
+    logger_level_set(level);
     as_json = format == CONFIG_FORMAT_JSON || (format == CONFIG_FORMAT_AUTO && !isatty(STDERR_FILENO));
+}
+
+void logger_level_set(enum config_level level)
+{
+    __atomic_store_n(&threshold, (int)level, __ATOMIC_RELAXED);
+}
+
+enum config_level logger_level(void)
+{
+    return (enum config_level)__atomic_load_n(&threshold, __ATOMIC_RELAXED);
+}
+
+const char *logger_level_name(enum config_level level)
+{
+    return level_names[level];
+}
+
+bool logger_level_find(const char *name, enum config_level *ret_level)
+{
+    for (int level = CONFIG_LEVEL_DEBUG; level <= CONFIG_LEVEL_ERROR; level++) {
+        if (strcmp(level_names[level], name) == 0) {
+            *ret_level = (enum config_level)level;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void add_quoted(struct buffer *line, const char *text)
@@ -80,7 +107,7 @@ void logger_line(struct buffer *line, bool json, int64_t at_ms, enum config_leve
 
 void logger_write(enum config_level level, const char *message, const struct logger_field *fields)
 {
-    if (level < threshold)
+    if (level < logger_level())
         return;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

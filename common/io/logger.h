@@ -22,6 +22,12 @@ struct logger_field {
 
 /* Lines below `level` are dropped. CONFIG_FORMAT_AUTO: text on a terminal, else JSON. */
 void logger_init(enum config_level level, enum config_format format);
+/* The threshold at run time; any thread. */
+void logger_level_set(enum config_level level);
+enum config_level logger_level(void);
+const char *logger_level_name(enum config_level level);                 /* "debug" ... */
+bool logger_level_find(const char *name, enum config_level *ret_level); /* false: no such level */
+
 void logger_write(enum config_level level, const char *message, const struct logger_field *fields);
 
 /* One line as logger_write prints it (for tests); at_ms = UTC ms. */

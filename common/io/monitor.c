@@ -1,6 +1,7 @@
 #include "common/io/monitor.h"
 
 #include "common/base/check.h"
+#include "common/io/logger.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -14,7 +15,7 @@ struct monitor {
     int64_t silence_max_ms;
     int64_t (*monotonic_ms)(void);
     pthread_mutex_t lock; /* of all below */
-    struct buffer metrics, trouble;
+    struct buffer metrics, playbook, trouble;
     bool ready, started;
     int64_t progress_at, published_at;
 };
@@ -40,6 +41,10 @@ static unsigned answer(const struct monitor *monitor, const char *path, struct b
         buffer_add_span(body, buffer_span(&monitor->metrics));
         return MHD_HTTP_OK;
     }
+    if (strcmp(path, "/playbook") == 0) {
+        buffer_add_span(body, buffer_span(&monitor->playbook));
+        return MHD_HTTP_OK;
+    }
     bool good;
     if (strcmp(path, "/healthz") == 0)
         good = alive(monitor);
@@ -48,7 +53,7 @@ static unsigned answer(const struct monitor *monitor, const char *path, struct b
     else if (strcmp(path, "/startupz") == 0)
         good = monitor->started;
     else {
-        buffer_add_text(body, "there is /metrics, /healthz, /readyz and /startupz\n");
+        buffer_add_text(body, "there is /metrics, /healthz, /readyz, /startupz, /playbook and /loglevel\n");
         return MHD_HTTP_NOT_FOUND;
     }
     buffer_add_text(body, good ? "ok\n" : "not ok\n");
@@ -59,21 +64,76 @@ static unsigned answer(const struct monitor *monitor, const char *path, struct b
     return good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* ---- the log's level ---- */
+
+static bool from_this_machine(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *peer = info ? info->client_addr : NULL;
+    if (!peer)
+        return false;
+    if (peer->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+    return peer->sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127));
+}
+
+static unsigned level_change(struct MHD_Connection *connection, struct buffer *body)
+{
+    enum config_level level;
+    const char *wanted = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "level");
+    if (!from_this_machine(connection)) {
+        buffer_add_text(body, "the level is changed from this machine only\n");
+        return MHD_HTTP_FORBIDDEN;
+    }
+    if (!wanted || !logger_level_find(wanted, &level)) {
+        buffer_add_text(body, "write /loglevel?level=debug, info, warn or error\n");
+        return MHD_HTTP_BAD_REQUEST;
+    }
+    logger_level_set(level);
+    return MHD_HTTP_OK;
+}
+
+static unsigned answer_level(struct MHD_Connection *connection, bool change, struct buffer *body)
+{
+    unsigned status = change ? level_change(connection, body) : MHD_HTTP_OK;
+    if (status == MHD_HTTP_OK)
+        buffer_format(body, "%s\n", logger_level_name(logger_level()));
+    return status;
+}
+
+/* ---- a request ---- */
+
+static unsigned answer_request(struct monitor *monitor, struct MHD_Connection *connection, const char *path,
+                               const char *method, struct buffer *body)
+{
+    bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool level = strcmp(path, "/loglevel") == 0;
+    if (!read && !(level && strcmp(method, "PUT") == 0))
+        return MHD_HTTP_METHOD_NOT_ALLOWED;
+    if (level)
+        return answer_level(connection, !read, body);
+    pthread_mutex_lock(&monitor->lock);
+    unsigned status = answer(monitor, path, body);
+    pthread_mutex_unlock(&monitor->lock);
+    return status;
+}
+
+/* Called once for the head, again for each piece of a body, which nobody wants here, and then to answer. */
 static mhd_result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
                          const char *version, const char *upload, size_t *upload_size, void **state)
 {
     struct monitor *monitor = context;
     struct buffer body = {0};
-    unsigned status = MHD_HTTP_METHOD_NOT_ALLOWED;
     (void)version;
     (void)upload;
-    (void)upload_size;
-    (void)state;
-    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
-        pthread_mutex_lock(&monitor->lock);
-        status = answer(monitor, path, &body);
-        pthread_mutex_unlock(&monitor->lock);
+    if (*state == NULL || *upload_size) {
+        *state = monitor; /* not NULL is all that counts */
+        *upload_size = 0;
+        return MHD_YES;
     }
+    unsigned status = answer_request(monitor, connection, path, method, &body);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body.size, body.data ? body.data : "", MHD_RESPMEM_MUST_COPY);
     buffer_release(&body);
@@ -141,6 +201,7 @@ void monitor_close(struct monitor *monitor)
         MHD_stop_daemon(monitor->daemon);
     pthread_mutex_destroy(&monitor->lock);
     buffer_release(&monitor->metrics);
+    buffer_release(&monitor->playbook);
     buffer_release(&monitor->trouble);
     free(monitor);
 }
@@ -156,6 +217,8 @@ void monitor_publish(struct monitor *monitor, const struct monitor_picture *pict
     pthread_mutex_lock(&monitor->lock);
     buffer_reset(&monitor->metrics);
     buffer_add_span(&monitor->metrics, picture->metrics);
+    buffer_reset(&monitor->playbook);
+    buffer_add_span(&monitor->playbook, picture->playbook);
     buffer_reset(&monitor->trouble);
     buffer_add_span(&monitor->trouble, picture->trouble);
     monitor->ready = picture->ready;

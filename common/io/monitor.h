@@ -1,9 +1,12 @@
-/* The process's window: /metrics, /healthz, /readyz, /startupz over HTTP (libmicrohttpd, a thread of its own). The
- * worker's one thread publishes a finished picture now and then; a request only copies the newest one, so that nobody
- * who looks can hold up the flow.
+/* The process's window: /metrics, /healthz, /readyz, /startupz, /playbook, /loglevel over HTTP (libmicrohttpd, a thread
+ * of its own). The worker's one thread publishes a finished picture now and then; a request only copies the newest one,
+ * so that nobody who looks can hold up the flow.
  *
  * Alive is judged here, at the time of the question, from the age of the newest picture and of the last progress in it:
- * a worker that hangs publishes nothing, and that is what /healthz must show. */
+ * a worker that hangs publishes nothing, and that is what /healthz must show.
+ *
+ * The one thing that can be changed is the log's level: `PUT /loglevel?level=debug`, and only by who asks from this
+ * machine itself (a loopback address: in Kubernetes, `kubectl port-forward` or `exec`). */
 #ifndef ORIORI_IO_MONITOR_H
 #define ORIORI_IO_MONITOR_H
 
@@ -15,11 +18,12 @@
 struct monitor;
 
 struct monitor_picture {
-    struct span metrics; /* Prometheus text */
-    struct span trouble; /* why not ready, for people; "" = nothing to say */
-    bool ready;          /* every shard of ours serves */
-    bool started;        /* was ready once, or has been told that nothing is ours */
-    int64_t progress_at; /* monotonic ms of the last progress */
+    struct span metrics;  /* Prometheus text */
+    struct span playbook; /* the text of the playbook in force */
+    struct span trouble;  /* why not ready, for people; "" = nothing to say */
+    bool ready;           /* every shard of ours serves */
+    bool started;         /* was ready once, or has been told that nothing is ours */
+    int64_t progress_at;  /* monotonic ms of the last progress */
 };
 
 /* Listens on "host:port" ("127.0.0.1:9464", "[::1]:0"; port 0 = any, see monitor_port). silence_max_ms: /healthz fails

@@ -13,7 +13,8 @@ import traceback
 
 from audit import audit
 from load import DAY, Load
-from rig import INPUTS, ROOT, SHARDS, Failure, Rig, now_ms, wait_for
+from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, now_ms, wait_for
+from scrape import ask, names_in, promtool_accepts, samples, total
 
 TESTS = {}
 
@@ -328,6 +329,60 @@ def the_log_seam_on_a_real_broker(rig):
     if run.returncode or skipped or len(passed) < 8:
         raise Failure(f"status {run.returncode}, {len(passed)} passed, skipped {sorted(skipped)}\n{run.stdout}")
     print(f"  {len(passed)} tests of the log seam passed")
+
+
+@test
+def the_workers_numbers_are_shown(rig):
+    """A real scrape: promtool takes it, the figures agree with each other, every alert's and dashboard's metric
+    is in it; the playbook in force and the log's level are there too."""
+    port = free_port()
+    load = Load("numbers", 60, now_ms())
+    rig.start("a", monitor={"listen": f"127.0.0.1:{port}"})
+    rig.produce(load.take(800))
+    rig.raw("orders", 0, "x", b"\xff not avro")
+    rig.flush()
+    rig.drain()
+    wait_for("the worker to be ready", 60, lambda: rig.alive() or ask(port, "/readyz")[0] == 200)
+
+    def scraped():
+        rig.alive()
+        found = samples(ask(port, "/metrics")[1])
+        judged = total(found, "oriori_events_total") + total(found, "oriori_undecodable_total")
+        stands = 0 < judged <= rig.produced and total(found, "oriori_lag_records") == 0
+        return found if stands and total(found, "oriori_kafka_requests_total") > 0 else None
+
+    found = wait_for("all records judged, no lag, librdkafka's statistics", 60, scraped)
+    promtool_accepts(ask(port, "/metrics")[1])
+    for name, wanted in (("oriori_dead_letters_by_reason_total", total(found, "oriori_dead_letters_total")),
+                         ("oriori_rule_actions_total", total(found, "oriori_actions_total")),
+                         ("oriori_rule_decisions_total", total(found, "oriori_decisions_total")),
+                         ("oriori_transaction_seconds_count", total(found, "oriori_transactions_total"))):
+        if total(found, name) != wanted:
+            raise Failure(f"{name} adds up to {total(found, name)}, wanted {wanted}")
+    for name in ("oriori_actions_total", "oriori_forwarded_off_home_total", "oriori_off_home_ratio", "oriori_rebalances_total",
+                 "oriori_redis_call_seconds_count", "oriori_kafka_brokers_up", "oriori_open_descriptors",
+                 "oriori_recovery_seconds_count"):
+        if not total(found, name) > 0:
+            raise Failure(f"{name} is {total(found, name)}")
+    chart = ROOT / "deploy/helm/oriori"
+    known = {name for name, _ in found}
+    unknown = names_in(path.read_text() for path in [chart / "rules.yaml", *chart.glob("dashboards/*.json")]) - known
+    if unknown:
+        raise Failure(f"alerts or dashboards ask for what no worker says: {sorted(unknown)}")
+    print(f"  {len(found)} samples of {len(known)} names, {len(ask(port, '/metrics')[1]) / 1024:.0f} KiB a scrape")
+    if ask(port, "/playbook") != (200, pathlib.Path(rig.playbook()).read_text()):
+        raise Failure("/playbook is not the playbook's text")
+    if "librdkafka" in rig.log_of("a"):
+        raise Failure("the log shows librdkafka's lines without being asked to")
+    if ask(port, "/loglevel?level=debug", "PUT") != (200, "debug\n"):
+        raise Failure("the log's level cannot be set")
+    rig.redis("FLUSHALL")  # something to talk about
+    rig.kill_server("kafka")
+    wait_for("librdkafka's lines in the log", 60, lambda: rig.alive() or "librdkafka" in rig.log_of("a"))
+    rig.servers("up")
+    rig.drain()
+    rig.stop("a")
+    audit(rig)
 
 
 def main():

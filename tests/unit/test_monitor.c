@@ -1,6 +1,9 @@
+#include "common/io/logger.h"
 #include "common/io/monitor.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +21,15 @@ static int64_t clock_of_the_test(void)
     return __atomic_load_n(&now, __ATOMIC_SEQ_CST);
 }
 
-/* The status of a GET, and the whole answer in *answer. */
-static int get(const struct monitor *monitor, const char *path, struct buffer *answer)
+/* The status of a request, and the whole answer in *answer. */
+static int ask_at(const struct monitor *monitor, struct in_addr address, const char *method, const char *path,
+                  struct buffer *answer)
 {
-    struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons((uint16_t)monitor_port(monitor))};
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct sockaddr_in where = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)monitor_port(monitor)), .sin_addr = address};
     int fd = socket(AF_INET, SOCK_STREAM, 0), status = 0;
     assert_int_equal(0, connect(fd, (struct sockaddr *)&where, sizeof where));
-    dprintf(fd, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+    dprintf(fd, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", method, path);
     buffer_reset(answer);
     char bytes[512];
     for (ssize_t size; (size = read(fd, bytes, sizeof bytes)) > 0;)
@@ -35,9 +39,20 @@ static int get(const struct monitor *monitor, const char *path, struct buffer *a
     return status;
 }
 
+static int ask(const struct monitor *monitor, const char *method, const char *path, struct buffer *answer)
+{
+    return ask_at(monitor, (struct in_addr){htonl(INADDR_LOOPBACK)}, method, path, answer);
+}
+
+static int get(const struct monitor *monitor, const char *path, struct buffer *answer)
+{
+    return ask(monitor, "GET", path, answer);
+}
+
 static void publish(struct monitor *monitor, bool ready, const char *trouble)
 {
     monitor_publish(monitor, &(struct monitor_picture){.metrics = SPAN("oriori_ready 1\n"),
+                                                       .playbook = SPAN("version: 7\n"),
                                                        .trouble = span_of(trouble),
                                                        .ready = ready,
                                                        .started = ready,
@@ -61,6 +76,54 @@ static void test_readiness_follows_the_picture(void **state)
     publish(monitor, false, "");
     assert_int_equal(200, get(monitor, "/startupz", &answer)); /* once started, always started */
     assert_int_equal(404, get(monitor, "/", &answer));
+    monitor_close(monitor);
+    buffer_release(&answer);
+}
+
+static void test_the_playbook_is_shown_and_the_log_level_changes(void **state)
+{
+    (void)state;
+    struct buffer answer = {0};
+    struct monitor *monitor = monitor_open("127.0.0.1:0", 500, clock_of_the_test, &answer);
+    publish(monitor, true, "");
+    assert_int_equal(200, get(monitor, "/playbook", &answer));
+    assert_non_null(strstr(answer.data, "\r\n\r\nversion: 7\n"));
+    logger_init(CONFIG_LEVEL_WARN, CONFIG_FORMAT_JSON);
+    assert_int_equal(200, get(monitor, "/loglevel?level=debug", &answer)); /* to look changes nothing */
+    assert_non_null(strstr(answer.data, "\r\n\r\nwarn\n"));
+    assert_int_equal(CONFIG_LEVEL_WARN, logger_level());
+    assert_int_equal(200, ask(monitor, "PUT", "/loglevel?level=debug", &answer));
+    assert_int_equal(CONFIG_LEVEL_DEBUG, logger_level());
+    assert_int_equal(400, ask(monitor, "PUT", "/loglevel?level=loud", &answer));
+    assert_int_equal(400, ask(monitor, "PUT", "/loglevel", &answer));
+    assert_int_equal(CONFIG_LEVEL_DEBUG, logger_level());
+    assert_int_equal(405, ask(monitor, "PUT", "/metrics", &answer));
+    assert_int_equal(405, ask(monitor, "POST", "/loglevel?level=info", &answer));
+    monitor_close(monitor);
+    buffer_release(&answer);
+}
+
+/* The address that other machines would use is not this machine's own loopback. */
+static void test_the_log_level_is_not_changed_from_elsewhere(void **state)
+{
+    (void)state;
+    struct buffer answer = {0};
+    struct ifaddrs *all = NULL, *one;
+    assert_int_equal(0, getifaddrs(&all));
+    for (one = all; one; one = one->ifa_next)
+        if (one->ifa_addr && one->ifa_addr->sa_family == AF_INET && !(one->ifa_flags & IFF_LOOPBACK))
+            break;
+    if (!one) {
+        freeifaddrs(all);
+        skip(); /* a machine without a network */
+    }
+    struct sockaddr_in where = *(struct sockaddr_in *)one->ifa_addr;
+    freeifaddrs(all);
+    struct monitor *monitor = monitor_open("0.0.0.0:0", 500, clock_of_the_test, &answer);
+    logger_init(CONFIG_LEVEL_WARN, CONFIG_FORMAT_JSON);
+    ask_at(monitor, where.sin_addr, "PUT", "/loglevel?level=debug", &answer);
+    assert_non_null(strstr(answer.data, " 403 "));
+    assert_int_equal(CONFIG_LEVEL_WARN, logger_level());
     monitor_close(monitor);
     buffer_release(&answer);
 }
@@ -97,6 +160,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readiness_follows_the_picture),
+        cmocka_unit_test(test_the_playbook_is_shown_and_the_log_level_changes),
+        cmocka_unit_test(test_the_log_level_is_not_changed_from_elsewhere),
         cmocka_unit_test(test_a_worker_that_hangs_is_not_alive),
         cmocka_unit_test(test_bad_addresses_are_refused_with_a_reason),
     };

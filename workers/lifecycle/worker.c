@@ -8,6 +8,7 @@
 #include "common/io/logger.h"
 #include "common/io/monitor.h"
 #include "common/io/redis_url.h"
+#include "common/io/store_metered.h"
 #include "common/io/store_redis.h"
 #include "workers/lifecycle/setup.h"
 
@@ -19,20 +20,21 @@
 #include <unistd.h>
 
 enum {
-    REPEAT_MS = 5000,     /* the same trouble is said once in so long */
-    PAUSE_MS = 100,       /* while backing off the group hears from us so often */
+    REPEAT_MS = 5000, /* the same trouble is said once in so long */
+    PAUSE_MS = 100,   /* while backing off the group hears from us so often */
     REGISTER_AGAIN_MS = 1000,
     PROBE_AFTER_MS = 2000, /* nothing moved for so long: do the servers answer? */
-    SHUTDOWN_SECONDS = 8, /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
-    STATUS_MS = 60000,    /* a line about how it goes */
-    PICTURE_MS = 1000     /* what /metrics and /readyz show is at most so old */
+    SHUTDOWN_SECONDS = 8,  /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
+    STATUS_MS = 60000,     /* a line about how it goes */
+    PICTURE_MS = 1000      /* what /metrics and /readyz show is at most so old */
 };
 
 static const char usage[] =
     "usage: oriori worker --config FILE\n\n"
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
-    "the start or later: it says so every few seconds and tries again, however long. When they answer and still nothing\n"
+    "the start or later: it says so every few seconds and tries again, however long. When they answer and still "
+    "nothing\n"
     "moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
@@ -164,14 +166,18 @@ static void note_ready(const struct worker *worker, bool *was_ready)
 }
 
 /* What the HTTP thread shows. */
-static void publish_picture(const struct worker *worker, struct monitor *monitor, struct buffer *text, bool *started)
+static void publish_picture(const struct worker *worker, struct span playbook, struct monitor *monitor,
+                            struct buffer *text, bool *started)
 {
     struct clock *clock = worker->clock;
     bool ready = worker_ready(worker);
     *started = *started || ready;
     buffer_reset(text);
     metrics_write(worker, ORIORI_VERSION, clock_wall(clock), text);
+    store_metered_write(worker->store, text);
+    log_kafka_stats_write(worker->log, text);
     monitor_publish(monitor, &(struct monitor_picture){.metrics = buffer_span(text),
+                                                       .playbook = playbook,
                                                        .trouble = span_of(ready ? "" : worker->trouble),
                                                        .ready = ready,
                                                        .started = *started,
@@ -208,7 +214,7 @@ static void run(struct worker *worker, const struct setup *setup, struct monitor
             schema_catalog_expire(setup->catalog);
         transactions = worker->counts.transactions;
         if (monitor && turned_at >= picture_at) {
-            publish_picture(worker, monitor, &text, &started);
+            publish_picture(worker, buffer_span(&setup->playbook_text), monitor, &text, &started);
             picture_at = turned_at + PICTURE_MS;
         }
         pause_when_backing_off(worker);
@@ -285,8 +291,10 @@ static int open_and_run(struct setup *setup)
         buffer_add_text(&error, "log: memory is one process with its feeder: use `oriori demo`");
     else if (log_kafka_open(&setup->config, setup->subscription, COUNT_OF(setup->subscription), &log, &error) ==
                  WORLD_DONE &&
-             store_redis_open(&setup->config, &store, &error) == WORLD_DONE)
+             store_redis_open(&setup->config, &store, &error) == WORLD_DONE) {
+        store_metered_open(&store);
         monitor = open_monitor(&setup->config, &error);
+    }
     if (error.size == 0) {
         logger(CONFIG_LEVEL_INFO, "starting", LOG_TEXT("version", ORIORI_VERSION),
                LOG_TEXT("application", setup->config.application_id), LOG_INTEGER("shards", setup->config.shards),

@@ -1,0 +1,49 @@
+"""A worker's HTTP window, and Prometheus's own tools on what it shows."""
+import re
+import subprocess
+import urllib.error
+import urllib.request
+
+from rig import Failure
+
+
+def ask(port, path, method="GET"):
+    """(status, body); status 0 = nobody listens yet."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as answer:
+        return answer.code, answer.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def samples(text):
+    """{(name, labels as written): value}"""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line).groups()
+            if (name, labels or "") in found:
+                raise Failure(f"the scrape says {name}{{{labels}}} twice")
+            found[(name, labels or "")] = float(value)
+    return found
+
+
+def total(scraped, name):
+    values = [value for (metric, _), value in scraped.items() if metric == name]
+    if not values:
+        raise Failure(f"the scrape has no {name}")
+    return sum(values)
+
+
+def promtool_accepts(text):
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    if done.returncode != 0 or done.stdout + done.stderr:
+        raise Failure(f"promtool check metrics: status {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def names_in(expressions):
+    """Every metric of ours that a query names, as a scrape would show it."""
+    return {name for text in expressions for name in re.findall(r"\boriori_\w+", text)}
