@@ -21,7 +21,8 @@ void measure_release(struct flow_measures *measures)
 static void name_copy(char *ret_name, struct span name)
 {
     size_t size = name.size < MEASURE_NAME_SIZE - 1 ? name.size : MEASURE_NAME_SIZE - 1;
-    memcpy(ret_name, name.data, size);
+    if (size)
+        memcpy(ret_name, name.data, size);
     ret_name[size] = '\0';
 }
 

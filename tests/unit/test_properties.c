@@ -436,8 +436,10 @@ static struct told visit(struct shop *shop, const struct event *event, int64_t n
     buffer_release(&shop->state);
     shop->state = state;
     runs_of(shop, &told.before);
-    told.before.waiting = memcpy(arena_take(&shop->arena, (told.before.waiting_count + 1) * sizeof(struct run)),
-                                 told.before.waiting, told.before.waiting_count * sizeof(struct run));
+    struct run *waiting = arena_take(&shop->arena, (told.before.waiting_count + 1) * sizeof(struct run));
+    if (told.before.waiting_count)
+        memcpy(waiting, told.before.waiting, told.before.waiting_count * sizeof(struct run));
+    told.before.waiting = waiting;
     for (uint32_t i = 0; i < told.before.waiting_count; i++) { /* texts borrow from the blob, which goes */
         told.before.waiting[i].rule = arena_copy(&shop->arena, told.before.waiting[i].rule);
         told.before.waiting[i].key = arena_copy(&shop->arena, told.before.waiting[i].key);
