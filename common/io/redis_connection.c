@@ -19,6 +19,9 @@ static const struct {
     {"NOAUTH", WORLD_STOP, "a password is needed: set redis.password_file"},
     {"WRONGPASS", WORLD_STOP, "the user or password is wrong"},
     {"NOPERM", WORLD_STOP, "the user lacks a right"},
+    {"ERR ACL failure in script", WORLD_STOP, "the user lacks a right"}, /* the same in a script, by version */
+    {"ERR The user executing the script can't", WORLD_STOP,
+     "the user lacks a right that a script needs, ACL LOG names it"},
     {"MOVED", WORLD_STOP, "this is a Redis Cluster: write redis-cluster:// in redis.url"},
     {"CROSSSLOT", WORLD_STOP, "two shards met in one command"},
     {"READONLY", WORLD_RECOVER, "it is a replica"},

@@ -63,8 +63,17 @@ class Server:
             self.process = None
 
 
+def users():
+    """Everybody may all, for the tests themselves; the worker's user has exactly the rights of deploy/README.md."""
+    readme = pathlib.Path(__file__).resolve().parents[2] / "deploy/README.md"
+    line = next(line.strip() for line in readme.read_text().splitlines() if line.startswith("    user oriori on >PASSWORD "))
+    return f"user default on nopass ~* &* +@all\n{line.replace('>PASSWORD', '>pw')}\n"
+
+
 def data_server(folder, name, port, *more):
-    return Server(folder, name, port, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no",
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "users.acl").write_text(users())
+    return Server(folder, name, port, "--aclfile", folder / "users.acl", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no",
                   "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", 0, "--repl-ping-replica-period", 1, *more)
 
 
@@ -75,6 +84,9 @@ class Single:
     def __init__(self, rig):
         self.rig, self.port = rig, rig.redis_port
         self.url = f"redis://127.0.0.1:{self.port}"
+
+    def access(self):
+        return {}
 
     def start(self):
         pass
@@ -99,7 +111,12 @@ class Single:
 
 
 class Many:
-    """What Sentinel and Cluster share: several data servers, some of them dead."""
+    """What Sentinel and Cluster share: several data servers, some of them dead. Workers come as the user of deploy/README.md."""
+
+    def access(self):
+        path = self.folder / "password"
+        path.write_text("pw\n")
+        return {"user": "oriori", "password_file": path}
 
     def stop(self):
         for server in self.everyone():
@@ -131,15 +148,19 @@ class Sentinel(Many):
     kind, name = "sentinel", "m"
 
     def __init__(self, rig):
-        folder = rig.folder / "redis-sentinel"
+        folder = self.folder = rig.folder / "redis-sentinel"
         first, second = free_port(), free_port()
         self.data = [data_server(folder, "one", first), data_server(folder, "two", second, "--replicaof", "127.0.0.1", first)]
         self.sentinels = [Server(folder, f"sentinel{i}", free_port(), "s.conf", "--sentinel") for i in range(3)]
         for server in self.sentinels:
             (server.folder / "s.conf").write_text(
                 f"port {server.port}\nbind 127.0.0.1\nsentinel monitor m 127.0.0.1 {first} 2\n"
-                "sentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 3000\n")
+                "sentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 3000\n"
+                "user oriori on >spw -@all +sentinel|get-master-addr-by-name\n")
         self.url = "redis-sentinel://" + ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels) + "/m"
+
+    def access(self):
+        return {**super().access(), "sentinel_user": "oriori", "sentinel_password": "spw"}
 
     def everyone(self):
         return self.data + self.sentinels
@@ -186,7 +207,7 @@ class Cluster(Many):
     RANGES = [(0, 5460), (5461, 10922), (10923, 16383)]
 
     def __init__(self, rig):
-        folder = rig.folder / "redis-cluster"
+        folder = self.folder = rig.folder / "redis-cluster"
         self.nodes = []
         for i in range(4):
             port = free_port(22000)

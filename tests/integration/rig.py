@@ -172,7 +172,8 @@ class Rig:
         settings.update(self.settings)
         settings.update(more)
         lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
-        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {self.redis_servers.url}", "kafka:",
+        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {self.redis_servers.url}",
+                  *(f"  {key}: {value}" for key, value in self.redis_servers.access().items()), "kafka:",
                   f"  bootstrap.servers: {self.bootstrap}"]
         path = self.folder / f"{name}.yaml"
         path.write_text("\n".join(lines) + "\n")

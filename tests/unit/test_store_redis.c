@@ -491,6 +491,102 @@ static void a_refused_part_keeps_the_position(void **state)
     store_close(&guarded);
 }
 
+/* ---- rights ---- */
+
+/* The user's line of deploy/README.md, from its rights on. */
+static void read_rights(char *ret_rights, size_t capacity)
+{
+    static const char head[] = "    user oriori on >PASSWORD ";
+    char line[1024] = "";
+    FILE *file = fopen(ORIORI_SOURCE_DIR "/deploy/README.md", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) && strncmp(line, head, sizeof(head) - 1) != 0)
+        ;
+    fclose(file);
+    assert_int_equal(strncmp(line, head, sizeof(head) - 1), 0);
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(ret_rights, capacity, "%s", line + sizeof(head) - 1);
+}
+
+/* Every call of the seam once; the first outcome that is not DONE. */
+static enum world use_all(struct store *at)
+{
+    struct store_meta meta;
+    struct span text, ids[] = {SPAN("asleep"), SPAN("awake")};
+    int64_t server_ms;
+    struct store_write writes[] = {{ids[0], SPAN("s"), NEVER}, {ids[1], SPAN("s"), 50}};
+    struct store_apply apply = {.shard = 6,
+                                .epoch = SPAN("e"),
+                                .pos_expected = STORE_POS_NONE,
+                                .pos = 9,
+                                .seq = 2,
+                                .last = SPAN("meta"),
+                                .writes = writes,
+                                .write_count = 2};
+    struct store_load load = {.shard = 6, .ids = ids, .id_count = 2, .due_before = 100, .due_max = 10};
+    enum world world = store_check(at);
+    if (world == WORLD_DONE)
+        world = store_drop(at, 6);
+    if (world == WORLD_DONE)
+        world = store_take(at, 6, SPAN("e"), SPAN("w"), SPAN("i"), &arena, &meta);
+    if (world == WORLD_DONE)
+        world = store_apply(at, &apply, 1);
+    if (world == WORLD_DONE)
+        world = store_load(at, &load, 1, &arena, &server_ms);
+    if (world == WORLD_DONE)
+        world = store_read_meta(at, 6, &arena, &meta);
+    if (world == WORLD_DONE)
+        world = store_customer(at, 6, ids[0], &arena, &text);
+    if (world == WORLD_DONE)
+        world = store_note_write(at, 6, SPAN("n"), SPAN("text"));
+    if (world == WORLD_DONE)
+        world = store_note_write(at, 6, SPAN("n"), SPAN_NONE);
+    return world;
+}
+
+/* As the user with these rights; what it said in *ret_text. */
+static enum world use_with(const char *rights, char *ret_text, size_t capacity)
+{
+    char setuser[1200];
+    struct config other = config;
+    struct store at = {0};
+    struct buffer error = {0};
+    snprintf(setuser, sizeof(setuser), "ACL SETUSER oriori reset on >pw %s", rights);
+    command(setuser);
+    other.redis_user = "oriori";
+    other.redis_password = "pw";
+    assert_int_equal(store_redis_open(&other, &at, &error), WORLD_DONE);
+    enum world world = use_all(&at);
+    snprintf(ret_text, capacity, "%s", store_error_text(&at));
+    store_close(&at);
+    return world;
+}
+
+static void exactly_the_rights_of_the_readme_are_needed(void **state)
+{
+    static const char elsewhere[] = " +role +cluster|slots +asking "; /* sentinel, cluster: suite reach */
+    char rights[1024], fewer[1024], text[512];
+    int needed = 0;
+    NEEDS_SERVER();
+    read_rights(rights, sizeof(rights));
+    assert_int_equal(use_with(rights, text, sizeof(text)), WORLD_DONE);
+    for (const char *plus = strchr(rights, '+'); plus; plus = strchr(plus + 1, '+')) {
+        int size = (int)strcspn(plus, " ");
+        char name[64];
+        snprintf(name, sizeof(name), " %.*s ", size, plus);
+        if (strstr(elsewhere, name))
+            continue;
+        snprintf(fewer, sizeof(fewer), "%.*s%s", (int)(plus - rights), rights, plus + size);
+        enum world world = use_with(fewer, text, sizeof(text));
+        snprintf(name, sizeof(name), "'%.*s'", size - 1, plus + 1);
+        if (world != WORLD_STOP || (strstr(text, name) == NULL && strstr(text, "a right that a script needs") == NULL))
+            fail_msg("without %s: outcome %d, %s", name, world, text);
+        needed++;
+    }
+    assert_true(needed > 10);
+    assert_int_equal(use_with("~other:* -@all +@all", text, sizeof(text)), WORLD_STOP); /* and the keys */
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
 static void a_note_is_by_shard_and_name_and_goes_when_emptied(void **state)
@@ -525,6 +621,7 @@ int main(void)
         STORE_TEST(an_evicting_server_is_refused),
         STORE_TEST(addresses_and_passwords),
         STORE_TEST(a_refused_part_keeps_the_position),
+        STORE_TEST(exactly_the_rights_of_the_readme_are_needed),
         STORE_TEST(a_note_is_by_shard_and_name_and_goes_when_emptied),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
