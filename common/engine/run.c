@@ -197,7 +197,7 @@ static int32_t series_last(struct pass *pass, const struct rule *rule, struct sp
             series_counts_on(pass, rule, track, order_id))
             last = track->n;
     }
-    return last;
+    return last < SLOT_MAX ? last : SLOT_MAX - 1;
 }
 
 static void past_keep(struct pass *pass, const struct rule *rule, const struct track *old)
@@ -290,6 +290,10 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
     next.due_at =
         slot->anchor_at + run_delay(pass, rule, slot->order_id) + (next.n - track->m) * rule->every_ms; /* R50 */
     next.decide_at = next.due_at;
+    if (next.n > SLOT_MAX || next.due_at < STATE_TIME_LEAST) { /* no state of ours leads here */
+        track->ended = true;
+        return;
+    }
     next.state = RUN_WAITING;
     next.fresh = true;
     next.ended = false;

@@ -9,6 +9,10 @@
 
 #include "common/engine/state_codec.h"
 
+/* Slots of one series: two centuries of hours, and with the longest period that a playbook may name still no overflow of
+ * a time. A state that says more is none of ours; a series that came so far would end. */
+enum { SLOT_MAX = 1 << 21 };
+
 enum run_state { RUN_WAITING, RUN_DEFERRED, RUN_HELD, RUN_STATE_COUNT };
 
 struct run {

@@ -399,7 +399,7 @@ static void read_run(struct state_reader *reader, const struct tables *tables, s
     const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
     *run = (struct run){.rule = rule->name, .rule_index = rule->index};
     run->state = (enum run_state)read_key(reader, tables, RUN_STATE_COUNT, before, &run->key, &run->order_id);
-    run->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    run->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
     run->anchor_at = state_read_time(reader);
     run->due_at = state_read_time(reader);
     run->decide_at = state_read_time(reader);
@@ -424,7 +424,7 @@ static void read_sent(struct state_reader *reader, const struct tables *tables, 
     sent->audience = (enum audience)audience;
     sent->channel = (enum channel)(marks / MARK_CHANNEL % CHANNEL_COUNT);
     sent->variant = read_reference(reader, tables);
-    sent->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    sent->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
     sent->due_at = state_read_time(reader);
     sent->made_at = state_read_time(reader);
     int64_t send_after = read_optional_time(reader);
@@ -438,12 +438,12 @@ static void read_track(struct state_reader *reader, const struct tables *tables,
     *track = (struct track){.rule = rule->hash, .rule_index = rule->index};
     track->at = state_read_time(reader);
     track->order_id = read_reference(reader, tables);
-    int64_t marks = state_read_range(reader, 0, (int64_t)TRACK_N * INT32_MAX + TRACK_N - 1);
+    int64_t marks = state_read_range(reader, 0, (int64_t)TRACK_N * SLOT_MAX + TRACK_N - 1);
     track->ended = marks & TRACK_ENDED;
     track->gone = marks & TRACK_GONE;
     track->past = marks & TRACK_PAST;
     track->n = (int32_t)(marks / TRACK_N);
-    track->m = (int32_t)state_read_range(reader, 0, INT32_MAX);
+    track->m = (int32_t)state_read_range(reader, 0, SLOT_MAX);
 }
 
 static void read_published(struct state_reader *reader, const struct tables *tables, struct published *published)
@@ -451,7 +451,7 @@ static void read_published(struct state_reader *reader, const struct tables *tab
     const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
     published->rule = rule->hash;
     published->rule_index = rule->index;
-    published->n = (int32_t)state_read_range(reader, 1, INT32_MAX);
+    published->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
     int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
     published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
     published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;

@@ -14,6 +14,13 @@
 
 enum { STATE_VERSION = 1 };
 
+/* The times that a state may hold. Events are of 0 .. 2^47 (R86) and delays are no less than 0, so nothing of ours is
+ * before 1970 but by a time zone; a year is room enough. It is also a bound on work: a series is decided slot by slot,
+ * and a due time of thousands of years ago would be hundreds of thousands of slots in one step. The upper end is well
+ * beyond event times and well within int64_t when days are added. */
+#define STATE_TIME_LEAST (-366 * DAY_MS)
+#define STATE_TIME_MOST  (INT64_C(1) << 50)
+
 /* What of a customer is neither fact nor run. */
 struct state_head {
     int64_t seq;          /* of his last record (R85) */
@@ -80,7 +87,7 @@ struct state_reader {
 };
 int64_t state_read_fail(struct state_reader *reader); /* marks it failed and at its end; 0 */
 int64_t state_read_long_whole(struct state_reader *reader);
-int64_t state_read_time(struct state_reader *reader); /* outside -2^50 .. 2^50: failed */
+int64_t state_read_time(struct state_reader *reader); /* outside STATE_TIME_LEAST .. _MOST: failed */
 
 static inline int64_t state_read_long(struct state_reader *reader)
 {

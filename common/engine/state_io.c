@@ -2,7 +2,6 @@
 #include "common/engine/state_codec.h"
 
 enum { WRITER_FIRST = 1024, VARINT_MOST = 10 };
-#define TIME_MOST (INT64_C(1) << 50) /* well beyond event times, well within int64_t when days are added */
 
 void state_writer_init(struct state_writer *writer, struct arena *arena, size_t expected)
 {
@@ -125,7 +124,8 @@ int64_t state_read_time(struct state_reader *reader)
 {
     int64_t delta = read_long(reader);
     int64_t time = (int64_t)((uint64_t)reader->base + (uint64_t)delta);
-    if (delta < -2 * TIME_MOST || delta > 2 * TIME_MOST || time < -TIME_MOST || time > TIME_MOST)
+    if (delta < -2 * STATE_TIME_MOST || delta > 2 * STATE_TIME_MOST || time < STATE_TIME_LEAST ||
+        time > STATE_TIME_MOST)
         return state_read_fail(reader);
     reader->base = time;
     return time;

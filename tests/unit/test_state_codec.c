@@ -223,6 +223,77 @@ static void a_claimed_count_takes_no_memory(void **state)
     assert_true(subject.arena.used - before < 4096);
 }
 
+/* The rich customer's state after somebody else had his hands on its runs. */
+static struct span tampered_blob(void (*tamper)(struct runs *runs))
+{
+    struct span blob = rich_blob();
+    struct state_head head;
+    struct state_reader reader;
+    struct state_writer writer;
+    struct facts facts;
+    struct runs runs;
+    assert_true(state_decode(blob, &subject.arena, &head, &facts, &reader));
+    assert_true(runs_decode(&runs, subject.playbook, &facts, &subject.arena, &reader));
+    assert_true(runs.waiting_count > 0 && runs.tracks_count > 0);
+    tamper(&runs);
+    state_writer_init(&writer, &subject.arena, blob.size);
+    state_encode(&writer, &head, &facts);
+    runs_encode(&runs, subject.playbook, &facts, &writer);
+    return state_writer_finish(&writer);
+}
+
+static int64_t due_at;
+static int32_t slot, slot_zero;
+
+static void set_due(struct runs *runs)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        runs->waiting[i].due_at = runs->waiting[i].decide_at = due_at;
+}
+
+static void set_slots(struct runs *runs)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        runs->waiting[i].n = slot;
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        runs->tracks[i].m = slot_zero;
+}
+
+/* Records of one visit; -1 = the state is refused, and what it leaves is no state either. */
+static int64_t records_of(struct span blob)
+{
+    struct step_world world = {.playbook = subject.playbook};
+    struct visit visit = {.customer_id = ID("c1"), .state = blob, .now = subject.now + 400 * DAY_MS};
+    struct visit_result result;
+    int64_t count = 0;
+    if (!step_visit(&world, &subject.arena, &visit, &result))
+        return -1;
+    for (const struct record *record = result.records; record; record = record->next)
+        count++;
+    assert_true(readable(result.state));
+    return count;
+}
+
+/* A series is decided slot by slot: a time of thousands of years ago, or numbers that lead there, would be millions. */
+static void impossible_times_cost_no_work(void **state)
+{
+    (void)state;
+    due_at = STATE_TIME_LEAST - 1;
+    assert_int_equal(records_of(tampered_blob(set_due)), -1);
+    due_at = -(INT64_C(1) << 49);
+    assert_int_equal(records_of(tampered_blob(set_due)), -1);
+    due_at = STATE_TIME_LEAST;
+    assert_in_range(records_of(tampered_blob(set_due)), 1, 10000);
+    slot = 1;
+    slot_zero = SLOT_MAX;
+    assert_in_range(records_of(tampered_blob(set_slots)), 1, 1000);
+    slot = SLOT_MAX;
+    slot_zero = 0;
+    assert_in_range(records_of(tampered_blob(set_slots)), 1, 1000);
+    slot = SLOT_MAX + 1;
+    assert_int_equal(records_of(tampered_blob(set_slots)), -1);
+}
+
 /* The customer: 5 orders, 5 parcels, 2 answers (his runs are test_runs' part). */
 static void a_usual_customers_facts_are_compact(void **state)
 {
@@ -283,6 +354,7 @@ int main(void)
         TEST(longer_and_other_versions_are_refused),
         TEST(no_changed_byte_does_harm),
         TEST(a_claimed_count_takes_no_memory),
+        TEST(impossible_times_cost_no_work),
         TEST(a_usual_customers_facts_are_compact),
         TEST(a_usual_customers_state_is_small),
     };
