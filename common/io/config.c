@@ -785,3 +785,115 @@ void config_reference(struct buffer *ret_text)
                               "overrides sasl.username.\nkafka:\n  bootstrap.servers: 127.0.0.1:9092\n"
                               "  producer: {}\n  consumer: {}\n");
 }
+
+/* ---- what is in force ---- */
+
+#define MASK "***"
+
+static void add_text_quoted(struct buffer *out, const char *text)
+{
+    buffer_add_char(out, '"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_add_char(out, '\\');
+        if ((unsigned char)*text < 0x20)
+            buffer_format(out, "\\x%02x", (unsigned)*text);
+        else
+            buffer_add_char(out, *text);
+    }
+    buffer_add_char(out, '"');
+}
+
+/* user:password before the host of each URL in the text: the password is masked. */
+static void add_url_masked(struct buffer *out, const char *text)
+{
+    struct buffer shown = {0};
+    while (*text) {
+        size_t size = strcspn(text, " ");
+        const char *scheme = strstr(text, "://"), *start = scheme && scheme < text + size ? scheme + 3 : text;
+        const char *at = memrchr(text, '@', size),
+                   *colon = at && start < at ? memchr(start, ':', (size_t)(at - start)) : NULL;
+        if (colon)
+            buffer_format(&shown, "%.*s:" MASK "%.*s", (int)(colon - text), text, (int)(text + size - at), at);
+        else
+            buffer_add(&shown, text, size);
+        text += size;
+        if (*text)
+            buffer_add_char(&shown, *text++);
+    }
+    add_text_quoted(out, shown.data ? shown.data : "");
+    buffer_release(&shown);
+}
+
+/* The largest unit that leaves a whole number. */
+static void add_scaled(struct buffer *out, int64_t value, const char *const *units, const int64_t *scales)
+{
+    size_t best = 0;
+    for (size_t i = 0; units[i]; i++)
+        if (value > 0 && value % scales[i] == 0 && scales[i] >= scales[best])
+            best = i;
+    buffer_format(out, "%lld%s", (long long)(value / scales[best]), units[best]);
+}
+
+static void add_choice(struct buffer *out, const char *words, int index)
+{
+    for (; index > 0; index--)
+        words += strcspn(words, " ") + 1;
+    buffer_add(out, words, strcspn(words, " "));
+}
+
+static void add_value(struct buffer *out, const struct config *config, const struct key *key)
+{
+    const void *field = (const char *)config + key->offset;
+    const char *text = key->type <= KEY_PATHS ? *(const char *const *)field : "";
+    switch (key->type) {
+    case KEY_SECRET:
+        add_text_quoted(out, text[0] ? MASK : "");
+        break;
+    case KEY_TEXT:
+    case KEY_PATH:
+    case KEY_PATHS:
+        add_url_masked(out, text);
+        break;
+    case KEY_INTEGER:
+        buffer_add_integer(out, *(const int64_t *)field);
+        break;
+    case KEY_BOOLEAN:
+        buffer_add_text(out, *(const bool *)field ? "true" : "false");
+        break;
+    case KEY_CHOICE:
+        add_choice(out, key->choices, *(const int *)field);
+        break;
+    case KEY_DURATION:
+        add_scaled(out, *(const int64_t *)field, time_units, time_scales);
+        break;
+    case KEY_SIZE:
+        add_scaled(out, *(const int64_t *)field, size_units, size_scales);
+        break;
+    }
+}
+
+/* librdkafka's properties are many and theirs: what sounds like a secret is one. */
+static bool property_secret(const char *name)
+{
+    static const char *const words[] = {"password", "secret", "token", "key.pem", "oauthbearer.config", "jaas"};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (strstr(name, words[i]))
+            return true;
+    return false;
+}
+
+void config_show(const struct config *config, struct buffer *ret_text)
+{
+    static const char *const clients[] = {"", "producer.", "consumer."};
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        buffer_format(ret_text, "%s: ", keys[i].name);
+        add_value(ret_text, config, &keys[i]);
+        buffer_add_char(ret_text, '\n');
+    }
+    for (const struct config_property *p = config->kafka; p; p = p->next) {
+        buffer_format(ret_text, "kafka.%s%s: ", clients[p->client], p->name);
+        add_text_quoted(ret_text, property_secret(p->name) ? MASK : p->value);
+        buffer_add_char(ret_text, '\n');
+    }
+}

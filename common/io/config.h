@@ -109,4 +109,8 @@ const char *config_topic(struct config *config, const char *name);
 /* The table of keys, as YAML with comments: what `oriori config reference` prints. */
 void config_reference(struct buffer *ret_text);
 
+/* Every key and property with the value in force, whoever gave it: YAML that config_load takes; secrets and passwords
+ * in URLs are masked. What `oriori config show` prints. */
+void config_show(const struct config *config, struct buffer *ret_text);
+
 #endif

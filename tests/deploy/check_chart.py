@@ -13,8 +13,9 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy/helm/oriori"
 HELM = os.environ["HELM"]
-EVERYTHING = ["keda.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "networkPolicy.enabled=true"]
-OWN_KINDS = {"ScaledObject", "PodMonitor", "PrometheusRule"}  # their schemas are not Kubernetes' own
+EVERYTHING = ["keda.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "networkPolicy.enabled=true",
+              "dashboards.enabled=true", "serviceMonitor.enabled=true"]
+OWN_KINDS = {"ScaledObject", "PodMonitor", "ServiceMonitor", "PrometheusRule"}  # their schemas are not Kubernetes' own
 passed = failed = skipped = 0
 
 
@@ -74,7 +75,7 @@ def restricted(pod):
 def check_documents():
     done = helm("lint", "--strict", str(CHART))
     check("helm lint --strict", done.returncode == 0, done.stdout)
-    for settings in ([], EVERYTHING):
+    for settings in ([], EVERYTHING, ["hpa.enabled=true"]):
         for document in render(*settings):
             if document["kind"] in OWN_KINDS:
                 continue
@@ -111,9 +112,29 @@ def check_promises():
         path.write_text(yaml.safe_dump(config))
         done = subprocess.run([program, "config", "check", str(path)], capture_output=True, text=True)
         check("the worker takes the rendered config", done.returncode == 0, done.stderr.strip()[-300:])
+    scaler = of_kind(render("hpa.enabled=true", "config.shards=3"), "HorizontalPodAutoscaler")[0]["spec"]
+    check("never more pods than shards, by CPU", scaler["maxReplicas"] == 3 and scaler["minReplicas"] >= 1)
+    check("the HPA owns the replicas", "replicas" not in of_kind(render("hpa.enabled=true"), "StatefulSet")[0]["spec"])
+    spread = stateful["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    check("pods spread over machines and zones", [s["topologyKey"] for s in spread] ==
+          ["kubernetes.io/hostname", "topology.kubernetes.io/zone"])
+    budget = of_kind(documents, "PodDisruptionBudget")[0]["spec"]
+    selectors = [budget["selector"], of_kind(documents, "NetworkPolicy")[0]["spec"]["podSelector"],
+                 of_kind(documents, "PodMonitor")[0]["spec"]["selector"], spread[0]["labelSelector"]]
+    pod_labels = stateful["spec"]["template"]["metadata"]["labels"].items()
+    check("selectors find the pods", all(s["matchLabels"].items() <= pod_labels for s in selectors))
+    grace = stateful["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    check("the end fits into the grace period", grace > 10)  # the worker ends within 10 s of SIGTERM
+    policy = of_kind(render("networkPolicy.enabled=true", "networkPolicy.otherPorts={8081}"), "NetworkPolicy")[0]["spec"]
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    check("a worker reaches names, Kafka, Redis and what is named", ports == {53, 9092, 6379, 8081}, str(ports))
     secret = render(values="secretEnvironment: [{name: ORIORI_REDIS_PASSWORD, secret: redis, key: password}]")
     text = json.dumps(of_kind(secret, "StatefulSet"))
     check("a secret comes by reference", '"secretKeyRef": {"name": "redis", "key": "password"}' in text)
+    files = render(values="secretFiles: [{name: tls, secret: kafka-client-tls}]")
+    pod = of_kind(files, "StatefulSet")[0]["spec"]["template"]["spec"]
+    check("an existing secret is mounted read-only", {"name": "secret-tls", "mountPath": "/etc/oriori-secrets/tls",
+                                                      "readOnly": True} in pod["containers"][0]["volumeMounts"])
     one = of_kind(render(), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
     other = of_kind(render("config.decisions=all"), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]
     check("another config restarts the pods", one != other["checksum/config"])
@@ -126,6 +147,8 @@ def check_refusals():
     refuses("config.redis.password=hunter2", "redis")
     refuses("imagee.tag=1", "imagee")
     refuses("keda.minReplicas=0", "minReplicas")
+    refuses("hpa.enabled=true,keda.enabled=true", "choose one")
+    refuses("hpa.minReplicas=0", "minReplicas")
 
 
 def check_alerts():
@@ -146,8 +169,42 @@ def check_alerts():
     check("every alert is shown to be silent", alerts == silent, str(alerts - silent))
 
 
+def expressions(dashboard):
+    """(title, query) of every panel, with Grafana's variables as Prometheus would get them."""
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"].replace("$namespace", "crm").replace("$pod", "w-0")
+
+
+def check_dashboards():
+    """As the ConfigMap holds them. That each metric exists in a real scrape is checked by the suite `kafka`."""
+    maps = [d for d in of_kind(render("dashboards.enabled=true"), "ConfigMap") if d["metadata"]["name"].endswith("-dashboards")]
+    check("one ConfigMap of dashboards, found by its label",
+          len(maps) == 1 and maps[0]["metadata"]["labels"]["grafana_dashboard"] == "1")
+    check("off by default", not any(d["metadata"]["name"].endswith("-dashboards") for d in of_kind(render(), "ConfigMap")))
+    for name, text in maps[0]["data"].items():
+        check(f"{name} is the file", json.loads(text) == json.loads((CHART / "dashboards" / name).read_text()))
+        dashboard = json.loads(text)
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        check(f"{name}: a uid, ids of its own", bool(dashboard["uid"]) and len(set(ids)) == len(ids))
+        queries = list(expressions(dashboard))
+        check(f"{name}: every panel asks", {title for title, _ in queries} ==
+              {panel["title"] for panel in dashboard["panels"] if panel["type"] != "row"})
+        check(f"{name}: no data source of somebody's", all(target["datasource"]["uid"] == "${datasource}"
+              for panel in dashboard["panels"] for target in panel.get("targets", [])))
+        check(f"{name}: no variable is left", not any("$" in query for _, query in queries))
+        if shutil.which("promtool"):
+            rules = {"groups": [{"name": name, "rules": [{"record": "x:y", "expr": query} for _, query in queries]}]}
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                yaml.safe_dump(rules, file)
+                file.flush()
+                done = subprocess.run(["promtool", "check", "rules", "--lint=none", file.name], capture_output=True, text=True)
+            check(f"{name}: promtool parses the {len(queries)} queries", done.returncode == 0, done.stdout + done.stderr)
+
+
 check_documents()
 check_promises()
+check_dashboards()
 check_refusals()
 check_alerts()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")

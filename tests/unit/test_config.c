@@ -195,6 +195,50 @@ static void secrets_come_from_files(void **state)
                  "c.yaml:2: redis.password_file: cannot read gone: No such file or directory\n");
 }
 
+static void what_is_in_force_is_shown_without_secrets(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer errors = {0}, shown = {0}, again = {0};
+    setenv("ORIORI_SHARDS", "8", 1);
+    bool loaded = load("redis: {url: \"redis://app:hunter2@host:1/0\", password: hunter2}\n"
+                       "registry: {url: \"http://a:1 http://b:2\"}\n"
+                       "batch: {bytes: 2048KiB, wait: 1500ms}\nstart: \"earliest\"\n"
+                       "kafka: {sasl.password: hunter2, producer.ssl.key.password: hunter2, client.rack: \"a\\\"b\"}\n",
+                       &config, &errors);
+    unsetenv("ORIORI_SHARDS");
+    assert_string_equal(errors.data ? errors.data : "", "");
+    assert_true(loaded);
+    config_show(&config, &shown);
+    config_release(&config);
+    assert_null(strstr(shown.data, "hunter2"));
+    static const char *const lines[] = {"\nshards: 8\n",
+                                        "\nredis.url: \"redis://app:***@host:1/0\"\n",
+                                        "\nredis.password: \"***\"\n",
+                                        "\nregistry.url: \"http://a:1 http://b:2\"\n",
+                                        "\nregistry.password: \"\"\n",
+                                        "\nbatch.bytes: 2MiB\n",
+                                        "\nbatch.wait: 1500ms\n",
+                                        "\nbatch.records: 5000\n",
+                                        "\ndecisions: sent-and-blocked\n",
+                                        "\ndemo: false\n",
+                                        "\ntimeouts.progress: 2m\n",
+                                        "\nkafka.sasl.password: \"***\"\n",
+                                        "\nkafka.producer.ssl.key.password: \"***\"\n",
+                                        "\nkafka.client.rack: \"a\\\"b\"\n"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (!strstr(shown.data, lines[i]))
+            fail_msg("no line %s in %s", lines[i] + 1, shown.data);
+    bool good = load(shown.data, &config, &errors); /* what is shown is a config, and shows itself */
+    assert_string_equal(errors.data ? errors.data : "", "");
+    assert_true(good);
+    config_show(&config, &again);
+    assert_string_equal(shown.data, again.data);
+    config_release(&config);
+    buffer_release(&shown);
+    buffer_release(&again);
+}
+
 /* The reference is itself a config file, and it gives the defaults. */
 static void the_reference_is_a_config_of_defaults(void **state)
 {
@@ -252,6 +296,7 @@ int main(void)
         cmocka_unit_test(the_environment_wins),
         cmocka_unit_test(a_bad_variable_is_named),
         cmocka_unit_test(secrets_come_from_files),
+        cmocka_unit_test(what_is_in_force_is_shown_without_secrets),
         cmocka_unit_test(the_reference_is_a_config_of_defaults),
         cmocka_unit_test(log_lines_are_json_or_text),
     };
