@@ -34,6 +34,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_LINT
     {"lint", "find holes, overlaps and dead rules in a playbook", lint_main},
 #endif
+#ifdef ORIORI_HAS_REPORT
+    {"report", "which rules reach their goals, beside those held out", report_main},
+#endif
 #ifdef ORIORI_HAS_CUSTOMER
     {"customer", "show what is known of one customer", customer_main},
 #endif

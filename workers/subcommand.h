@@ -16,6 +16,7 @@ int produce_main(int argc, char **argv);
 int consume_main(int argc, char **argv);
 int simulate_main(int argc, char **argv);
 int lint_main(int argc, char **argv);
+int report_main(int argc, char **argv);
 int customer_main(int argc, char **argv);
 int config_main(int argc, char **argv);
 int map_main(int argc, char **argv);

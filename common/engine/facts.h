@@ -183,6 +183,7 @@ uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NO
 uint32_t facts_find_response(const struct facts *facts, uint64_t survey, uint64_t response);
 bool response_positive(const struct playbook *playbook, const struct response *response); /* R26 */
 bool response_negative(const struct playbook *playbook, const struct response *response);
+bool response_tells_effect(const struct playbook *playbook, const struct response *response); /* R27 */
 size_t facts_counted(const struct facts *facts); /* the unfolded counted facts of R11 */
 
 /* ---- for fold.c, history.c and the codec ---- */

@@ -13,7 +13,7 @@ static int compare_responses(uint32_t a, uint32_t b, const struct facts *facts)
 }
 
 /* R27 */
-static bool tells_effect(const struct playbook *playbook, const struct response *response)
+bool response_tells_effect(const struct playbook *playbook, const struct response *response)
 {
     if (response->effect_felt == ANSWER_TRUE)
         return true;
@@ -47,7 +47,7 @@ static void read_in_cycle(struct figures_work *work, uint32_t index, bool positi
         instant_lower(&work->first_positive, response->stamp.at);
     if (response->purpose == PURPOSE_EARLY_EXPERIENCE)
         instant_lower(&work->first_early_experience, response->stamp.at);
-    if (figures->effect_felt.at == NEVER && tells_effect(figures->playbook, response))
+    if (figures->effect_felt.at == NEVER && response_tells_effect(figures->playbook, response))
         figures->effect_felt = (struct figure_instant){.at = response->stamp.at,
                                                        .order = FACT_NONE,
                                                        .fact = index,

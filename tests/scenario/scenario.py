@@ -156,6 +156,7 @@ class Page:
         self.events = []
         self.expected = []  # (customer, ms, text)
         self.never = []  # (customer, "send rule")
+        self.goals = []  # (rule, sent reached, sent measured, held out reached, held out measured)
         self.settings = []  # (key, value) of the playbook
         self.until = None
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -173,6 +174,7 @@ class Page:
         setting = re.fullmatch(r"playbook (\w+)\s*=\s*(.+)", line)
         until = re.fullmatch(f"until {TIME}", line)
         never = re.fullmatch(r"never\s+(\S+)\s+(.+)", line)
+        goal = re.fullmatch(r"goal\s+(\w+)\s+sent (\d+) of (\d+),? +held out (\d+) of (\d+)", line)
         dated = re.fullmatch(TIME + r"\s+(\S+)\s+(=>)?\s*(.+)", line)
         if setting:
             self.settings.append(setting.groups())
@@ -180,6 +182,8 @@ class Page:
             self.until = to_ms(*until.groups())
         elif never:
             self.never.append((never[1], " ".join(never[2].split())))
+        elif goal:
+            self.goals.append((goal[1], *(int(figure) for figure in goal.groups()[1:])))
         elif dated and dated[4]:
             self.expected.append((dated[3], to_ms(dated[1], dated[2]), " ".join(dated[5].split())))
         elif dated:
@@ -202,17 +206,34 @@ def playbook_for(page, playbook, folder):
     return path
 
 
-def simulate(page, oriori, playbook):
+def run_oriori(page, oriori, playbook, *words):
+    """The JSON lines that the subcommand prints when it is given the page's events, in order of arrival."""
     arrived = sorted(page.events, key=lambda line: line.get("received_at", line["event"]["occurred_at"]))
     lines = "".join(json.dumps(line) + "\n" for line in arrived)
     with tempfile.TemporaryDirectory() as folder:
         until = datetime.datetime.fromtimestamp(page.until / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        command = [oriori, "simulate", "--strict", "--decisions", "--playbook", str(playbook_for(page, playbook, folder)),
-                   "--until", until]
+        command = [oriori, *words, "--playbook", str(playbook_for(page, playbook, folder)), "--until", until]
         done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
-        raise Mistake(f"{page.path}: simulate ended with {done.returncode}: {done.stderr.strip()[:500]}")
+        raise Mistake(f"{page.path}: {words[0]} ended with {done.returncode}: {done.stderr.strip()[:500]}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def simulate(page, oriori, playbook):
+    return run_oriori(page, oriori, playbook, "simulate", "--strict", "--decisions")
+
+
+def compare_goals(page, oriori, playbook):
+    """What the report counts otherwise than the page says (R82)."""
+    if not page.goals:
+        return
+    counted = {}
+    for line in run_oriori(page, oriori, playbook, "report", "--json", "--events", "-"):
+        sent, held_out = line["sent"], line["held_out"]
+        counted[line["rule"]] = tuple(group.get(name) for group in (sent, held_out) for name in ("reached", "measured"))
+    for rule, *expected in page.goals:
+        if counted.get(rule) != tuple(expected):
+            yield f"goal of {rule}: expected {expected}, counted {counted.get(rule)} (reached, of; sent, held out)"
 
 
 def compare(page, records):
@@ -242,6 +263,7 @@ def run(paths, oriori, playbook):
         try:
             page = Page(path)
             differences = list(compare(page, simulate(page, oriori, playbook)))
+            differences += compare_goals(page, oriori, playbook)
         except (Mistake, subprocess.TimeoutExpired) as mistake:
             differences = [str(mistake)]
         if differences:

@@ -31,6 +31,8 @@ static void take_record(void *context, const struct record *record)
 {
     struct simulation *s = context;
     tally_record(&s->tally, record);
+    if (s->options->watch != NULL)
+        s->options->watch->record(s->options->watch->context, record);
     if (s->options->summary || (record->type == RECORD_DECISION && !s->options->decisions))
         return;
     stage_add(&s->stage, record);
@@ -166,6 +168,16 @@ static void add_line(struct buffer *buffer, FILE *out)
     buffer_reset(buffer);
 }
 
+static void show_states(struct simulation *s)
+{
+    const struct simulate_watch *watch = s->options->watch;
+    struct customer **customers = customers_sorted(&s->world.customers);
+    watch->end(watch->context, s->clock);
+    for (size_t i = 0; i < s->world.customers.count; i++)
+        watch->state(watch->context, customer_id(customers[i]), customer_state(customers[i]));
+    free(customers);
+}
+
 /* Every customer as he stands at the end, in the summary and, on request, as a record. */
 static void report_customers(struct simulation *s, FILE *out)
 {
@@ -208,6 +220,8 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
         report_timing(s, processor_seconds() - started);
     stage_flush(&s->stage);
     report_customers(s, out);
+    if (options->watch != NULL)
+        show_states(s);
     struct simulate_result result = {s->tally.dead_letter, fflush(out) != 0 || ferror(out)};
     tally_release(&s->tally);
     stage_release(&s->stage);
