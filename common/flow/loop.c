@@ -342,9 +342,10 @@ int32_t worker_turn(struct worker *worker, int32_t wait_ms)
     worker->told = false;
     if (worker->failed)
         return IDLE_WAIT_MS;
-    if (worker->retry_at != 0 && pause > 0) { /* backing off: only the group is seen to */
+    if (worker->retry_at != 0) { /* backing off; and before each new try too, or stale membership would never end */
         worker_keep_alive(worker);
-        return (int32_t)pause;
+        if (pause > 0)
+            return (int32_t)pause;
     }
     if (!worker->checked)
         outcome = worker_check(worker);

@@ -23,7 +23,7 @@ static void customers_grow(struct replay *replay)
 {
     struct replay_customer *old = replay->customers;
     size_t old_capacity = replay->customer_capacity;
-    replay->customer_capacity = old_capacity ? old_capacity * 2 : 1024;
+    replay->customer_capacity = old_capacity ? old_capacity * 2 : 64;
     replay->customers = calloc(replay->customer_capacity, sizeof(*replay->customers));
     CHECK(replay->customers);
     for (size_t i = 0; i < old_capacity; i++)

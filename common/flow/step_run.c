@@ -9,7 +9,7 @@
 struct item *lane_add(struct arena *arena, struct lane *lane)
 {
     if (lane->count == lane->capacity) {
-        lane->capacity = lane->capacity ? lane->capacity * 2 : 32;
+        lane->capacity = lane->capacity ? lane->capacity * 2 : 4;
         struct item *items = ARENA_ARRAY(arena, struct item, lane->capacity);
         if (lane->count)
             memcpy(items, lane->items, lane->count * sizeof(*items));

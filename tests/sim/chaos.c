@@ -40,9 +40,10 @@ __attribute__((format(printf, 3, 4))) static void tell(const struct chaos *chaos
 
 /* ---- calls ---- */
 
-static bool call_is(const char *call, const char *name)
+/* Asked some thirty times at every call: the letter behind "log." settles most. */
+static inline bool call_is(const char *call, const char *name)
 {
-    return strcmp(call, name) == 0;
+    return call[4] == name[4] && strcmp(call, name) == 0;
 }
 
 static bool in_transaction(const char *call)
@@ -86,7 +87,7 @@ static void stall(struct chaos *chaos, const struct sim_worker *worker, const ch
 static void store_suffers(struct chaos *chaos, const char *call)
 {
     struct sim_world *world = &chaos->world;
-    switch (sim_random(world, 4)) {
+    switch (sim_random(world, call_is(call, "store.load") ? 8 : 4)) {
     case 0:
         memory_server_mark(world->server);
         tell(chaos, -1, "the store's replica has all until here");
@@ -123,10 +124,15 @@ static void note_fault(struct chaos *chaos, enum fault_kind kind, const char *ca
               (kind == FAULT_DIE_BEFORE && call_is(call, "store.apply")));
 }
 
-/* Rare calls, where the rare interleavings are, are hit more often than polls and produces. */
-static uint64_t odds(const char *call)
+/* Rare calls, where the rare interleavings are, are hit more often than polls and produces; in a small world, which has
+ * few of them, the calls between the decisions and the next load more often still. */
+static uint64_t odds(const struct chaos *chaos, const char *call)
 {
-    return call_is(call, "log.poll") || call_is(call, "log.produce") ? 1500 : 150;
+    if (call_is(call, "log.poll") || call_is(call, "log.produce"))
+        return (chaos->large ? 10 : 6) * chaos->odds;
+    bool narrow = call_is(call, "log.send_offsets") || call_is(call, "log.commit") || call_is(call, "store.apply") ||
+                  call_is(call, "store.load");
+    return narrow && !chaos->large ? chaos->odds / 3 : chaos->odds;
 }
 
 static void compact(struct chaos *chaos)
@@ -178,7 +184,7 @@ static void note_end(struct chaos *chaos, const struct sim_worker *worker, bool 
 static void clock_jump(struct chaos *chaos, int index, bool in_batch)
 {
     struct sim_world *world = &chaos->world;
-    int64_t most = sim_random(world, 2) ? 50 * SECOND_MS : 12 * HOUR_MS;
+    int64_t most = !in_batch && sim_random(world, 2) ? 50 * SECOND_MS : 12 * HOUR_MS;
     int64_t offset = (int64_t)sim_random(world, (uint64_t)(2 * most)) - most;
     sim_worker_clock_jump(world, index, offset);
     reach(chaos, SITUATION_CLOCK_JUMP, true);
@@ -211,7 +217,7 @@ static void done(void *context, struct sim_worker *worker, const char *call, enu
     reach(chaos, SITUATION_TAKEOVER_OPEN, call_is(call, "log.committed") && honest && outcome == WORLD_AGAIN);
     reach(chaos, SITUATION_TAKEOVER_FENCED, call_is(call, "log.fence") && passed);
     if (chaos->faults_on && chaos->world.config.clocks && call_is(call, "store.load") &&
-        sim_random(&chaos->world, 100) == 0)
+        sim_random(&chaos->world, chaos->odds / 4) == 0)
         clock_jump(chaos, worker->index, true);
 }
 
@@ -231,17 +237,19 @@ static enum fault_kind fault(void *context, struct sim_worker *worker, const cha
         note_produce(chaos, worker, worker->faults.message);
     if (!chaos->faults_on)
         return FAULT_NONE;
-    if (sim_random(world, odds(call)) == 0)
+    if (sim_random(world, odds(chaos, call)) == 0)
         store_suffers(chaos, call);
-    if (chaos->depth == 0 && sim_random(world, odds(call)) == 0)
+    if (chaos->depth == 0 && sim_random(world, odds(chaos, call)) == 0)
         stall(chaos, worker, call);
-    if (world->config.clocks && call_is(call, "log.reader_next") && sim_random(world, 300) == 0) {
+    if (world->config.clocks && call_is(call, "log.reader_next") && sim_random(world, 2 * chaos->odds) == 0) {
         compact(chaos);
         reach(chaos, SITUATION_COMPACTION_IN_RECOVERY, true);
     }
-    if (sim_random(world, odds(call)) != 0)
+    if (sim_random(world, odds(chaos, call)) != 0)
         return FAULT_NONE;
-    enum fault_kind kind = (enum fault_kind)(1 + sim_random(world, FAULT_KIND_COUNT - 1));
+    static const enum fault_kind dice[] = {FAULT_FAIL, FAULT_FAIL,       FAULT_FAIL,      FAULT_LIE,
+                                           FAULT_LIE,  FAULT_DIE_BEFORE, FAULT_DIE_AFTER, FAULT_DIE_AFTER};
+    enum fault_kind kind = dice[sim_random(world, COUNT_OF(dice))];
     static const char *const kinds[] = {"", "fails", "does it but hears a failure", "dies before", "dies after"};
     tell(chaos, worker->index, "!! %s: %s", call, kinds[kind]);
     note_fault(chaos, kind, call);
@@ -258,7 +266,7 @@ static void worker_act(struct chaos *chaos, int index)
         }
         return;
     }
-    if (sim_random(world, 600) == 0) {
+    if (sim_random(world, 4 * chaos->odds) == 0) {
         reach(chaos, SITUATION_LEAVE, true);
         tell(chaos, index, "leaves");
         sim_worker_end(world, index);
@@ -273,7 +281,7 @@ static void worker_act(struct chaos *chaos, int index)
 static void days_pass(struct chaos *chaos)
 {
     struct sim_world *world = &chaos->world;
-    if (!world->config.real || sim_random(world, 30) != 0)
+    if (!world->config.real || sim_random(world, chaos->odds / 5) != 0)
         return;
     sim_world_jump(world, (int64_t)sim_random(world, 4 * DAY_MS));
     reach(chaos, SITUATION_DAYS_PASSED, true);
@@ -285,7 +293,7 @@ static void clocks_suffer(struct chaos *chaos)
     if (!world->config.clocks)
         return;
     int index = (int)sim_random(world, (uint64_t)world->config.worker_count);
-    switch (sim_random(world, 120)) {
+    switch (sim_random(world, chaos->odds * 4 / 5)) {
     case 0:
         clock_jump(chaos, index, false);
         break;
@@ -296,8 +304,6 @@ static void clocks_suffer(struct chaos *chaos)
         break;
     case 2:
     case 3:
-    case 4:
-    case 5:
         sim_world_clocks_mend(world);
         break;
     default:
@@ -310,13 +316,13 @@ static void bad_times(struct chaos *chaos, int turns)
     struct sim_world *world = &chaos->world;
     chaos->faults_on = true;
     for (int i = 0; i < turns; i++) {
-        for (uint64_t n = sim_random(world, 3); n > 0; n--)
+        for (uint64_t n = sim_random(world, chaos->large ? 3 : 2); n > 0; n--)
             sim_world_event(world);
         worker_act(chaos, (int)sim_random(world, (uint64_t)world->config.worker_count));
         clock_scripted_move(&world->script, (int64_t)sim_random(world, sim_random(world, 60) == 0 ? 8000 : 60));
         days_pass(chaos);
         clocks_suffer(chaos);
-        if (sim_random(world, 200) == 0)
+        if (sim_random(world, chaos->odds) == 0)
             compact(chaos);
     }
     chaos->faults_on = false;
@@ -391,6 +397,16 @@ static bool come_to_rest(struct chaos *chaos)
     return good;
 }
 
+/* Most worlds are small and dense: a rare interleaving needs few events and many faults, and so a thousand of them take
+ * the time of a hundred large ones. One in 32 is large, with a history long enough for what only grows slowly. */
+static int turns_of(struct chaos *chaos, uint64_t seed)
+{
+    struct sim_world *world = &chaos->world;
+    chaos->large = (seed * UINT64_C(0xD6E8FEB86659FD93) >> 32) % 32 == 0;
+    chaos->odds = chaos->large ? 150 : 20 + sim_random(world, 40);
+    return chaos->large ? 150 + (int)sim_random(world, 250) : 20 + (int)sim_random(world, 50);
+}
+
 bool chaos_seed(struct chaos *chaos, uint64_t seed, int turns_max, FILE *trace, char ret_why[SIM_TEXT_SIZE])
 {
     struct sim_config config = config_of(seed, trace);
@@ -403,7 +419,7 @@ bool chaos_seed(struct chaos *chaos, uint64_t seed, int turns_max, FILE *trace, 
     world->said = said;
     world->fault_context = chaos;
     reach(chaos, SITUATION_REAL_ENGINE, config.real);
-    int turns = 150 + (int)sim_random(world, 250);
+    int turns = turns_of(chaos, seed);
     bad_times(chaos, turns_max && turns_max < turns ? turns_max : turns);
     bool good = come_to_rest(chaos);
     if (!good)

@@ -53,6 +53,8 @@ enum situation {
 struct chaos {
     struct sim_world world;
     bool faults_on;
+    bool large;                        /* a long history and few faults */
+    uint64_t odds;                     /* one call in so many is hit, polls and produces ten times as seldom */
     int depth;                         /* stalls within stalls */
     bool stalled[SIM_WORKERS_MAX];     /* in the transaction it has open */
     bool births[SIM_WORKERS_MAX];      /* the transaction it has open is a birth */

@@ -3,7 +3,6 @@
 #include "common/base/hash.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct toy_head {
     uint64_t magic;
@@ -223,22 +222,42 @@ const struct engine toy_engine = {toy_visit, toy_wake_at};
 
 /* ---- formats ---- */
 
-static bool toy_event_parse(enum topic topic, struct span value, struct arena *arena, struct event *ret_event)
+struct span toy_word(struct span *rest)
 {
-    char id[64], customer[64], referrer[64], test[8], text[256];
-    long long occurred_at, delay;
+    struct span word;
+    while (rest->size && *rest->data == ' ')
+        *rest = (struct span){rest->data + 1, rest->size - 1};
+    const char *end = rest->size ? memchr(rest->data, ' ', rest->size) : NULL;
+    word = (struct span){rest->data, end ? (size_t)(end - rest->data) : rest->size};
+    *rest = (struct span){rest->data + word.size, rest->size - word.size};
+    return word;
+}
+
+static bool number_take(struct span *rest, int64_t *ret_number)
+{
+    struct span word = toy_word(rest);
+    int64_t number = 0;
+    for (size_t i = 0; i < word.size; i++) {
+        if (word.data[i] < '0' || word.data[i] > '9')
+            return false;
+        number = number * 10 + (word.data[i] - '0');
+    }
+    *ret_number = number;
+    return word.size > 0;
+}
+
+static bool toy_event_parse(enum topic topic, struct span value, struct event *ret_event)
+{
     *ret_event = event_blank(topic, EVENT_PLACED);
-    snprintf(text, sizeof(text), "%.*s", (int)value.size, value.data ? value.data : "");
-    if (sscanf(text, "%63s %63s %lld %lld %63s %7s", id, customer, &occurred_at, &delay, referrer, test) != 6)
+    ret_event->event_id = toy_word(&value);
+    ret_event->customer_id = toy_word(&value);
+    if (!number_take(&value, &ret_event->occurred_at) || !number_take(&value, &ret_event->version))
         return false;
-    ret_event->event_id = arena_copy(arena, span_of(id));
-    ret_event->customer_id = arena_copy(arena, span_of(customer));
-    ret_event->occurred_at = occurred_at;
-    ret_event->version = delay;
-    ret_event->test = strcmp(test, "test") == 0;
-    if (strcmp(referrer, "-") != 0)
-        ret_event->referrer_customer_id = arena_copy(arena, span_of(referrer));
-    return true;
+    struct span referrer = toy_word(&value), test = toy_word(&value);
+    ret_event->test = span_equal(test, SPAN("test"));
+    if (!span_equal(referrer, SPAN("-")))
+        ret_event->referrer_customer_id = referrer;
+    return !span_empty(test);
 }
 
 static enum world toy_event_read(void *context, enum topic topic, const struct original *original, struct arena *arena,
@@ -252,7 +271,7 @@ static enum world toy_event_read(void *context, enum topic topic, const struct o
     while (rest.size && ret_reading->count < TOY_EVENTS_MAX) {
         const char *end = memchr(rest.data, ';', rest.size);
         size_t size = end ? (size_t)(end - rest.data) : rest.size;
-        if (!toy_event_parse(topic, (struct span){rest.data, size}, arena, &ret_reading->events[ret_reading->count]))
+        if (!toy_event_parse(topic, (struct span){rest.data, size}, &ret_reading->events[ret_reading->count]))
             break;
         ret_reading->count++;
         size += end != NULL;
@@ -263,18 +282,33 @@ static enum world toy_event_read(void *context, enum topic topic, const struct o
     return WORLD_DONE;
 }
 
+static void word_add(struct buffer *buffer, struct span word)
+{
+    buffer_add_char(buffer, ' ');
+    buffer_add_span(buffer, word);
+}
+
+static void number_add(struct buffer *buffer, int64_t number)
+{
+    buffer_add_char(buffer, ' ');
+    buffer_add_integer(buffer, number);
+}
+
 void toy_record_write(const struct record *record, struct buffer *buffer)
 {
-    buffer_format(buffer, "%d %.*s %lld %lld", (int)record->type, (int)record->customer_id.size,
-                  record->customer_id.data, (long long)record->seq, (long long)record->at);
+    buffer_add_integer(buffer, record->type);
+    word_add(buffer, record->customer_id);
+    number_add(buffer, record->seq);
+    number_add(buffer, record->at);
     if (record->type == RECORD_ACTION) {
         char id[UUID_TEXT_SIZE + 1];
         uuid_text(&record->action.action_id, id);
-        buffer_format(buffer, " %s %.*s %.*s", id, (int)record->action.rule.size, record->action.rule.data,
-                      (int)record->action.key.size, record->action.key.data);
+        word_add(buffer, span_of(id));
+        word_add(buffer, record->action.rule);
+        word_add(buffer, record->action.key);
     }
     if (record->type == RECORD_TRANSITION)
-        buffer_add_span(buffer, record->transition.event_id);
+        word_add(buffer, record->transition.event_id);
 }
 
 static void toy_formats_write(void *context, const struct record *record, struct buffer *buffer)

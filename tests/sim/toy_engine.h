@@ -18,4 +18,7 @@ extern const struct formats toy_formats;
 /* A record as toy_formats writes it, one line; what crm.actions and the others hold. */
 void toy_record_write(const struct record *record, struct buffer *buffer);
 
+/* The next word of such a line, empty at its end; *rest moves behind it. */
+struct span toy_word(struct span *rest);
+
 #endif
