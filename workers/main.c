@@ -52,6 +52,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_DEMO
     {"demo", "play events through the worker in simulated time", demo_main},
 #endif
+#ifdef ORIORI_HAS_SCHEMA
+    {"schema", "compare the schemas with another release's or a registry's", schema_main},
+#endif
 #ifdef ORIORI_HAS_SHARD
     {"shard", "restore a shard's offsets, or rebuild its view", shard_main},
 #endif

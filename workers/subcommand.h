@@ -22,6 +22,7 @@ int config_main(int argc, char **argv);
 int map_main(int argc, char **argv);
 int dlq_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
+int schema_main(int argc, char **argv);
 int shard_main(int argc, char **argv);
 int pause_main(int argc, char **argv);
 int resume_main(int argc, char **argv);
