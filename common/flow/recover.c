@@ -47,9 +47,11 @@ static enum world take(struct worker *worker, struct shard *shard, struct healin
     const struct span *identity = &healing->view.identity;
     if (span_empty(*identity) || span_equal(*identity, worker->identity))
         return WORLD_DONE;
-    worker_report(worker, REPORT_ERROR,
-                  "this store holds another world's customers (%.*s; ours is %.*s): use an empty one, or the right one",
-                  (int)identity->size, identity->data, (int)worker->identity.size, worker->identity.data);
+    worker_report(
+        worker, REPORT_ERROR,
+        "this Redis holds the customers of another Kafka cluster or application (application/shards/cluster id "
+        "%.*s; ours %.*s): use an empty one, or the right one",
+        (int)identity->size, identity->data, (int)worker->identity.size, worker->identity.data);
     return WORLD_STOP;
 }
 

@@ -189,7 +189,7 @@ struct loader {
     const char *path;       /* of the config file, or NULL */
     const char *folder;     /* "" or "dir/": what relative paths of the file are relative to */
     size_t line;            /* of the value in hand; 0 = from the environment */
-    size_t seen[KEY_COUNT]; /* line on which the file gives the key */
+    size_t seen[KEY_COUNT]; /* line on which the file gives the key; 0 = not, or the environment overrides it */
     size_t error_count;
 };
 
@@ -613,8 +613,10 @@ static void load_environment_keys(struct loader *loader)
         char name[NAME_MAX_SIZE + 16];
         environment_name(keys[i].name, name, sizeof(name));
         const char *text = getenv(name);
-        if (text)
+        if (text) {
+            loader->seen[i] = 0;
             set_value(loader, &keys[i], name, text);
+        }
         if (keys[i].type != KEY_SECRET)
             continue;
         strncat(name, "_FILE", sizeof(name) - strlen(name) - 1);
@@ -645,11 +647,31 @@ static void load_environment_properties(struct loader *loader)
 
 /* ---- what depends on several keys ---- */
 
+/* Of a key that was read long ago: with the line on which the file gives it, if it is the file that does. */
+static void fail_late(struct loader *loader, const char *key, const char *text)
+{
+    int index = find_key(key);
+    loader->line = index >= 0 ? loader->seen[index] : 0;
+    if (loader->line)
+        fail(loader, key, "%s", text);
+    else
+        fail(loader, "", "%s: %s", key, text);
+    loader->line = 0;
+}
+
 static void check_name(struct loader *loader, const char *key, const char *text)
 {
-    for (const char *c = text; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
-            fail(loader, "", "%s: \"%s\" may hold only letters, digits, dot, minus and underscore", key, text);
+    if (text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] != '\0')
+        fail_late(loader, key, "may hold only letters, digits, dot, minus and underscore");
+}
+
+static void check_topic_name(struct loader *loader, enum topic topic)
+{
+    char key[NAME_MAX_SIZE + 1];
+    snprintf(key, sizeof(key), "topics.%s", topic_name(topic));
+    for (char *minus = key; (minus = strchr(minus, '-')) != NULL;)
+        *minus = '_'; /* topics.email_opens names crm.email-opens */
+    check_name(loader, key, loader->config->topic_inputs[topic]);
 }
 
 static void finish_start(struct loader *loader)
@@ -661,8 +683,11 @@ static void finish_start(struct loader *loader)
         config->start_kind = CONFIG_START_LATEST;
     else if (timestamp_parse(span_of(config->start), &config->start_ms))
         config->start_kind = CONFIG_START_TIMESTAMP;
-    else
-        fail(loader, "", "start: expected earliest, latest or a time with an offset, found \"%s\"", config->start);
+    else {
+        char text[NAME_MAX_SIZE * 2];
+        snprintf(text, sizeof(text), "expected earliest, latest or a time with an offset, found \"%s\"", config->start);
+        fail_late(loader, "start", text);
+    }
 }
 
 static void finish_names(struct loader *loader)
@@ -682,9 +707,9 @@ static void finish_names(struct loader *loader)
     check_name(loader, "application_id", config->application_id);
     check_name(loader, "topics.prefix", config->topic_prefix);
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        check_name(loader, topic_name((enum topic)topic), config->topic_inputs[topic]);
+        check_topic_name(loader, (enum topic)topic);
     if (config->application_id[0] == '\0')
-        fail(loader, "", "application_id: may not be empty");
+        fail_late(loader, "application_id", "may not be empty");
 }
 
 static void finish_registry(struct loader *loader)
@@ -693,9 +718,10 @@ static void finish_registry(struct loader *loader)
     if (strcmp(config->registry_url, "none") == 0)
         config->registry_url = "";
     if (strchr(config->registry_url, '@')) /* addresses are shown in messages */
-        fail(loader, "", "registry.url: may hold no user and password; use registry.user and registry.password_file");
+        fail_late(loader, "registry.url",
+                  "may hold no user and password; use registry.user and registry.password_file");
     if (config->registry_user[0] && config->registry_token[0])
-        fail(loader, "", "registry: give a user or a token, not both");
+        fail_late(loader, "registry.token", "give a user or a token, not both");
 }
 
 static void finish(struct loader *loader)
@@ -705,9 +731,9 @@ static void finish(struct loader *loader)
     finish_names(loader);
     finish_registry(loader);
     if (config->clock == CONFIG_CLOCK_INPUT && !config->demo)
-        fail(loader, "", "clock: input makes time follow the input and is allowed only with demo: true");
+        fail_late(loader, "clock", "input makes time follow the input and is allowed only with demo: true");
     if (config->log == CONFIG_LOG_MEMORY && config->log_folder[0] == '\0')
-        fail(loader, "", "log: memory needs log_folder");
+        fail_late(loader, "log", "memory needs log_folder");
 }
 
 bool config_load(struct config *config, const char *path, struct buffer *errors)

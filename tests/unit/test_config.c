@@ -117,9 +117,9 @@ static void errors_name_file_line_and_key(void **state)
     expect_error("kafka:\n  lingerms: 5\n",
                  "c.yaml:2: kafka.lingerms: librdkafka says: No such configuration property: \"lingerms\"\n");
     expect_error("clock: input\n",
-                 "c.yaml: clock: input makes time follow the input and is allowed only with demo: true\n");
+                 "c.yaml:1: clock: input makes time follow the input and is allowed only with demo: true\n");
     expect_error("start: noon\n",
-                 "c.yaml: start: expected earliest, latest or a time with an offset, found \"noon\"\n");
+                 "c.yaml:1: start: expected earliest, latest or a time with an offset, found \"noon\"\n");
 }
 
 static void all_errors_are_reported_at_once(void **state)

@@ -169,7 +169,7 @@ static void another_worlds_store_is_refused(void **state)
     sim_worker_start(&world, 0);
     turns(&world, 10);
     assert_true(worker_ended(&world.workers[0].worker));
-    assert_non_null(strstr(world.workers[0].worker.trouble, "another world's customers"));
+    assert_non_null(strstr(world.workers[0].worker.trouble, "of another Kafka cluster or application"));
     arena_release(&arena);
     sim_world_release(&world);
 }
