@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct span {
@@ -38,6 +39,27 @@ static inline int span_compare(struct span a, struct span b)
     if (order != 0)
         return order;
     return (a.size > b.size) - (a.size < b.size);
+}
+
+/* How many bytes at the head are printable ASCII, looked at by eights (the last eight may overlap): all of a text of
+ * eight or more when it is plain, as ids and names mostly are; else a part, perhaps 0. What it stops at is for a slower
+ * look. */
+static inline size_t span_plain(struct span text)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    for (size_t at = 0; text.size >= 8;) {
+        uint64_t word;
+        memcpy(&word, text.data + at, sizeof word);
+        /* a byte above 0x7f, below 0x20, or 0x7f */
+        if (((word | (word - 0x20 * each) | (word + each)) & 0x80 * each) != 0)
+            return at;
+        at += 8;
+        if (at >= text.size)
+            return text.size;
+        if (text.size - at < 8)
+            at = text.size - 8;
+    }
+    return 0;
 }
 
 #endif

@@ -87,7 +87,7 @@ static void spoil(struct avro_cursor *cursor)
     cursor->at = cursor->end;
 }
 
-int64_t avro_read_long(struct avro_cursor *cursor)
+int64_t avro_read_long_whole(struct avro_cursor *cursor)
 {
     uint64_t value = 0;
     for (int shift = 0; shift < 70 && cursor->at < cursor->end; shift += 7) {

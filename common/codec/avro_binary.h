@@ -35,7 +35,15 @@ struct avro_cursor {
 };
 
 struct avro_cursor avro_cursor_of(struct span datum);
-int64_t avro_read_long(struct avro_cursor *cursor);
+int64_t avro_read_long_whole(struct avro_cursor *cursor);
+static inline int64_t avro_read_long(struct avro_cursor *cursor) /* mostly one byte: that way is short and inline */
+{
+    if (cursor->at < cursor->end && *cursor->at < 0x80) {
+        int64_t value = *cursor->at++;
+        return (value >> 1) ^ -(value & 1);
+    }
+    return avro_read_long_whole(cursor);
+}
 int32_t avro_read_int(struct avro_cursor *cursor); /* a long outside 32 bits is bad */
 bool avro_read_boolean(struct avro_cursor *cursor);
 struct span avro_read_bytes(struct avro_cursor *cursor);

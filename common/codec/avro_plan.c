@@ -63,11 +63,117 @@ struct skipped {
 
 struct compiler {
     struct avro_plan *plan;
+    const struct plan_reader *reader; /* or NULL */
     struct skipped *skipped;
     size_t skipped_count;
 };
 
 static const struct want want_skip = {SINK_SKIP, NULL};
+
+/* ---- the reader's schema ---- */
+
+struct plan_reader {
+    struct arena arena;
+    const struct json *root;
+};
+
+static const struct json *json_part(const struct json *type, struct span key)
+{
+    return type != NULL && type->type == JSON_KIND_OBJECT ? json_member(type, key) : NULL;
+}
+
+static const struct json *json_items(const struct json *list)
+{
+    return list != NULL && list->type == JSON_KIND_ARRAY ? list->first : NULL;
+}
+
+static bool json_is(const struct json *value, struct span text)
+{
+    return value != NULL && value->type == JSON_KIND_TEXT && span_equal(value->text, text);
+}
+
+struct plan_reader *plan_reader_new(struct span avsc)
+{
+    struct plan_reader *reader = calloc(1, sizeof *reader);
+    CHECK(reader != NULL);
+    arena_init(&reader->arena, 0);
+    struct span kept = arena_copy(&reader->arena, avsc); /* the tree borrows from it */
+    reader->root = json_read(kept, &reader->arena);
+    if (json_is(json_part(reader->root, SPAN("type")), SPAN("record")))
+        return reader;
+    plan_reader_free(reader);
+    return NULL;
+}
+
+void plan_reader_free(struct plan_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    arena_release(&reader->arena);
+    free(reader);
+}
+
+static const struct json *reader_field(const struct json *record, struct span name)
+{
+    const struct json *field = json_items(json_part(record, SPAN("fields")));
+    while (field != NULL && !json_is(json_part(field, SPAN("name")), name))
+        field = field->next;
+    return field;
+}
+
+static const struct json *reader_record(const struct plan_reader *reader, bool is_line)
+{
+    const struct json *root = reader != NULL ? reader->root : NULL;
+    return is_line ? json_part(json_part(reader_field(root, SPAN("lines")), SPAN("type")), SPAN("items")) : root;
+}
+
+/* The field that the reader's record knows under that name as an alias; "" = none. The writer's own field of the
+ * field's name goes before. */
+static struct span alias_of(const struct json *record, avro_schema_t writer, struct span name)
+{
+    const struct json *field = json_items(json_part(record, SPAN("fields")));
+    for (; field != NULL; field = field->next) {
+        const struct json *own = json_part(field, SPAN("name")), *alias = json_items(json_part(field, SPAN("aliases")));
+        while (alias != NULL && !json_is(alias, name))
+            alias = alias->next;
+        if (alias == NULL || own == NULL || own->type != JSON_KIND_TEXT)
+            continue;
+        bool written = false;
+        for (int i = 0; i < (int)avro_schema_record_size(writer); i++)
+            written = written || span_equal(span_of(avro_schema_record_field_name(writer, i)), own->text);
+        if (!written)
+            return own->text;
+    }
+    return SPAN("");
+}
+
+/* The first enum in a type, through unions and arrays; a name is looked up in the whole schema. */
+static const struct json *enum_in(const struct json *root, const struct json *type, struct span name, int depth)
+{
+    if (type == NULL || depth > DEPTH_MAX)
+        return NULL;
+    if (type->type == JSON_KIND_TEXT)
+        return span_empty(name) ? enum_in(root, root, type->text, 0) : NULL;
+    if (json_is(json_part(type, SPAN("type")), SPAN("enum")))
+        return span_empty(name) || json_is(json_part(type, SPAN("name")), name) ? type : NULL;
+    const struct json *found = NULL;
+    for (const struct json *child = type->first; child != NULL && found == NULL; child = child->next)
+        if (child->type == JSON_KIND_ARRAY || child->type == JSON_KIND_OBJECT || type->type == JSON_KIND_ARRAY)
+            found = enum_in(root, child, name, depth + 1);
+    return found;
+}
+
+/* What an unknown symbol of the field becomes; -1 = a fault. */
+static int enum_default(const struct plan_reader *reader, enum topic topic, const struct event_field *field)
+{
+    if (reader == NULL)
+        return -1;
+    const struct json *type = json_part(reader_field(reader->root, field->name), SPAN("type"));
+    const struct json *symbol = json_part(enum_in(reader->root, type, SPAN(""), 0), SPAN("default"));
+    return symbol != NULL && symbol->type == JSON_KIND_TEXT ? event_field_symbol(field, topic, symbol->text) : -1;
+}
+
+/* ---- compiling: nodes ---- */
 
 static void *grown(void *items, size_t count, size_t item_size)
 {
@@ -165,13 +271,13 @@ static void compile_enum(struct compiler *c, avro_schema_t schema, uint32_t node
     plan->symbols = grown(plan->symbols, plan->symbol_count + (size_t)count + 1, sizeof *plan->symbols);
     for (int i = 0; i < count; i++) {
         struct span name = span_of(avro_schema_enum_get(schema, i));
-        bool wanted = plan->nodes[node].sink != SINK_SKIP;
-        plan->symbols[plan->symbol_count++] =
-            wanted ? event_field_symbol(plan->nodes[node].field, plan->topic, name) : 0;
+        const struct event_field *field = plan->nodes[node].sink != SINK_SKIP ? plan->nodes[node].field : NULL;
+        int symbol = field != NULL ? event_field_symbol(field, plan->topic, name) : 0;
+        plan->symbols[plan->symbol_count++] = symbol >= 0 ? symbol : enum_default(c->reader, plan->topic, field);
     }
 }
 
-static struct want want_of_member(struct compiler *c, bool is_root, struct want record, struct span name)
+static struct want want_of_name(struct compiler *c, bool is_root, struct want record, struct span name)
 {
     if (is_root) {
         const struct event_field *field = event_field_find(c->plan->topic, name);
@@ -186,13 +292,23 @@ static struct want want_of_member(struct compiler *c, bool is_root, struct want 
     return span_equal(name, SPAN("unit_price")) ? (struct want){SINK_UNIT_PRICE, record.field} : want_skip;
 }
 
+static struct want want_of_member(struct compiler *c, avro_schema_t writer, bool is_root, struct want record,
+                                  struct span name)
+{
+    struct want want = want_of_name(c, is_root, record, name);
+    if (want.sink != SINK_SKIP || !(is_root || record.sink == SINK_LINE))
+        return want;
+    struct span own = alias_of(reader_record(c->reader, !is_root), writer, name);
+    return span_empty(own) ? want : want_of_name(c, is_root, record, own);
+}
+
 static void compile_record(struct compiler *c, avro_schema_t schema, uint32_t node, struct want want)
 {
     size_t count = avro_schema_record_size(schema), least_size = 0;
     uint32_t first = new_children(c->plan, node, count);
     for (size_t i = 0; i < count; i++) {
         struct span name = span_of(avro_schema_record_field_name(schema, (int)i));
-        struct want member = want_of_member(c, node == c->plan->root, want, name);
+        struct want member = want_of_member(c, schema, node == c->plan->root, want, name);
         uint32_t child = compile(c, avro_schema_record_field_get_by_index(schema, (int)i), member);
         c->plan->children[first + i] = child;
         least_size += c->plan->nodes[child].least_size;
@@ -276,14 +392,14 @@ static uint32_t compile(struct compiler *c, avro_schema_t schema, struct want wa
     return node;
 }
 
-struct avro_plan *avro_plan_compile(avro_schema_t writer, enum topic topic)
+struct avro_plan *avro_plan_compile(avro_schema_t writer, enum topic topic, const struct plan_reader *reader)
 {
     if (avro_typeof(writer) != AVRO_RECORD)
         return NULL;
     struct avro_plan *plan = calloc(1, sizeof *plan);
     CHECK(plan != NULL);
     plan->topic = topic;
-    struct compiler compiler = {.plan = plan};
+    struct compiler compiler = {.plan = plan, .reader = reader};
     plan->root = 0; /* the first node made */
     new_node(plan, AVRO_RECORD, want_skip);
     compile_record(&compiler, writer, plan->root, want_skip);
@@ -401,7 +517,11 @@ static bool take_union(struct run *run, const struct plan_node *node)
     int64_t branch = avro_read_long(&run->cursor);
     if (branch < 0 || branch >= (int64_t)node->count)
         return fail(run, REASON_UNDECODABLE, node);
-    return run_node(run, run->plan->children[node->first + (size_t)branch]);
+    uint32_t number = run->plan->children[node->first + (size_t)branch];
+    const struct plan_node *taken = &run->plan->nodes[number];
+    if (taken->type == AVRO_NULL && taken->sink != SINK_MISMATCH)
+        return true; /* absent: every other field of most events, so it is worth a short way */
+    return run_node(run, number);
 }
 
 /* One more order line, blank. The room doubles, so that all of it stays within a constant times the lines there are. */

@@ -35,6 +35,7 @@ size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
 bool utf8_valid(struct span text)
 {
     const unsigned char *at = (const unsigned char *)(text.data ? text.data : ""), *end = at + text.size;
+    at += span_plain(text);
     while (at < end) {
         size_t size = utf8_sequence(at, end);
         if (size == 0)

@@ -5,6 +5,7 @@
 #include "common/codec/avro_json.h"
 #include "common/codec/avro_plan.h"
 #include "common/codec/json.h"
+#include "common/codec/schema_id.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct schema_entry {
 struct schema_set {
     struct schema_entry *entries; /* a dozen or two: found by looking at each */
     size_t count;
+    struct plan_reader *readers[TOPIC_COUNT];
 };
 
 struct schema_set *schema_set_new(void)
@@ -35,6 +37,8 @@ void schema_set_free(struct schema_set *set)
             avro_plan_free(set->entries[i].plans[topic]);
         avro_schema_decref(set->entries[i].schema);
     }
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        plan_reader_free(set->readers[topic]);
     free(set->entries);
     free(set);
 }
@@ -75,8 +79,15 @@ bool schema_set_add(struct schema_set *set, uint32_t id, struct span avsc, struc
     struct schema_entry *entry = &set->entries[set->count++];
     *entry = (struct schema_entry){.id = id, .schema = schema};
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        entry->plans[topic] = avro_plan_compile(schema, (enum topic)topic);
+        entry->plans[topic] = avro_plan_compile(schema, (enum topic)topic, set->readers[topic]);
     return true;
+}
+
+bool schema_set_read_as(struct schema_set *set, enum topic topic, struct span avsc)
+{
+    plan_reader_free(set->readers[topic]);
+    set->readers[topic] = plan_reader_new(avsc);
+    return set->readers[topic] != NULL;
 }
 
 enum reason schema_set_read_event(const struct schema_set *set, enum topic topic, struct span value,
@@ -115,8 +126,11 @@ static bool load_entry(struct schema_set *set, const struct json *entry, schema_
     CHECK(name != NULL);
     struct buffer avsc = {0}, why = {0};
     bool added = false;
+    bool input = id->integer >= SCHEMA_ORDER && id->integer < SCHEMA_ORDER + TOPIC_COUNT;
     if (!read(context, name, &avsc))
         buffer_add_text(&why, "cannot be read");
+    else if (input && !schema_set_read_as(set, (enum topic)(id->integer - SCHEMA_ORDER), buffer_span(&avsc)))
+        buffer_add_text(&why, "the schema is not of a record");
     else
         added = schema_set_add(set, (uint32_t)id->integer, buffer_span(&avsc), &why);
     if (!added) {

@@ -18,6 +18,10 @@ void schema_set_free(struct schema_set *set); /* NULL is fine */
 /* False: no Avro schema of a record, or the id is taken; *error (cleared first) says which, in a sentence. */
 bool schema_set_add(struct schema_set *set, uint32_t id, struct span avsc, struct buffer *error);
 
+/* Our own schema of an input: its aliases and enum defaults count for the writers' schemas added from then on. False:
+ * it is none. schema_set_load does so with the fixed ids of the inputs. */
+bool schema_set_read_as(struct schema_set *set, enum topic topic, struct span avsc);
+
 bool schema_set_has(const struct schema_set *set, uint32_t id);
 
 /* Reads a file of the set by its name, appending to the buffer: the one thing that is not memory. False: it cannot. */

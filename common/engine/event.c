@@ -178,6 +178,7 @@ enum { ID_SIZE_MAX = 128, LABEL_SIZE_MAX = 64 };
 static bool text_is_clean(struct span text)
 {
     const unsigned char *at = (const unsigned char *)(text.data ? text.data : ""), *end = at + text.size;
+    at += span_plain(text);
     while (at < end) {
         unsigned char first = *at++;
         if (first < 0x80) {

@@ -142,6 +142,19 @@ bool setup_registry(struct setup *setup)
     return true;
 }
 
+/* What a registry's schemas are resolved to is our own files' word. */
+static bool read_as_ours(struct setup *setup)
+{
+    bool good = true;
+    for (int topic = 0; setup->registered && topic < TOPIC_COUNT; topic++) {
+        struct buffer avsc = {0};
+        good = good && setup_schema_file(setup, setup_input_file((enum topic)topic), &avsc) &&
+               schema_set_read_as(setup->registered, (enum topic)topic, buffer_span(&avsc));
+        buffer_release(&avsc);
+    }
+    return good;
+}
+
 bool setup_schemas(struct setup *setup)
 {
     struct buffer error = {0};
@@ -151,7 +164,7 @@ bool setup_schemas(struct setup *setup)
         fprintf(stderr, "oriori: schemas%s%s: %s\n", setup->config.schemas[0] ? " in " : "", setup->config.schemas,
                 error.data);
     buffer_release(&error);
-    return good && setup_registry(setup) && open_inputs(setup);
+    return good && setup_registry(setup) && read_as_ours(setup) && open_inputs(setup);
 }
 
 void setup_close(struct setup *setup)
