@@ -335,6 +335,17 @@ static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
     return batch_is_empty(&batch) && outcome == WORLD_DONE && !worker->recover ? idle_wait(worker) : 0;
 }
 
+/* Waits for the group to give us something. */
+static enum world join(struct worker *worker, int32_t wait_ms)
+{
+    struct log_event event;
+    enum world outcome = log_poll(worker->log, wait_ms, &event);
+    if (outcome == WORLD_DONE && event.happening == LOG_ASSIGNED)
+        worker_note_group(worker, &event);
+    report_outcome(worker, "joining the group", outcome);
+    return outcome;
+}
+
 int32_t worker_turn(struct worker *worker, int32_t wait_ms)
 {
     enum world outcome = WORLD_DONE;
@@ -350,10 +361,9 @@ int32_t worker_turn(struct worker *worker, int32_t wait_ms)
     if (!worker->checked)
         outcome = worker_check(worker);
     else if (!worker->assigned) {
-        struct log_event event;
-        if (log_poll(worker->log, wait_ms, &event) == WORLD_DONE && event.happening == LOG_ASSIGNED)
-            worker_note_group(worker, &event);
-        return worker->assigned ? 0 : IDLE_WAIT_MS;
+        outcome = join(worker, wait_ms);
+        if (outcome == WORLD_DONE)
+            return worker->assigned ? 0 : IDLE_WAIT_MS;
     } else {
         outcome = recover_when_needed(worker);
         if (outcome == WORLD_DONE && !worker->recover && worker->assigned)

@@ -85,6 +85,8 @@ static const struct key keys[] = {
      "The largest record of an input; the internal topics allow 64 KiB more."},
     {"topics.retention", KEY_DURATION, AT(topic_retention_ms), "30d", NULL, -1, INT64_MAX,
      "How long inputs, outputs and crm.steps are kept by topics that are made; -1 = for ever."},
+    {"topics.forward_keep", KEY_DURATION, AT(topic_forward_keep_ms), "7d", NULL, 0, INT64_MAX,
+     "How long the worker keeps what it has consumed of crm.forward (`simulate --steps` needs it); 0 = for ever."},
 
     {"formats.orders", KEY_CHOICE, AT(input_forms[TOPIC_ORDERS]), "avro", "avro json auto", 0, 0,
      "What the records of the input are: Avro in Confluent's wire format, JSON (an object with the fields of our own "

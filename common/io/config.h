@@ -59,6 +59,7 @@ struct config {
     int64_t topic_partitions;                /* of inputs; 0 = S */
     int64_t topic_replication;               /* -1 = the broker's default */
     int64_t topic_message_bytes_max;         /* the largest input record; internal topics allow 64 KiB more */
+    int64_t topic_forward_keep_ms;           /* of consumed records; 0 = for ever */
     int64_t topic_retention_ms;              /* inputs, outputs, crm.steps; -1 = for ever */
 
     const char *registry_url; /* addresses, blanks between; "" = none */

@@ -114,6 +114,11 @@ static void error_callback(rd_kafka_t *client, int code, const char *reason, voi
     struct kafka_trouble *trouble = opaque;
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || trouble->text[0] == '\0') /* it only repeats the others' */
         snprintf(trouble->text, sizeof(trouble->text), "%s", reason);
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION && trouble->old_scram && strstr(trouble->text, "2.6.1") == NULL)
+        snprintf(trouble->text, sizeof(trouble->text),
+                 "%.256s; the password may be right: SCRAM of librdkafka %s is refused by Kafka 4, which needs 2.6.1 "
+                 "or newer",
+                 reason, rd_kafka_version_str());
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
         trouble->refused = (rd_kafka_resp_err_t)code;
@@ -123,6 +128,9 @@ static void error_callback(rd_kafka_t *client, int code, const char *reason, voi
  */
 static void log_callback(const rd_kafka_t *client, int level, const char *facility, const char *line)
 {
+    struct kafka_trouble *trouble = rd_kafka_opaque(client);
+    if (trouble && strcmp(facility, "TXNERR") == 0 && strstr(line, "AUTHORIZATION_FAILED"))
+        trouble->unauthorised = true; /* the calls that follow only say "erroneous state" */
     logger(CONFIG_LEVEL_DEBUG, "librdkafka", LOG_INTEGER("level", level), LOG_TEXT("facility", facility),
            LOG_TEXT("client", rd_kafka_name(client)), LOG_TEXT("line", line));
 }
@@ -168,6 +176,16 @@ static const struct {
     {CONFIG_CLIENT_PRODUCER, "retry.backoff.ms", "10"},
 };
 
+/* Up to 2.6.0 SCRAM appends the client's nonce twice, which Kafka 4 calls invalid credentials. */
+static bool has_old_scram(const rd_kafka_conf_t *conf)
+{
+    char mechanism[32] = "";
+    size_t size = sizeof(mechanism);
+    return rd_kafka_version() < 0x020601ff &&
+           rd_kafka_conf_get(conf, "sasl.mechanisms", mechanism, &size) == RD_KAFKA_CONF_OK &&
+           strncmp(mechanism, "SCRAM", 5) == 0;
+}
+
 rd_kafka_conf_t *kafka_conf(const struct config *config, enum config_client client, struct kafka_trouble *trouble)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -184,6 +202,7 @@ rd_kafka_conf_t *kafka_conf(const struct config *config, enum config_client clie
     for (const struct config_property *p = config->kafka; p; p = p->next)
         if (p->client != CONFIG_CLIENT_BOTH && p->client == client)
             kafka_set(conf, p->name, p->value);
+    trouble->old_scram = has_old_scram(conf);
     return conf;
 }
 

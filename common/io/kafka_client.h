@@ -8,12 +8,15 @@
 #include "common/io/world.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 /* What librdkafka told us on the side; filled by callbacks in the thread that polls. One per owner, passed as the
  * opaque of its handles. */
 struct kafka_trouble {
-    char text[256];              /* the last error, for people; "" = none since the last success */
+    char text[512];              /* the last error, for people; "" = none since the last success */
     rd_kafka_resp_err_t refused; /* wrong password, certificate or version: trying again does not help */
+    bool old_scram;              /* this librdkafka's SCRAM is one that Kafka 4 refuses */
+    atomic_bool unauthorised;    /* a transaction failed for want of a right; set by librdkafka's thread */
 };
 
 /* A configuration with our defaults, the user's properties for that client, and trouble as the callbacks' opaque. The

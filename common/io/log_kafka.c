@@ -28,8 +28,16 @@ enum world log_kafka_fail(struct log_kafka *log, enum world world, const char *f
     buffer_format(&log->error, "Kafka: %s", text);
     if (log->trouble.text[0] && strstr(text, log->trouble.text) == NULL)
         buffer_format(&log->error, " (%s)", log->trouble.text);
+    if (strstr(text, "Group authorization failed"))
+        buffer_format(&log->error, " (group %s)", log->config->group_id);
+    if (strstr(text, "Transactional Id authorization failed"))
+        buffer_format(&log->error, " (transactional_id %s)", log->config->transactional_id);
     if (strstr(text, "fenced")) /* after an outage this is normal; again and again it is a wrong config */
         buffer_format(&log->error, " (does another worker use transactional_id %s?)", log->config->transactional_id);
+    if (log->trouble.unauthorised) {
+        log_kafka_name_unwritable(log);
+        return WORLD_STOP;
+    }
     if (world == WORLD_AGAIN && log->trouble.refused != RD_KAFKA_RESP_ERR_NO_ERROR && !log->worked)
         return WORLD_STOP;
     return world;

@@ -78,6 +78,7 @@ bool log_kafka_offset_gone(rd_kafka_resp_err_t code);
 void log_kafka_want_stats(rd_kafka_conf_t *conf);
 
 /* log_kafka_producer.c */
+void log_kafka_name_unwritable(struct log_kafka *log);
 enum world log_kafka_producer_new(void *context, int32_t timeout_ms);
 enum world log_kafka_fence(void *context, struct span transactional_id, int32_t timeout_ms);
 enum world log_kafka_begin(void *context);

@@ -141,6 +141,17 @@ static rd_kafka_topic_t *known_topic(struct log_kafka *log, const char *name)
     return topic->handle;
 }
 
+static bool describe_refused(const struct log_kafka *log, const struct known_topic *topic)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(log->producer, 0, topic->handle, &metadata, (int)log->config->timeout_request_ms) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    bool refused = metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    rd_kafka_metadata_destroy(metadata);
+    return refused;
+}
+
 static int64_t new_ticket(struct log_kafka *log)
 {
     if (log->ticket_count == log->ticket_capacity) {
@@ -180,6 +191,27 @@ static rd_kafka_resp_err_t produce_once(struct log_kafka *log, rd_kafka_topic_t 
         log->producer, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key, message->key.size),
         RD_KAFKA_V_VALUE((void *)value, message->value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_TIMESTAMP(message->timestamp), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+}
+
+/* A transaction that fails for want of a right does not say on what. A topic that may not even be described is known
+ * for sure; of the others it is one that was written to. */
+void log_kafka_name_unwritable(struct log_kafka *log)
+{
+    bool sure = false;
+    if (!log->trouble.unauthorised || log->producer == NULL || strstr(log->error.data, "; no right"))
+        return;
+    for (int pass = 0; pass < 2 && !sure; pass++) {
+        for (const struct known_topic *topic = log->known; topic; topic = topic->next) {
+            bool refused = pass == 1 || describe_refused(log, topic);
+            if (refused)
+                buffer_format(&log->error, "%s%s",
+                              strstr(log->error.data, "; no right") ? ", "
+                              : pass                                ? "; no right to write to one of "
+                                                                    : "; no right on ",
+                              topic->name);
+            sure = sure || refused;
+        }
+    }
 }
 
 static enum world fail_produce(struct log_kafka *log, const struct log_message *message, rd_kafka_resp_err_t code)

@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from io import BytesIO
 
+import kafka_servers
 import redis_servers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -98,7 +99,7 @@ class Schemas:
 
 
 class Rig:
-    def __init__(self, folder, seed=1, settings=None, redis="single"):
+    def __init__(self, folder, seed=1, settings=None, redis="single", kafka=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.random = random.Random(f"rig-{seed}")
@@ -114,13 +115,17 @@ class Rig:
         self.bootstrap = f"127.0.0.1:{self.kafka_port}"
         self.produced = 0
         self.redis_servers = redis_servers.KINDS[redis](self)
+        self.brokers = kafka_servers.Kafka(self.folder, **kafka) if kafka else None  # None: deploy/local's
+        if self.brokers:
+            self.bootstrap = self.brokers.bootstrap
+        self.kafka_settings = {}  # of workers, beside bootstrap.servers
         self.events = []  # what was told, as lines for `oriori simulate`
 
     # ---- servers
 
     def make_odd_inputs(self):
         """Inputs that have not S partitions exist before ours are made: whatever lies there must be forwarded home."""
-        odd = [NewTopic(f"crm.{topic}", partitions, 1) for topic, (_, partitions) in INPUTS.items() if partitions != SHARDS]
+        odd = [NewTopic(f"crm.{topic}", partitions, self.brokers.count if self.brokers else 1) for topic, (_, partitions) in INPUTS.items() if partitions != SHARDS]
         if not odd:
             return
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -129,11 +134,13 @@ class Rig:
 
     def __enter__(self):
         try:
-            self.servers("up", *(["kafka"] if self.redis_servers.kind != "single" else []))
+            if local := ["kafka"] * (not self.brokers) + ["redis"] * (self.redis_servers.kind == "single"):
+                self.servers("up", *local)
+            if self.brokers:
+                self.brokers.start()
             self.redis_servers.start()
         except BaseException:
-            self.redis_servers.stop()
-            self.servers("down", "--wipe")
+            self.down()
             raise
         self.config = self.write_config("worker")
         self.make_odd_inputs()
@@ -145,7 +152,12 @@ class Rig:
         for name in list(self.workers):
             self.kill(name)
         self.producer = None
+        self.down()
+
+    def down(self):
         self.redis_servers.stop()
+        if self.brokers:
+            self.brokers.stop()
         self.servers("down", "--wipe")
 
     def servers(self, verb, *arguments):
@@ -171,10 +183,11 @@ class Rig:
                     "schemas": str(ROOT / "schemas"), "decisions": "all", "transactional_id": f"oriori-test-{name}"}
         settings.update(self.settings)
         settings.update(more)
+        kafka = {"bootstrap.servers": self.bootstrap, **settings.pop("kafka", self.kafka_settings)}
         lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
         lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {self.redis_servers.url}",
                   *(f"  {key}: {value}" for key, value in self.redis_servers.access().items()), "kafka:",
-                  f"  bootstrap.servers: {self.bootstrap}"]
+                  *(f"  {key}: {json.dumps(str(value))}" for key, value in kafka.items())]
         path = self.folder / f"{name}.yaml"
         path.write_text("\n".join(lines) + "\n")
         return str(path)
@@ -236,9 +249,9 @@ class Rig:
     def playbook(self):
         return self.settings.get("playbook", ROOT / "schemas/playbook.yaml")
 
-    def settle(self):
+    def settle(self, **more):
         """A short life of one more worker: what the last one had committed and not applied is healed."""
-        self.start("settle")
+        self.start("settle", **more)
         wait_for("the worker that settles", 60, lambda: self.alive() or self.owned_by("settle"))
         self.stop("settle")
 
@@ -376,6 +389,13 @@ class Rig:
             del self.workers[name]
             self.start(name, **self.started.get(name, {}))
         return len(dead)
+
+    def low_watermark(self, topic, partition):
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "low", "log_level": 0})
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)[0]
+        finally:
+            consumer.close()
 
     def steps_made(self):
         """How far crm.steps reaches: grows with every commit."""

@@ -1,15 +1,21 @@
 """The tests of the suite `reach`: `tests/reach/run [NAME...]`. Each is a function that gets a fresh rig."""
 import concurrent.futures
 import os
+import pathlib
+import re
 import shutil
+import subprocess
 import sys
 import time
 import traceback
 
-from audit import audit
+from audit import audit, each_action_once, each_sequence_unbroken, redis_equals_changelog
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
+                                   ResourcePatternType, ResourceType)
+from kafka_servers import OLDER
 from load import Load
 from redis_servers import cli
-from rig import ROOT, SHARDS, Failure, Rig, wait_for
+from rig import ORIORI, ROOT, SHARDS, Failure, Rig, wait_for
 
 TESTS = {}
 
@@ -125,6 +131,151 @@ def cluster_a_failover_a_moved_slot_and_a_master_that_comes_back_empty(rig):
     servers.wipe()
     feed(rig, load, applies(rig))
     end(rig)
+
+
+SECRET = "kafka-secret"
+
+
+def rights():
+    """(kind, name, operation) of every line of deploy/README.md, in the names of this rig."""
+    found = []
+    for line in (ROOT / "deploy/README.md").read_text().splitlines():
+        words = line.split()
+        if line.startswith("    ") and words and words[0] in ("topic", "group", "transactional-id"):
+            name = words[1].replace("oriori", "oriori-test") if words[0] != "topic" else words[1]
+            found += [(words[0], name, operation) for operation in words[2:]]
+    if len(found) < 15:
+        raise Failure(f"deploy/README.md lists only {found}")
+    return found
+
+
+def binding(right, filtering=False):
+    kind, name, operation = right
+    kinds = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP, "transactional-id": ResourceType.TRANSACTIONAL_ID}
+    pattern = ResourcePatternType.PREFIXED if name.endswith("*") else ResourcePatternType.LITERAL
+    make = AclBindingFilter if filtering else AclBinding
+    return make(kinds[kind], name.rstrip("*"), pattern, "User:oriori", "*", AclOperation[operation.upper()],
+                AclPermissionType.ALLOW)
+
+
+def grant(rig, wanted):
+    admin = AdminClient({"bootstrap.servers": rig.bootstrap, "log_level": 0})
+    for done in admin.create_acls([binding(right) for right in wanted]).values():
+        done.result(30)
+    wait_for("the broker to know the rights", 60, lambda: all(is_granted(admin, right) for right in wanted))
+
+
+def is_granted(admin, right):
+    return bool(admin.describe_acls(binding(right, True)).result(30))
+
+
+def take_away(rig, right):
+    admin = AdminClient({"bootstrap.servers": rig.bootstrap, "log_level": 0})
+    for done in admin.delete_acls([binding(right, True)]).values():
+        if not done.result(30):
+            raise Failure(f"there was no {right}")
+    wait_for("the broker to forget the right", 60, lambda: not is_granted(admin, right))
+
+
+def as_user(rig, mechanism, password=SECRET, ca="ca.pem"):
+    secret = rig.folder / f"password-{password}"
+    secret.write_text(password + "\n")
+    return {"bootstrap.servers": f"localhost:{rig.brokers.sasl_port}", "security.protocol": "SASL_SSL",
+            "ssl.ca.location": rig.brokers.tls / ca, "sasl.mechanisms": mechanism, "sasl.username": "oriori",
+            "sasl.password_file": secret}
+
+
+def by_certificate(rig):
+    tls = rig.brokers.tls
+    return {"bootstrap.servers": f"localhost:{rig.brokers.tls_port}", "security.protocol": "SSL",
+            "ssl.ca.location": tls / "ca.pem", "ssl.certificate.location": tls / "client.crt",
+            "ssl.key.location": tls / "client.key"}
+
+
+def ends(rig, name, kafka, *texts):
+    """The worker ends by itself with 1; its last line is an error with one of the texts, and no line has a secret."""
+    rig.start(name, kafka=kafka)
+    worker = rig.workers.pop(name)
+    try:
+        status = worker.wait(90)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+        raise Failure(f"{name}: the worker tries for ever:\n{rig.log_of(name)[-1500:]}")
+    log = rig.log_of(name)
+    errors = [line for line in log.splitlines() if '"level":"error"' in line]
+    if status != 1 or not errors or not any(text in errors[-1] for text in texts):
+        raise Failure(f"{name}: status {status}, wanted 1 and one of {texts}:\n{log[-1500:]}")
+    if len(errors) > 3:
+        raise Failure(f"{name}: it says it {len(errors)} times:\n{log[-2500:]}")
+    no_secrets(rig, name)
+
+
+def no_secrets(rig, name):
+    if SECRET in rig.log_of(name):
+        raise Failure(f"the log of {name} has the password")
+
+
+def serves(rig, name, kafka, load, until=None, **more):
+    """The worker is ready, commits, and ends politely."""
+    rig.start(name, kafka=kafka, **more)
+    feed(rig, load, until or commits(rig, 3))
+    limits = pathlib.Path(f"/proc/{rig.workers[name].pid}/limits").read_text()
+    if not re.search(r"^Max core file size +0 +0 ", limits, re.M):
+        raise Failure(f"core dumps are on:\n{limits}")
+    rig.drain()
+    rig.stop(name)
+    no_secrets(rig, name)
+
+
+def old_librdkafka():
+    found = re.search(r"librdkafka (\d+)\.(\d+)\.(\d+)", subprocess.run([ORIORI, "version"], capture_output=True, text=True).stdout)
+    return tuple(int(number) for number in found.groups()) < (2, 6, 1)
+
+
+@test(kafka={"secure": True})
+def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
+    load, granted = Load("rights", 60, now_ms()), rights()
+    plain = as_user(rig, "PLAIN")
+    grant(rig, granted)
+    trimmed = lambda: any(rig.low_watermark("crm.forward", partition) > 0 for partition in range(SHARDS))
+    serves(rig, "plain", plain, load, until=trimmed, **{"topics.forward_keep": "1s"})
+    serves(rig, "certificate", by_certificate(rig), load)
+    if old_librdkafka():
+        ends(rig, "scram", as_user(rig, "SCRAM-SHA-512"), "needs 2.6.1 or newer")
+    else:
+        serves(rig, "scram", as_user(rig, "SCRAM-SHA-512"), load)
+    ends(rig, "wrong-password", as_user(rig, "PLAIN", password="wrong"), "Authentication failed", "authentication failure")
+    ends(rig, "unknown-ca", as_user(rig, "PLAIN", ca="otherca.pem"), "certificate verify failed", "verify")
+    some = [("topic", "crm.orders", "Read"), ("topic", "crm.state", "Write"), ("group", "oriori-test", "Read"),
+            ("transactional-id", "oriori-test*", "Write")]
+    everything = [right for right in granted if right[1] != "crm.playbook" and right[2] != "Delete"]
+    for number, right in enumerate(everything if os.environ.get("ORIORI_ALL") else some):
+        take_away(rig, right)
+        rig.produce(load.take(400))  # so that all kinds of records are written
+        ends(rig, f"without{number}", plain, right[1].rstrip("*"))
+        grant(rig, [right])
+    serves(rig, "again", plain, load)
+    rig.settle(kafka=plain)
+    each_action_once(rig)
+    each_sequence_unbroken(rig)
+    redis_equals_changelog(rig)
+
+
+@test(kafka={"secure": True, "version": OLDER})
+def kafka_3_9_with_scram_end_to_end(rig):
+    load = Load("older", 100, now_ms())
+    grant(rig, rights())
+    rig.kafka_settings = as_user(rig, "SCRAM-SHA-512")
+    rig.start("a")
+    rig.start("b")
+    feed(rig, load, commits(rig, 5))
+    rig.kill("b")
+    rig.start("b")
+    feed(rig, load, commits(rig, 10))
+    end(rig)
+    for name in ("a", "b"):
+        no_secrets(rig, name)
 
 
 def main():
