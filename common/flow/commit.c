@@ -80,6 +80,7 @@ static void adopt(struct worker *worker, struct batch *batch)
     }
     count_batch(&worker->counts, batch);
     measure_batch(worker, batch);
+    trace_batch(worker, batch);
     worker->progress_at = clock_monotonic(worker->clock);
     batch_grow(worker, batch);
 }

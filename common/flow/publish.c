@@ -50,18 +50,26 @@ static const char *record_topic(const struct worker *worker, const struct record
     }
 }
 
-/* What a mailer needs before it reads the value: the id to dedupe by, and what the value is. */
-static enum world emit_action(struct worker *worker, const char *topic, const struct record *record)
+/* What a mailer needs before it reads the value: the id to dedupe by, what the value is, and whose trace it goes on. */
+static enum world emit_action(struct worker *worker, const char *topic, const struct customer_visit *visit,
+                              const struct record *record)
 {
     char id[UUID_TEXT_SIZE + 1];
     uuid_text(&record->action.action_id, id);
-    struct log_header headers[] = {{SPAN("action_id"), span_of(id)}, {SPAN("schema"), SPAN("action")}};
+    char trace[TRACE_TEXT_SIZE + 1];
+    struct log_header headers[3] = {{SPAN("action_id"), span_of(id)}, {SPAN("schema"), SPAN("action")}};
+    size_t header_count = 2;
+    struct trace_action traced;
+    if (trace_of(visit, record, &traced)) {
+        trace_context_text(&traced.own, trace);
+        headers[header_count++] = (struct log_header){SPAN("traceparent"), span_of(trace)};
+    }
     return emit_message(worker,
                         (struct log_message){.topic = topic,
                                              .partition = LOG_PARTITION_BY_KEY,
                                              .key = record->customer_id,
                                              .headers = headers,
-                                             .header_count = COUNT_OF(headers)},
+                                             .header_count = header_count},
                         NULL);
 }
 
@@ -75,7 +83,7 @@ static enum world publish_visit(struct worker *worker, const struct batch_shard 
         if (!topic)
             continue;
         formats->record_write(formats->context, record, &worker->buffer);
-        outcome = record->type == RECORD_ACTION ? emit_action(worker, topic, record)
+        outcome = record->type == RECORD_ACTION ? emit_action(worker, topic, visit, record)
                                                 : emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
     }
     if (outcome == WORLD_DONE && visit->result.changed) {

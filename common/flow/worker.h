@@ -15,6 +15,7 @@
 #include "common/codec/internal_records.h"
 #include "common/engine/step.h"
 #include "common/flow/measure.h"
+#include "common/flow/trace.h"
 #include "common/io/clock.h"
 #include "common/io/log.h"
 #include "common/io/store.h"
@@ -95,6 +96,7 @@ struct flow_config {
     struct formats formats;
     void (*report)(void *context, enum report_level level, const char *text); /* NULL = silent */
     void *report_context;
+    struct trace_sink trace; /* zeroed = nobody listens; contexts are passed on all the same */
 };
 
 /* A config with every limit at its default, step.h's engine, and names as "crm." + topic. world and formats are the

@@ -157,6 +157,12 @@ static const struct key keys[] = {
      "host:port that serves /metrics, /healthz, /readyz, /startupz, /playbook and /loglevel over HTTP, such as "
      "127.0.0.1:9464; empty = none. `PUT /loglevel?level=debug` changes the level, from this machine only."},
 
+    {"tracing.endpoint", KEY_TEXT, AT(tracing_endpoint), "", NULL, 0, 0,
+     "Where spans go: the OTLP/HTTP address of an OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces; "
+     "empty = nowhere. An action's header traceparent goes on with its cause's trace either way."},
+    {"tracing.sample_percent", KEY_INTEGER, AT(tracing_sample_percent), "100", NULL, 0, 100,
+     "Of the traces that their callers sampled, so many get spans of ours, chosen by the trace's id."},
+
     {"logging.level", KEY_CHOICE, AT(level), "info", "debug info warn error", 0, 0,
      "Lines below it are dropped. The one key that can be changed while the worker runs (see monitor.listen); every "
      "other one, and every property of librdkafka, needs a restart."},

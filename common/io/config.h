@@ -91,6 +91,9 @@ struct config {
 
     const char *monitor_listen; /* "" = no HTTP */
 
+    const char *tracing_endpoint; /* "" = no spans */
+    int64_t tracing_sample_percent;
+
     enum config_level level;
     enum config_format format;
 

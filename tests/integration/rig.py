@@ -305,8 +305,8 @@ class Rig:
                          "isolation.level": "read_committed", "enable.auto.commit": False,
                          "enable.partition.eof": True, "auto.offset.reset": "earliest"})
 
-    def read(self, topic):
-        """All committed records of a topic that are still there, [(partition, offset, key, value)]."""
+    def read(self, topic, headers=False):
+        """All committed records of a topic that are still there, [(partition, offset, key, value)]; with headers, those last."""
         consumer = self.consumer()
         try:
             partitions = consumer.list_topics(topic, 10).topics[topic].partitions
@@ -324,7 +324,8 @@ class Rig:
                         left.discard(message.partition())
                         continue
                     raise Failure(f"{topic}: {message.error()}")
-                records.append((message.partition(), message.offset(), message.key(), message.value()))
+                record = (message.partition(), message.offset(), message.key(), message.value())
+                records.append((*record, message.headers()) if headers else record)
             return records
         finally:
             consumer.close()

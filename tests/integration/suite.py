@@ -12,6 +12,7 @@ import time
 import traceback
 
 from audit import audit
+from collector import Collector
 from load import DAY, Load
 from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, now_ms, wait_for
 from scrape import ask, names_in, promtool_accepts, samples, total
@@ -381,6 +382,78 @@ def the_workers_numbers_are_shown(rig):
     wait_for("librdkafka's lines in the log", 60, lambda: rig.alive() or "librdkafka" in rig.log_of("a"))
     rig.servers("up")
     rig.drain()
+    rig.stop("a")
+    audit(rig)
+
+
+@test
+def a_trace_goes_on_in_the_action(rig):
+    """An order's traceparent comes back in its thank-you's header, with a span of the action's own, also when the order was
+    forwarded home; sampled ones reach a collector as OTLP; a collector that is away holds nothing up."""
+    port, monitor = free_port(), free_port()
+    collector = Collector(port)
+    parents = {}
+
+    def order(name, partition, traceparent):
+        event = {"event_id": name, "customer_id": name, "occurred_at": now_ms(), "kind": "PLACED", "order_id": name}
+        parents[name] = traceparent
+        rig.producer.produce("crm.orders", value=rig.schemas.encode("order", rig.fit("order", event)), key=name,
+                             partition=partition, headers={"traceparent": traceparent} if traceparent else None)
+        rig.produced += 1
+
+    def trace(number, flags="01"):
+        return f"00-{number:032x}-{number + 1:016x}-{flags}"
+
+    def headers():
+        """By customer, the thank-yous' headers."""
+        found = {}
+        for _, _, key, value, given in rig.read("crm.actions", headers=True):
+            if rig.schemas.decode(value)[1]["rule"] == "thank_you":
+                found[key.decode()] = {name: text.decode() for name, text in given or []}
+        return found
+
+    rig.start("a", tracing={"endpoint": f"http://127.0.0.1:{port}/v1/traces"}, monitor={"listen": f"127.0.0.1:{monitor}"})
+    for partition in range(INPUTS["orders"][1]):  # all of crm.orders is forwarded: it has not S partitions
+        order(f"on{partition}", partition, trace(0xabc0 + partition))
+    order("off", 0, trace(0xdef0, "00"))
+    order("none", 0, None)
+    order("bad", 0, "00-xyz")
+    rig.flush()
+    rig.drain()
+    found = headers()
+    if set(found) != set(parents):
+        raise Failure(f"thanked {sorted(found)}, wanted {sorted(parents)}")
+    for name, parent in parents.items():
+        own = found[name].get("traceparent")
+        if name in ("none", "bad"):
+            if own is not None:
+                raise Failure(f"{name}: a trace from nowhere: {own}")
+            continue
+        if own is None or own[:36] != parent[:36] or own[-2:] != parent[-2:] or own[36:52] == parent[36:52]:
+            raise Failure(f"{name}: traceparent {own}, its cause's was {parent}")
+    sampled = {name for name in parents if name.startswith("on")}
+    wait_for("a span of each sampled action, and links to their causes", 60, lambda: rig.alive() or (
+        len([s for s in collector.spans if s.name == "send crm.actions"]) >= len(sampled) and
+        {link.trace_id.hex() for s in collector.spans for link in s.links} >= {parents[n][3:35] for n in sampled}))
+    if collector.refused:
+        raise Failure(f"the collector refused: {collector.refused[0]}")
+    sent = {(s.trace_id.hex(), s.span_id.hex(), s.parent_span_id.hex()) for s in collector.spans if s.name == "send crm.actions"}
+    for name in sampled:
+        own = found[name]["traceparent"]
+        if (own[3:35], own[36:52], parents[name][36:52]) not in sent:
+            raise Failure(f"{name}: no span {own} in {sorted(sent)}")
+    if any(trace_id == parents["off"][3:35] for trace_id, _, _ in sent):
+        raise Failure("a span of a trace that is not sampled")
+    if collector.resources[0]["service.name"] != "oriori-test":
+        raise Failure(f"resource {collector.resources[0]}")
+    collector.close()
+    order("alone", 0, trace(0x1110))
+    rig.flush()
+    rig.drain()
+    wait_for("the lost spans to be counted", 60, lambda: rig.alive() or
+             total(samples(ask(monitor, "/metrics")[1]), "oriori_trace_spans_dropped_total") > 0)
+    if "traceparent" not in headers()["alone"]:
+        raise Failure("no traceparent while the collector is away")
     rig.stop("a")
     audit(rig)
 

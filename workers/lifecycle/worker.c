@@ -10,6 +10,7 @@
 #include "common/io/redis_url.h"
 #include "common/io/store_metered.h"
 #include "common/io/store_redis.h"
+#include "common/io/trace_exporter.h"
 #include "workers/lifecycle/setup.h"
 
 #include <getopt.h>
@@ -176,6 +177,7 @@ static void publish_picture(const struct worker *worker, struct span playbook, s
     metrics_write(worker, ORIORI_VERSION, clock_wall(clock), text);
     store_metered_write(worker->store, text);
     log_kafka_stats_write(worker->log, text);
+    trace_exporter_write(worker->config.trace.context, text);
     monitor_publish(monitor, &(struct monitor_picture){.metrics = buffer_span(text),
                                                        .playbook = playbook,
                                                        .trouble = span_of(ready ? "" : worker->trouble),
@@ -249,7 +251,8 @@ static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter)
     }
 }
 
-static int run_on(struct setup *setup, struct log *log, struct store *store, struct monitor *monitor)
+static int run_on(struct setup *setup, struct log *log, struct store *store, struct trace_exporter *exporter,
+                  struct monitor *monitor)
 {
     struct reporter reporter = {0};
     if (!wait_for_output_ids(setup, &reporter))
@@ -259,6 +262,7 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     struct worker worker;
     flow.report = report;
     flow.report_context = &reporter;
+    flow.trace = trace_exporter_sink(exporter);
     worker_init(&worker, &flow, log, store, &clock);
     watched = &worker;
     run(&worker, setup, monitor);
@@ -278,6 +282,15 @@ static struct monitor *open_monitor(const struct config *config, struct buffer *
     if (config->monitor_listen[0] == '\0')
         return NULL;
     return monitor_open(config->monitor_listen, config->timeout_progress_ms, monotonic_ms, error);
+}
+
+/* NULL: nobody wants spans. */
+static struct trace_exporter *open_exporter(const struct config *config)
+{
+    if (config->tracing_endpoint[0] == '\0')
+        return NULL;
+    return trace_exporter_open(config->tracing_endpoint, config->application_id, config->transactional_id,
+                               config->tracing_sample_percent);
 }
 
 static int open_and_run(struct setup *setup)
@@ -300,7 +313,9 @@ static int open_and_run(struct setup *setup)
                LOG_TEXT("application", setup->config.application_id), LOG_INTEGER("shards", setup->config.shards),
                LOG_TEXT("transactional_id", setup->config.transactional_id),
                LOG_TEXT("redis", redis_url_shown(setup->config.redis_url)));
-        status = run_on(setup, &log, &store, monitor);
+        struct trace_exporter *exporter = open_exporter(&setup->config);
+        status = run_on(setup, &log, &store, exporter, monitor);
+        trace_exporter_close(exporter);
     }
     if (error.size)
         fprintf(stderr, "oriori: %s\n", error.data);
