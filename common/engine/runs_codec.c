@@ -157,25 +157,45 @@ static void write_optional_time(struct state_writer *writer, int64_t time)
         state_write_time(writer, time);
 }
 
-/* Marks and prefix, the key's rest, the order: the rest mostly is that order. */
-static void write_key(struct state_writer *writer, struct tables *tables, int64_t marks, int64_t marks_end,
-                      struct span key, struct span order_id)
+/* A key as two numbers: what stands before its rest, and the rest as a text. Mostly the rest is the order's id. */
+struct key_written {
+    int64_t prefix, rest, order;
+};
+
+static struct key_written key_of_texts(struct tables *tables, struct span key, struct span order_id)
 {
     size_t prefix = key_prefix(key);
     struct span rest = key_rest(key, prefix);
     int64_t order = text_reference(tables, order_id);
-    state_write_long(writer, marks + marks_end * (int64_t)prefix);
-    state_write_long(writer, span_equal(rest, order_id) ? order : text_reference(tables, rest));
-    state_write_long(writer, order);
+    return (struct key_written){(int64_t)prefix, span_equal(rest, order_id) ? order : text_reference(tables, rest),
+                                order};
 }
 
-static void write_run(struct state_writer *writer, struct tables *tables, const struct run *run)
+/* What most runs have not stands beside them. */
+static bool run_states_more(const struct run *run, const struct key_written *key)
 {
+    return run->decide_at != run->due_at || key->rest != key->order || run->backfill_until != NEVER ||
+           run->has_response;
+}
+
+/* Returns whether there is more to say of it. */
+static bool write_run(struct state_writer *writer, struct tables *tables, const struct run *run)
+{
+    const struct key_written key = key_of_texts(tables, run->key, run->order_id);
     state_write_long(writer, named_place(tables, run->rule, run->rule_index));
-    write_key(writer, tables, run->state, RUN_STATE_COUNT, run->key, run->order_id);
+    state_write_long(writer, run->state + RUN_STATE_COUNT * key.prefix);
+    state_write_long(writer, key.rest);
     state_write_long(writer, run->n);
     state_write_time(writer, run->anchor_at);
     state_write_time(writer, run->due_at);
+    writer->base = run->anchor_at; /* which the next run often shares */
+    return run_states_more(run, &key);
+}
+
+static void write_run_more(struct state_writer *writer, struct tables *tables, const struct run *run)
+{
+    state_write_long(writer, text_reference(tables, run->order_id));
+    writer->base = run->due_at;
     state_write_time(writer, run->decide_at);
     write_optional(writer, run->backfill_until);
     state_write_long(writer, run->has_response);
@@ -185,15 +205,34 @@ static void write_run(struct state_writer *writer, struct tables *tables, const 
     }
 }
 
+static void write_waiting(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    uint32_t *more = arena_take_raw(tables->arena, runs->waiting_count * sizeof *more), more_count = 0;
+    state_write_count(writer, runs->waiting_count);
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        if (write_run(writer, tables, &runs->waiting[i]))
+            more[more_count++] = i;
+    }
+    state_write_array_end(writer, runs->waiting_count);
+    state_write_count(writer, more_count);
+    for (uint32_t i = 0; i < more_count; i++) {
+        state_write_long(writer, more[i]);
+        write_run_more(writer, tables, &runs->waiting[more[i]]);
+    }
+    state_write_array_end(writer, more_count);
+}
+
 /* class, audience and channel of a send in one number */
 enum { MARK_AUDIENCE = 4, MARK_CHANNEL = 16, MARKS_END = 64 };
 
 static void write_sent(struct state_writer *writer, struct tables *tables, const struct sent *sent)
 {
+    const struct key_written key = key_of_texts(tables, sent->key, sent->order_id);
     state_write_long(writer, named_place(tables, sent->rule, sent->rule_index));
-    write_key(writer, tables,
-              (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience + MARK_CHANNEL * (int64_t)sent->channel,
-              MARKS_END, sent->key, sent->order_id);
+    state_write_long(writer, (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience +
+                                 MARK_CHANNEL * (int64_t)sent->channel + MARKS_END * key.prefix);
+    state_write_long(writer, key.rest);
+    state_write_long(writer, key.order);
     state_write_long(writer, text_reference(tables, sent->variant));
     state_write_long(writer, sent->n);
     state_write_time(writer, sent->due_at);
@@ -204,22 +243,72 @@ static void write_sent(struct state_writer *writer, struct tables *tables, const
 
 enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4, TRACK_N = 8 };
 
-static void write_track(struct state_writer *writer, struct tables *tables, const struct track *track)
+static int64_t track_marks(const struct track *track)
 {
-    state_write_long(writer, rule_place(tables, track->rule, track->rule_index));
-    state_write_time(writer, track->at);
-    state_write_long(writer, text_reference(tables, track->order_id));
-    state_write_long(writer, (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0) |
-                                 (track->past ? TRACK_PAST : 0) | (int64_t)TRACK_N * track->n);
-    state_write_long(writer, track->m);
+    return (track->ended ? TRACK_ENDED : 0) | (track->gone ? TRACK_GONE : 0) | (track->past ? TRACK_PAST : 0) |
+           (int64_t)TRACK_N * track->n;
+}
+
+static bool tracks_alike(const struct track *a, const struct track *b)
+{
+    return a->at == b->at && a->m == b->m && track_marks(a) == track_marks(b) &&
+           (same_bytes(a->order_id, b->order_id) || span_equal(a->order_id, b->order_id));
+}
+
+/* Tracks in which nothing but the rule differs: a delivery is the anchor of ten rules. */
+struct track_group {
+    uint32_t first, last, count;
+};
+
+/* Fills next with each track's successor in its group; in order of first appearance. */
+static uint32_t group_tracks(const struct runs *runs, struct track_group *groups, uint32_t *next)
+{
+    uint32_t count = 0, newest = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        uint32_t g = newest;
+        if (count == 0 || !tracks_alike(&runs->tracks[groups[g].first], &runs->tracks[i])) {
+            for (g = 0; g < count && !tracks_alike(&runs->tracks[groups[g].first], &runs->tracks[i]);)
+                g++;
+        }
+        if (g == count) {
+            groups[count++] = (struct track_group){i, i, 1};
+        } else {
+            next[groups[g].last] = i;
+            groups[g].last = i;
+            groups[g].count++;
+        }
+        newest = g;
+    }
+    return count;
+}
+
+static void write_tracks(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    struct track_group *groups = arena_take_raw(tables->arena, runs->tracks_count * sizeof *groups);
+    uint32_t *next = arena_take_raw(tables->arena, runs->tracks_count * sizeof *next);
+    uint32_t count = group_tracks(runs, groups, next);
+    state_write_count(writer, count);
+    for (uint32_t g = 0; g < count; g++) {
+        const struct track *track = &runs->tracks[groups[g].first];
+        state_write_time(writer, track->at);
+        state_write_long(writer, text_reference(tables, track->order_id));
+        state_write_long(writer, track_marks(track));
+        state_write_long(writer, track->m);
+        state_write_count(writer, groups[g].count);
+        for (uint32_t i = groups[g].first, left = groups[g].count; left > 0; left--, i = next[i])
+            state_write_long(writer, rule_place(tables, runs->tracks[i].rule, runs->tracks[i].rule_index));
+        state_write_array_end(writer, groups[g].count);
+    }
+    state_write_array_end(writer, count);
 }
 
 /* A published key as the schema has it: 0 = `ever`, else 1 + 2 x its order's place, one more for order:. One whose
- * order has left the facts is of no use any more (R11). */
+ * order has left the facts is of no use any more (R11). Most are of slot 1; the numbers of the others stand apart. */
 static void write_published(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    uint32_t *orders = ARENA_ARRAY(tables->arena, uint32_t, runs->published_count);
-    uint32_t count = 0;
+    uint32_t *orders = arena_take_raw(tables->arena, runs->published_count * sizeof *orders);
+    int32_t *later = arena_take_raw(tables->arena, runs->published_count * sizeof *later);
+    uint32_t count = 0, later_count = 0;
     for (uint32_t i = 0; i < runs->published_count; i++) {
         const struct published *published = &runs->published[i];
         orders[i] = published->kind == KEY_EVER ? 0 : order_place(tables, published->order_id);
@@ -230,12 +319,18 @@ static void write_published(struct state_writer *writer, struct tables *tables, 
         const struct published *published = &runs->published[i];
         if (orders[i] == FACT_NONE)
             continue;
-        state_write_long(writer, rule_place(tables, published->rule, published->rule_index));
-        state_write_long(writer, published->n);
+        uint32_t place = rule_place(tables, published->rule, published->rule_index);
+        state_write_long(writer, published->n == 1 ? place : -(int64_t)place - 1);
+        if (published->n != 1)
+            later[later_count++] = published->n;
         state_write_long(writer,
                          published->kind == KEY_EVER ? 0 : 1 + 2 * (int64_t)orders[i] + (published->kind == KEY_ORDER));
     }
     state_write_array_end(writer, count);
+    state_write_count(writer, later_count);
+    for (uint32_t i = 0; i < later_count; i++)
+        state_write_long(writer, later[i]);
+    state_write_array_end(writer, later_count);
 }
 
 enum { USED_KEY_SIZE = 12 }; /* fixed(8) and fixed(4) */
@@ -279,18 +374,12 @@ static void write_counters(struct state_writer *writer, struct tables *tables, c
 
 static void write_items(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    state_write_count(writer, runs->waiting_count);
-    for (uint32_t i = 0; i < runs->waiting_count; i++)
-        write_run(writer, tables, &runs->waiting[i]);
-    state_write_array_end(writer, runs->waiting_count);
+    write_waiting(writer, tables, runs);
     state_write_count(writer, runs->sent_count);
     for (uint32_t i = 0; i < runs->sent_count; i++)
         write_sent(writer, tables, &runs->sent[i]);
     state_write_array_end(writer, runs->sent_count);
-    state_write_count(writer, runs->tracks_count);
-    for (uint32_t i = 0; i < runs->tracks_count; i++)
-        write_track(writer, tables, &runs->tracks[i]);
-    state_write_array_end(writer, runs->tracks_count);
+    write_tracks(writer, tables, runs);
     write_counters(writer, tables, runs);
 }
 
@@ -322,7 +411,7 @@ void runs_encode(const struct runs *runs, const struct playbook *playbook, const
     tables.places = ARENA_ARRAY(writer->arena, uint32_t, playbook->rule_count);
     state_write_fixed64(writer, runs->playbook);
     state_write_long(writer, runs->consent);
-    write_optional(writer, runs->next_change_at);
+    write_optional_time(writer, runs->next_change_at);
     struct state_writer items; /* written apart, because the tables in front are known only when they are */
     state_writer_init(&items, writer->arena, 0);
     items.base = writer->base;
@@ -383,27 +472,13 @@ static struct span key_of(struct arena *arena, int64_t prefix, struct span rest,
     return before->key;
 }
 
-/* Returns the marks. */
-static int64_t read_key(struct state_reader *reader, const struct tables *tables, int64_t marks_end,
-                        struct key_read *before, struct span *ret_key, struct span *ret_order_id)
+static int64_t read_marks(struct state_reader *reader, int64_t marks_end)
 {
-    int64_t marks = state_read_range(reader, 0, marks_end * (int64_t)COUNT_OF(key_prefixes) - 1);
-    struct span rest = read_reference(reader, tables);
-    *ret_order_id = read_reference(reader, tables);
-    *ret_key = key_of(tables->arena, marks / marks_end, rest, before);
-    return marks % marks_end;
+    return state_read_range(reader, 0, marks_end * (int64_t)COUNT_OF(key_prefixes) - 1);
 }
 
-static void read_run(struct state_reader *reader, const struct tables *tables, struct key_read *before, struct run *run)
+static void read_answer(struct state_reader *reader, struct run *run)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
-    *run = (struct run){.rule = rule->name, .rule_index = rule->index};
-    run->state = (enum run_state)read_key(reader, tables, RUN_STATE_COUNT, before, &run->key, &run->order_id);
-    run->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
-    run->anchor_at = state_read_time(reader);
-    run->due_at = state_read_time(reader);
-    run->decide_at = state_read_time(reader);
-    run->backfill_until = read_optional(reader);
     run->has_response = state_read_range(reader, 0, 1) != 0;
     if (run->has_response) {
         run->survey = state_read_fixed64(reader);
@@ -411,12 +486,79 @@ static void read_run(struct state_reader *reader, const struct tables *tables, s
     }
 }
 
+static void read_run(struct state_reader *reader, const struct tables *tables, struct key_read *before, struct run *run)
+{
+    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    int64_t marks = read_marks(reader, RUN_STATE_COUNT);
+    *run = (struct run){.rule = rule->name, .rule_index = rule->index, .backfill_until = NEVER};
+    run->state = (enum run_state)(marks % RUN_STATE_COUNT);
+    run->order_id = read_reference(reader, tables);
+    run->key = key_of(tables->arena, marks / RUN_STATE_COUNT, run->order_id, before);
+    run->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
+    run->anchor_at = state_read_time(reader);
+    run->due_at = run->decide_at = state_read_time(reader);
+    reader->base = run->anchor_at;
+}
+
+static void read_runs(struct runs *runs, const struct tables *tables, struct key_read *before,
+                      struct state_reader *reader)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        read_run(reader, tables, before, &runs->waiting[i]);
+    state_read_array_end(reader, runs->waiting_count);
+    uint32_t count = state_read_count(reader, 5);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t index = state_read_range(reader, 0, runs->waiting_count);
+        if (index == runs->waiting_count)
+            state_read_fail(reader);
+        if (reader->failed)
+            return;
+        struct run *run = &runs->waiting[index];
+        run->order_id = read_reference(reader, tables);
+        reader->base = run->due_at;
+        run->decide_at = state_read_time(reader);
+        run->backfill_until = read_optional(reader);
+        read_answer(reader, run);
+    }
+    state_read_array_end(reader, count);
+}
+
+static void read_run_1(struct state_reader *reader, const struct tables *tables, struct key_read *before,
+                       struct run *run)
+{
+    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    int64_t marks = read_marks(reader, RUN_STATE_COUNT);
+    *run = (struct run){.rule = rule->name, .rule_index = rule->index};
+    run->state = (enum run_state)(marks % RUN_STATE_COUNT);
+    struct span rest = read_reference(reader, tables);
+    run->order_id = read_reference(reader, tables);
+    run->key = key_of(tables->arena, marks / RUN_STATE_COUNT, rest, before);
+    run->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
+    run->anchor_at = state_read_time(reader);
+    run->due_at = state_read_time(reader);
+    run->decide_at = state_read_time(reader);
+    run->backfill_until = read_optional(reader);
+    read_answer(reader, run);
+}
+
+static void read_runs_1(struct runs *runs, const struct tables *tables, struct key_read *before,
+                        struct state_reader *reader)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        read_run_1(reader, tables, before, &runs->waiting[i]);
+    state_read_array_end(reader, runs->waiting_count);
+}
+
 static void read_sent(struct state_reader *reader, const struct tables *tables, struct key_read *before,
                       struct sent *sent)
 {
     const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
     *sent = (struct sent){.rule = rule->name, .rule_index = rule->index};
-    int64_t marks = read_key(reader, tables, MARKS_END, before, &sent->key, &sent->order_id);
+    int64_t marks = read_marks(reader, MARKS_END), prefix = marks / MARKS_END;
+    marks %= MARKS_END;
+    struct span rest = read_reference(reader, tables);
+    sent->order_id = read_reference(reader, tables);
+    sent->key = key_of(tables->arena, prefix, rest, before);
     int64_t class = marks % MARK_AUDIENCE, audience = marks / MARK_AUDIENCE % 4;
     if (class > CLASS_INTERNAL || audience > AUDIENCE_CONTENT)
         reader->failed = true;
@@ -432,12 +574,8 @@ static void read_sent(struct state_reader *reader, const struct tables *tables, 
     sent->expires_at = read_optional_time(reader);
 }
 
-static void read_track(struct state_reader *reader, const struct tables *tables, struct track *track)
+static void read_track_marks(struct state_reader *reader, struct track *track)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
-    *track = (struct track){.rule = rule->hash, .rule_index = rule->index};
-    track->at = state_read_time(reader);
-    track->order_id = read_reference(reader, tables);
     int64_t marks = state_read_range(reader, 0, (int64_t)TRACK_N * SLOT_MAX + TRACK_N - 1);
     track->ended = marks & TRACK_ENDED;
     track->gone = marks & TRACK_GONE;
@@ -446,15 +584,48 @@ static void read_track(struct state_reader *reader, const struct tables *tables,
     track->m = (int32_t)state_read_range(reader, 0, SLOT_MAX);
 }
 
-static void read_published(struct state_reader *reader, const struct tables *tables, struct published *published)
+static void tracks_reserve(struct runs *runs, struct arena *arena, uint32_t count)
+{
+    if (runs->tracks_capacity - runs->tracks_count >= count)
+        return;
+    struct track *old = runs->tracks;
+    runs->tracks_capacity = 2 * (runs->tracks_count + count);
+    runs->tracks = arena_take_raw(arena, runs->tracks_capacity * sizeof *old);
+    if (runs->tracks_count)
+        memcpy(runs->tracks, old, runs->tracks_count * sizeof *old);
+}
+
+enum { TRACKS_FIRST = 32 }; /* more than most customers have */
+
+static void read_tracks(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+{
+    uint32_t groups = state_read_count(reader, 7);
+    tracks_reserve(runs, tables->arena, TRACKS_FIRST);
+    for (uint32_t g = 0; g < groups && !reader->failed; g++) {
+        struct track track;
+        track.at = state_read_time(reader);
+        track.order_id = read_reference(reader, tables);
+        read_track_marks(reader, &track);
+        uint32_t count = state_read_count(reader, 1);
+        tracks_reserve(runs, tables->arena, count);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+            track.rule = rule->hash;
+            track.rule_index = rule->index;
+            runs->tracks[runs->tracks_count++] = track;
+        }
+        state_read_array_end(reader, count);
+    }
+    state_read_array_end(reader, groups);
+}
+
+static void read_track_1(struct state_reader *reader, const struct tables *tables, struct track *track)
 {
     const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
-    published->rule = rule->hash;
-    published->rule_index = rule->index;
-    published->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
-    int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
-    published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
-    published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
+    *track = (struct track){.rule = rule->hash, .rule_index = rule->index};
+    track->at = state_read_time(reader);
+    track->order_id = read_reference(reader, tables);
+    read_track_marks(reader, track);
 }
 
 /* Room for the array that comes next and a few more items, so that a step seldom moves it. Not zeroed: every item is
@@ -466,12 +637,63 @@ static void read_published(struct state_reader *reader, const struct tables *tab
         (owner)->name = arena_take_raw((arena), sizeof *(owner)->name * (owner)->name##_capacity);                     \
     } while (0)
 
-static void read_keys(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+static void read_published_key(struct state_reader *reader, const struct tables *tables, struct published *published)
+{
+    int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
+    published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
+    published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
+}
+
+static void read_published_1(struct runs *runs, const struct tables *tables, struct state_reader *reader)
 {
     READ_ARRAY(runs, published, tables->arena, reader, 3);
-    for (uint32_t i = 0; i < runs->published_count; i++)
-        read_published(reader, tables, &runs->published[i]);
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        struct published *published = &runs->published[i];
+        const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+        published->rule = rule->hash;
+        published->rule_index = rule->index;
+        published->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
+        read_published_key(reader, tables, published);
+    }
     state_read_array_end(reader, runs->published_count);
+}
+
+/* Those of slot 1 name their rule as it is, the others as its complement: their slots follow. */
+static void read_published(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+{
+    uint32_t later = 0;
+    READ_ARRAY(runs, published, tables->arena, reader, 2);
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        struct published *published = &runs->published[i];
+        int64_t place = state_read_range(reader, -(int64_t)tables->rules_count, (int64_t)tables->rules_count - 1);
+        published->n = place >= 0;
+        later += place < 0;
+        if (tables->rules_count == 0)
+            state_read_fail(reader);
+        if (reader->failed)
+            return;
+        const struct rule_entry *rule = &tables->rules[place < 0 ? -1 - place : place];
+        published->rule = rule->hash;
+        published->rule_index = rule->index;
+        read_published_key(reader, tables, published);
+    }
+    state_read_array_end(reader, runs->published_count);
+    uint32_t count = state_read_count(reader, 1);
+    if (count != later)
+        state_read_fail(reader);
+    for (uint32_t i = 0; count > 0 && i < runs->published_count; i++) {
+        if (runs->published[i].n == 0)
+            runs->published[i].n = (int32_t)state_read_range(reader, 2, SLOT_MAX);
+    }
+    state_read_array_end(reader, count);
+}
+
+static void read_keys(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+{
+    if (reader->version == STATE_VERSION_FIRST)
+        read_published_1(runs, tables, reader);
+    else
+        read_published(runs, tables, reader);
     READ_ARRAY(runs, used, tables->arena, reader, USED_KEY_SIZE); /* so many bytes are there */
     for (uint32_t i = 0; i < runs->used_count; i++, reader->at += USED_KEY_SIZE) {
         struct used_key *used = &runs->used[i];
@@ -587,25 +809,31 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
     runs_init(runs);
     runs->playbook = state_read_fixed64(reader);
     runs->consent = state_read_range(reader, 0, 1) != 0;
-    runs->next_change_at = read_optional(reader);
+    bool first = reader->version == STATE_VERSION_FIRST;
+    runs->next_change_at = first ? read_optional(reader) : read_optional_time(reader);
     bool same = runs->playbook == playbook_mark(playbook);
     struct tables tables = {.arena = arena, .facts = facts};
     struct key_read before = {0};
     read_names(&tables, playbook, same, reader);
     read_hashes(&tables, playbook, same, reader);
     read_texts(&tables, reader);
-    READ_ARRAY(runs, waiting, arena, reader, 10);
-    for (uint32_t i = 0; i < runs->waiting_count; i++)
-        read_run(reader, &tables, &before, &runs->waiting[i]);
-    state_read_array_end(reader, runs->waiting_count);
+    READ_ARRAY(runs, waiting, arena, reader, first ? 10 : 6);
+    if (first)
+        read_runs_1(runs, &tables, &before, reader);
+    else
+        read_runs(runs, &tables, &before, reader);
     READ_ARRAY(runs, sent, arena, reader, 10);
     for (uint32_t i = 0; i < runs->sent_count; i++)
         read_sent(reader, &tables, &before, &runs->sent[i]);
     state_read_array_end(reader, runs->sent_count);
-    READ_ARRAY(runs, tracks, arena, reader, 5);
-    for (uint32_t i = 0; i < runs->tracks_count; i++)
-        read_track(reader, &tables, &runs->tracks[i]);
-    state_read_array_end(reader, runs->tracks_count);
+    if (first) {
+        READ_ARRAY(runs, tracks, arena, reader, 5);
+        for (uint32_t i = 0; i < runs->tracks_count; i++)
+            read_track_1(reader, &tables, &runs->tracks[i]);
+        state_read_array_end(reader, runs->tracks_count);
+    } else {
+        read_tracks(runs, &tables, reader);
+    }
     read_counters(runs, &tables, reader);
     return !reader->failed;
 }

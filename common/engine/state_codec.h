@@ -12,7 +12,10 @@
 
 #include <endian.h>
 
-enum { STATE_VERSION = 1 };
+enum {
+    STATE_VERSION_FIRST = 1, /* read for ever; its schema is tests/golden/0.1.0/customer_state-1.avsc */
+    STATE_VERSION = 2        /* written */
+};
 
 /* The times that a state may hold. Events are of 0 .. 2^47 (R86) and delays are no less than 0, so nothing of ours is
  * before 1970 but by a time zone; a year is room enough. It is also a bound on work: a series is decided slot by slot,
@@ -38,7 +41,7 @@ struct state_writer {
     struct arena *arena;
     unsigned char *data;
     size_t size, capacity;
-    int64_t base; /* times are written as zigzag deltas to the time written before */
+    int64_t base; /* times are written as differences to the time written before */
 };
 void state_writer_init(struct state_writer *writer, struct arena *arena, size_t expected); /* bytes: a guess */
 void state_writer_grow(struct state_writer *writer, size_t size); /* room for so many more bytes */
@@ -53,7 +56,8 @@ static inline unsigned char *state_writer_extend(struct state_writer *writer, si
 }
 
 void state_write_long_whole(struct state_writer *writer, int64_t value);
-void state_write_time(struct state_writer *writer, int64_t time); /* delta to the time before; never NEVER */
+/* The difference to the time before, in the largest of the units that it is a multiple of; never NEVER. */
+void state_write_time(struct state_writer *writer, int64_t time);
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
 void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
 
@@ -83,7 +87,8 @@ struct span state_writer_finish(struct state_writer *writer); /* the blob, in th
 struct state_reader {
     const unsigned char *at, *end;
     int64_t base;
-    bool failed; /* sticky: after it every read gives 0 or "" */
+    unsigned char version; /* that the blob says */
+    bool failed;           /* sticky: after it every read gives 0 or "" */
 };
 int64_t state_read_fail(struct state_reader *reader); /* marks it failed and at its end; 0 */
 int64_t state_read_long_whole(struct state_reader *reader);

@@ -36,9 +36,26 @@ void state_write_long_whole(struct state_writer *writer, int64_t value)
     write_long(writer, value);
 }
 
+/* Most times are whole seconds, many whole days after another: the two lowest bits of a number say in what unit the
+ * rest of it counts. */
+enum { UNIT_BITS = 2, UNIT_COUNT = 1 << UNIT_BITS };
+static const int64_t time_units[UNIT_COUNT] = {1, SECOND_MS, MINUTE_MS, DAY_MS};
+
+static int64_t in_units(int64_t delta)
+{
+    if (delta % SECOND_MS != 0)
+        return delta * UNIT_COUNT;
+    int64_t unit = delta % DAY_MS == 0 ? 3 : delta % MINUTE_MS == 0 ? 2 : 1;
+    return delta / time_units[unit] * UNIT_COUNT + unit;
+}
+
 void state_write_time(struct state_writer *writer, int64_t time)
 {
-    write_long(writer, time - writer->base);
+    if (time == writer->base) {
+        state_write_long(writer, 0);
+        return;
+    }
+    write_long(writer, in_units(time - writer->base));
     writer->base = time;
 }
 
@@ -123,6 +140,9 @@ int64_t state_read_long_whole(struct state_reader *reader)
 int64_t state_read_time(struct state_reader *reader)
 {
     int64_t delta = read_long(reader);
+    if (reader->version != STATE_VERSION_FIRST &&
+        __builtin_mul_overflow(delta >> UNIT_BITS, time_units[delta & (UNIT_COUNT - 1)], &delta))
+        return state_read_fail(reader);
     int64_t time = (int64_t)((uint64_t)reader->base + (uint64_t)delta);
     if (delta < -2 * STATE_TIME_MOST || delta > 2 * STATE_TIME_MOST || time < STATE_TIME_LEAST ||
         time > STATE_TIME_MOST)

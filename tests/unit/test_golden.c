@@ -264,13 +264,16 @@ static void states_and_outputs_of_every_release_are_read(void **state)
     bool seen[3] = {false};
     (void)state;
     assert_true(step_visit(&world, &arena, &visit, &result));
-    struct span old = golden("state-1", result.state);
-    assert_int_equal(old.data[0], 1); /* the version byte */
-    assert_true(step_wake_at(&world, &arena, visit.customer_id, old, &wake_at));
-    assert_true(step_report(&world, &arena, visit.customer_id, old, visit.now, &report));
-    assert_int_equal(report.purchases, 1);
-    assert_int_equal(report.last_nps, 9);
-    assert_true(report.effect_felt && report.registered_email && report.consent);
+    const struct span olds[] = {read_hex(FOLDER "state-1.hex"), golden("state-2", result.state)};
+    for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
+        assert_int_equal(olds[i].data[0], (int)i + 1); /* the version byte */
+        assert_true(step_wake_at(&world, &arena, visit.customer_id, olds[i], &wake_at));
+        assert_true(step_report(&world, &arena, visit.customer_id, olds[i], visit.now, &report));
+        assert_int_equal(report.purchases, 1);
+        assert_int_equal(report.last_nps, 9);
+        assert_true(report.effect_felt && report.registered_email && report.consent);
+    }
+    same("state-2", olds[1], result.state);
     for (const struct record *record = result.records; record; record = record->next) {
         if (seen[record->type])
             continue;
@@ -284,6 +287,36 @@ static void states_and_outputs_of_every_release_are_read(void **state)
     buffer_release(&text);
 }
 
+/* A customer of the demo's shop with a bit of everything, as version 1 kept him: read, and kept in the present version
+ * from his next step on, with nothing lost. */
+static void a_full_state_of_version_1_goes_on(void **state)
+{
+    (void)state;
+    struct span old = read_hex(FOLDER "state-1-shop.hex");
+    struct customer_report before, after;
+    struct visit visit = {.customer_id = SPAN("c"), .state = old, .fire_now = true};
+    struct visit_result result;
+    assert_int_equal(old.data[0], 1);
+    assert_true(step_wake_at(&world, &arena, visit.customer_id, old, &visit.now));
+    assert_true(step_report(&world, &arena, visit.customer_id, old, visit.now, &before));
+    assert_int_equal(before.purchases, 25);
+    assert_int_equal(before.renewals, 23);
+    assert_int_equal(before.delivered, 24);
+    assert_int_equal(before.money[0].minor, 464077);
+    assert_int_equal(before.fact_count, 85);
+    assert_int_equal(before.waiting_count, 6);
+    assert_int_equal(before.used_key_count, 81);
+    assert_true(step_visit(&world, &arena, &visit, &result));
+    assert_int_equal(result.state.data[0], 2);
+    assert_true(result.state.size < old.size);
+    assert_true(step_report(&world, &arena, visit.customer_id, result.state, visit.now, &after));
+    assert_int_equal(after.purchases, before.purchases);
+    assert_int_equal(after.fact_count, before.fact_count);
+    assert_int_equal(after.money[0].minor, before.money[0].minor);
+    assert_int_equal(after.last_delivery_at, before.last_delivery_at);
+    assert_in_range(after.used_key_count, before.used_key_count, before.used_key_count + 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +324,7 @@ int main(void)
         cmocka_unit_test(forwards_and_letters_of_every_release_are_read),
         cmocka_unit_test(meta_and_steps_of_every_release_are_read),
         cmocka_unit_test(states_and_outputs_of_every_release_are_read),
+        cmocka_unit_test(a_full_state_of_version_1_goes_on),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
