@@ -157,9 +157,19 @@ static void pass_tidy(struct pass *pass)
     if (!span_empty(pass->head.facts_bytes))
         return;
     uint32_t folded = pass->facts.folded.identity_count;
+    struct blocked_anchor *blocked = NULL;
+    if (pass->facts.folded.newest_at != NEVER) { /* few have so many facts */
+        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+        blocked = anchors_blocked(pass);
+    }
     facts_compact(&pass->facts, pass->arena, pass->playbook);
-    if (pass->facts.folded.identity_count != folded)
-        runs_forget_folded(&pass->runs, &pass->facts);
+    if (pass->facts.folded.identity_count == folded)
+        return;
+    runs_forget_folded(&pass->runs, &pass->facts);
+    if (blocked != NULL) {
+        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+        anchors_unblocked(pass, blocked);
+    }
 }
 
 /* before: bytes of the blob that was read. */

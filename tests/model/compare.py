@@ -2,6 +2,7 @@
 """Runs `oriori simulate` and the model on the same histories and compares record by record (issue: the engine's proof)."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -34,7 +35,7 @@ class Comparison:
     def __init__(self, options):
         self.program = options.program
         self.ignored = () if options.all else IGNORED[options.seq:]
-        self.playbook = options.playbook
+        self.options = options
         self.version = playbook_version()
         self.strategy = options.strategy
         if options.products:
@@ -52,8 +53,8 @@ class Comparison:
             file.write("".join(line + "\n" for line in lines))
             file.flush()
             command = [self.program, "simulate", "--decisions", "--states"]
-            if self.playbook:
-                command += ["--playbook", self.playbook]
+            if self.options.playbook:
+                command += ["--playbook", self.options.playbook]
             if until is not None:
                 command += ["--until", str(until)]
             run = subprocess.run(command + [file.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
@@ -137,14 +138,33 @@ def histories(options):
             yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines, seed)
 
 
+@contextlib.contextmanager
+def products(options, items):
+    """The engine's playbook and the model's with these products before the others, of a case that needs its own."""
+    if not items:
+        yield
+        return
+    kept, named = list(playbook.PRODUCTS), options.playbook
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        with open(options.playbook or PLAYBOOK, encoding="utf-8") as source:
+            file.write(re.sub(r"(?m)^products:\n", "products:\n" + "".join(
+                f'  - sku: "{item["sku"]}"\n    effect_after: {item["effect_after"]}d\n' for item in items), source.read()))
+        file.flush()
+        options.playbook = file.name
+        playbook.PRODUCTS[:0] = [(item["sku"], "regular", {"effect_after": item["effect_after"] * playbook.DAY})
+                                 for item in items]
+        yield
+    options.playbook, playbook.PRODUCTS[:] = named, kept
+
+
 def files(options):
     for name in options.files:
         with open(name, encoding="utf-8") as file:
             lines = [line.rstrip("\n") for line in file]
         until = options.until
-        if until is None and lines and lines[0].startswith('{"until"'):
-            until = json.loads(lines.pop(0))["until"]
-        yield os.path.basename(name), lines, until
+        head = json.loads(lines.pop(0)) if lines and lines[0].startswith('{"until"') else {}
+        with products(options, head.get("products", [])):
+            yield os.path.basename(name), lines, head.get("until") if until is None else until
 
 
 def seed_range(text):

@@ -17,6 +17,25 @@ SUBSCRIPTION_RANK = {"SUBSCRIPTION_STARTED": 1, "SUBSCRIPTION_RESUMED": 2, "SUBS
                      "SUBSCRIPTION_CANCELLED": 4}  # R20; an order has rank 0
 
 
+OPENS_KEPT, SPARE_NOTES = 32, 16
+
+
+def note_uses(content):
+    """For which answers the newest note of the kind is needed (R22 to R24, R33)."""
+    uses = set()
+    if content.kind in ("REGISTERED", "UNREGISTERED", "BOUNCED"):
+        uses.add(f"{content.kind} {content.channel}")
+    if content.kind in ("OPENED", "CLICKED") and content.agent == "HUMAN":
+        uses.add(f"open {content.channel}")
+    if content.kind == "CONSENTED" or content.kind == "REGISTERED" and content.marketing_consent:
+        uses.add("consent")
+    if content.kind in ("OPTED_OUT", "UNSUBSCRIBED", "COMPLAINED"):
+        uses.add("refusal")
+    if content.kind == "REGISTERED" and content.time_zone:
+        uses.add("zone")
+    return uses
+
+
 def order_id_of(event):
     """R19: a renewal without an order id has one of its own."""
     if event.topic == "orders" and event.kind == "SUBSCRIPTION_RENEWED" and event.order_id is None:
@@ -101,7 +120,28 @@ class Store:
             return False
         self.version += 1
         self.fold()
+        self.forget()
         return True
+
+    def forget(self):
+        """R11, R25: of opens, clicks, registrations and consents only the newest stay, so a copy of one that is gone can
+        not be told from a new one. The engine keeps 32 opens, what each answer of R22 to R24, R33 needs, and 16 more."""
+        notes = {key: fact for key, fact in self.facts.items() if key[0] == "other"
+                 and fact.content().kind not in ("REFERRED", "SHARED", "EVENT_ATTENDED", "SUPPORT_CONTACTED")}
+        newest = sorted(notes, key=lambda key: (notes[key].time(), xxh64(notes[key].content().event_id)), reverse=True)
+        opens = [key for key in newest if note_uses(notes[key].content()) & {"open EMAIL", "open LINE"}]
+        rest = [key for key in newest if key not in opens]
+        if len(opens) <= OPENS_KEPT and len(rest) <= SPARE_NOTES:
+            return
+        kept, served = set(opens[:OPENS_KEPT]), set()
+        for key in newest:
+            uses = note_uses(notes[key].content())
+            if uses - served:
+                kept.add(key)
+            served |= uses
+        kept |= set([key for key in rest if key not in kept][:SPARE_NOTES])
+        for key in set(notes) - kept:
+            del self.facts[key]
 
     def fold(self):
         held = sorted(((fact.time(), fact.key) for fact in self.counted()), key=str_key)

@@ -147,8 +147,10 @@ class Runs:
         if outcome == "while":
             self.ended.add(rule.name)
             return
-        self.add_slot(Run(rule, run.key, run.order, run.anchor, run.due + rule.every, run.backfill, run.arrived_at,
-                          run.n + 1, run.m))
+        anchor = self.anchors.get(rule.name)  # its product may have been edited since the last slot was made (R17)
+        delay = delay_of(rule, anchor.order if anchor else None)
+        due = run.anchor + delay + (run.n + 1 - run.m) * rule.every
+        self.add_slot(Run(rule, run.key, run.order, run.anchor, due, run.backfill, run.arrived_at, run.n + 1, run.m))
 
     # ---- triggers ----
 
@@ -164,6 +166,8 @@ class Runs:
     def event(self, rule, event, fact, view):
         """An order or a delivery triggers the rule when its first record is applied, an edit does not (R60); an answer
         does whenever a record of it is applied (R63)."""
+        if fact is None:  # an open that is older than those kept
+            return
         content, time, kind = fact.content(), fact.time(), rule.trigger[0]
         if kind == "event":
             if event.kind not in rule.trigger[1] or len(fact.records) > 1:

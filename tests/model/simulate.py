@@ -200,7 +200,7 @@ class Customer:
             kind = rule.trigger[0]
             if kind in ("event", "response", "concern"):
                 if event is not None:
-                    self.runs.event(rule, event, self.store.facts[fact_key(event)], view)
+                    self.runs.event(rule, event, self.store.facts.get(fact_key(event)), view)
             elif kind == "converts":
                 for friend in converted:
                     self.runs.converted(rule, friend, self.credits[friend])
