@@ -5,6 +5,7 @@
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
 #include "common/io/store_redis.h"
+#include "workers/customer/decisions.h"
 #include "workers/customer/states.h"
 
 #include <getopt.h>
@@ -13,21 +14,25 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: oriori customer show ID [--config FILE | --from DIR] [--at TIME] [--json]\n"
+    "usage: oriori customer show ID [--config FILE | --from DIR] [--at TIME] [--decisions N] [--json]\n"
     "       oriori customer list    [--config FILE | --from DIR] [--at TIME]\n\n"
     "show prints a customer's tier, phase, growth and segment and the facts behind them, as of now, or of TIME. list\n"
     "prints a `state` record, as `oriori simulate --states` does, of each customer in the changelog.\n\n"
     "  --config FILE   the worker's config: asks its Redis, or its Kafka for all customers\n"
     "  --from DIR      a folder that a run with log: memory left behind (its crm.state.jsonl and config.yaml)\n"
     "  --at TIME       as of then: UTC ms, or ISO 8601 with an offset\n"
+    "  --decisions N   also the newest N decisions of the rules about him, with the values they read; looks through "
+    "all\n"
+    "                  of crm.decisions for them\n"
     "  --json          the `state` record of `oriori simulate --states`\n\n"
     "example: oriori customer show hanako --config deploy/examples/worker.yaml\n";
 
 struct options {
     const char *config;
     const char *folder;
-    const char *id; /* NULL: all */
-    int64_t at;     /* NEVER: now */
+    const char *id;   /* NULL: all */
+    int64_t at;       /* NEVER: now */
+    size_t decisions; /* so many of the newest; 0 = none */
     bool json;
 };
 
@@ -160,6 +165,18 @@ static void print_text(struct span id, const struct customer_report *report)
     print_voice(report);
 }
 
+static bool show_decisions(struct setup *setup, struct span id, const struct options *options)
+{
+    struct decisions decisions = {.id = id, .most = options->decisions};
+    bool good = options->folder ? decisions_read_folder(setup, options->folder, &decisions)
+                                : decisions_read_topic(setup, &decisions);
+    if (good)
+        decisions_print(&decisions, options->json);
+    decisions_release(&decisions);
+    return good;
+}
+
+/* An erased customer has no history any more (R31). */
 static bool show(struct setup *setup, struct span id, const struct found *found, const struct options *options,
                  struct arena *arena)
 {
@@ -177,7 +194,7 @@ static bool show(struct setup *setup, struct span id, const struct found *found,
         print_text(id, &report);
     }
     buffer_release(&line);
-    return true;
+    return options->decisions == 0 || report.erased || show_decisions(setup, id, options);
 }
 
 /* ---- the command ---- */
@@ -227,15 +244,26 @@ static bool read_verb(int count, char **words, struct options *options)
 {
     bool show = count == 2 && strcmp(words[0], "show") == 0, list = count == 1 && strcmp(words[0], "list") == 0;
     options->id = show ? words[1] : NULL;
-    return (show || list) && !(options->config && options->folder);
+    return (show || (list && options->decisions == 0)) && !(options->config && options->folder);
+}
+
+static bool read_count(const char *text, size_t *ret_count)
+{
+    char *end;
+    long count = strtol(text, &end, 10);
+    *ret_count = (size_t)count;
+    return end != text && *end == '\0' && count >= 1 && count <= DECISIONS_SHOWN_MAX;
 }
 
 int customer_main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"from", required_argument, NULL, 'f'},
-        {"at", required_argument, NULL, 'a'},     {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"from", required_argument, NULL, 'f'},
+                                          {"at", required_argument, NULL, 'a'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"decisions", required_argument, NULL, 'd'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     struct options options = {.at = NEVER};
     int option;
     while ((option = getopt_long(argc, argv, "c:f:a:jh", known, NULL)) != -1) {
@@ -251,6 +279,12 @@ int customer_main(int argc, char **argv)
             continue;
         else if (option == 'a')
             return fprintf(stderr, "oriori: --at: \"%s\" is no time (UTC ms, or ISO 8601 with an offset)\n", optarg),
+                   EXIT_USAGE;
+        else if (option == 'd' && read_count(optarg, &options.decisions))
+            continue;
+        else if (option == 'd')
+            return fprintf(stderr, "oriori: --decisions: \"%s\" is no number from 1 to %d\n", optarg,
+                           DECISIONS_SHOWN_MAX),
                    EXIT_USAGE;
         else if (option == 'j')
             options.json = true;

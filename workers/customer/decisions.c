@@ -1,0 +1,157 @@
+#include "workers/customer/decisions.h"
+
+#include "common/base/check.h"
+#include "common/codec/json.h"
+#include "common/io/topic_reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- reading ---- */
+
+static void keep(struct decisions *decisions, struct span line)
+{
+    struct buffer *place = &decisions->lines[decisions->count++ % decisions->most];
+    buffer_reset(place);
+    buffer_add_span(place, line);
+}
+
+static void lines_new(struct decisions *decisions)
+{
+    decisions->lines = calloc(decisions->most, sizeof *decisions->lines);
+    CHECK(decisions->lines != NULL);
+}
+
+void decisions_release(struct decisions *decisions)
+{
+    for (size_t i = 0; decisions->lines != NULL && i < decisions->most; i++)
+        buffer_release(&decisions->lines[i]);
+    free(decisions->lines);
+    decisions->lines = NULL;
+}
+
+struct reading_topic {
+    struct decisions *decisions;
+    const struct schema_set *schemas;
+    struct buffer json;
+};
+
+static void take_message(void *context, const rd_kafka_message_t *message)
+{
+    struct reading_topic *reading = context;
+    if (!span_equal((struct span){message->key, message->key_len}, reading->decisions->id))
+        return;
+    buffer_reset(&reading->json);
+    if (schema_set_json_write(reading->schemas, (struct span){message->payload, message->len}, &reading->json))
+        keep(reading->decisions, buffer_span(&reading->json));
+}
+
+bool decisions_read_topic(struct setup *setup, struct decisions *decisions)
+{
+    struct topic_reader reader;
+    struct buffer error = {0};
+    lines_new(decisions);
+    if (!setup_schemas(setup))
+        return false;
+    struct reading_topic reading = {.decisions = decisions, .schemas = setup->schemas};
+    bool good = topic_reader_open(&reader, &setup->config, config_topic(&setup->config, "decisions"), true, &error);
+    while (good && !topic_reader_ended(&reader))
+        good = topic_reader_run(&reader, take_message, &reading, &error);
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    topic_reader_close(&reader);
+    buffer_release(&reading.json);
+    buffer_release(&error);
+    return good;
+}
+
+static void take_line(struct decisions *decisions, struct span line, struct arena *arena)
+{
+    const struct json *record = json_read(line, arena);
+    const struct json *id =
+        record && record->type == JSON_KIND_OBJECT ? json_member(record, SPAN("customer_id")) : NULL;
+    if (id != NULL && id->type == JSON_KIND_TEXT && span_equal(id->text, decisions->id))
+        keep(decisions, line);
+    arena_reset(arena);
+}
+
+bool decisions_read_folder(struct setup *setup, const char *folder, struct decisions *decisions)
+{
+    struct buffer path = {0};
+    struct arena arena;
+    char *line = NULL;
+    size_t capacity = 0;
+    lines_new(decisions);
+    arena_init(&arena, 0);
+    buffer_format(&path, "%s/%s.jsonl", folder, config_topic(&setup->config, "decisions"));
+    FILE *file = fopen(path.data, "r");
+    if (file == NULL)
+        fprintf(stderr, "oriori: cannot read %s: %s\n", path.data, strerror(errno));
+    for (ssize_t size; file != NULL && (size = getline(&line, &capacity, file)) > 0;)
+        take_line(decisions, (struct span){line, (size_t)size - (line[size - 1] == '\n')}, &arena);
+    bool good = file != NULL && fclose(file) == 0;
+    free(line);
+    arena_release(&arena);
+    buffer_release(&path);
+    return good;
+}
+
+/* ---- as text ---- */
+
+static struct span text_of(const struct json *record, struct span key)
+{
+    const struct json *member = json_member(record, key);
+    return member != NULL && member->type == JSON_KIND_TEXT ? member->text : SPAN_NONE;
+}
+
+static int64_t integer_of(const struct json *record, struct span key)
+{
+    const struct json *member = json_member(record, key);
+    return member != NULL && member->type == JSON_KIND_INTEGER ? member->integer : NEVER;
+}
+
+/* 2011-03-05T09:00:00.000Z  habit_reminder order:536365 1  condition: phase = adopt  {"phase":"admit"} */
+static void print_decision(const struct json *record)
+{
+    char at[TIMESTAMP_TEXT_SIZE] = "-";
+    struct span rule = text_of(record, SPAN("rule")), key = text_of(record, SPAN("key"));
+    struct span outcome = text_of(record, SPAN("outcome")), detail = text_of(record, SPAN("detail"));
+    const struct json *values = json_member(record, SPAN("values"));
+    struct buffer text = {0};
+    if (integer_of(record, SPAN("at")) != NEVER)
+        timestamp_text(integer_of(record, SPAN("at")), at);
+    buffer_format(&text, "  %s  ", at);
+    buffer_add_span(&text, rule);
+    buffer_add_char(&text, ' ');
+    buffer_add_span(&text, key);
+    buffer_format(&text, " %lld  ", (long long)integer_of(record, SPAN("n")));
+    buffer_add_span(&text, outcome);
+    buffer_add_text(&text, span_empty(detail) ? "" : ": ");
+    buffer_add_span(&text, detail);
+    if (values != NULL && values->count > 0) {
+        buffer_add_text(&text, "  ");
+        json_add(&text, values);
+    }
+    puts(text.data);
+    buffer_release(&text);
+}
+
+void decisions_print(const struct decisions *decisions, bool json)
+{
+    struct arena arena;
+    size_t first = decisions->count > decisions->most ? decisions->count - decisions->most : 0;
+    arena_init(&arena, 0);
+    if (!json)
+        printf("decisions published     %zu%s\n", decisions->count, first ? ", the newest:" : "");
+    for (size_t i = first; i < decisions->count; i++) {
+        const struct buffer *line = &decisions->lines[i % decisions->most];
+        const struct json *record = json_read(buffer_span(line), &arena);
+        if (json)
+            puts(line->data);
+        else if (record != NULL)
+            print_decision(record);
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+}
