@@ -7,9 +7,10 @@ import signal
 import sys
 import time
 
+import redis_servers
 from audit import audit
 from load import Load
-from rig import ROOT, Failure, Rig
+from rig import ROOT, SHARDS, Failure, Rig
 
 SESSION = 6.0  # seconds: the worker's session.timeout.ms
 
@@ -50,21 +51,24 @@ class Chaos:
 
     def kill_broker(self, now):
         if "kafka" not in self.down:
-            self.rig.kill_server("kafka")
+            if self.rig.brokers:
+                self.rig.brokers.kill(self.random.randrange(self.rig.brokers.count))
+            else:
+                self.rig.kill_server("kafka")
             self.down["kafka"] = now + self.random.uniform(0, 5)
 
     def kill_redis(self, now):
         if "redis" not in self.down:
-            self.rig.kill_server("redis")
+            self.rig.redis_servers.kill(self.random.randrange(SHARDS))
             self.down["redis"] = now + self.random.uniform(0, 3)
 
     def wipe_redis(self, now):
         if "redis" not in self.down:
-            self.rig.redis("FLUSHALL")
+            self.rig.redis_servers.wipe()
 
     def cut_redis(self, now):
         if "redis" not in self.down:
-            self.rig.redis("CLIENT", "KILL", "TYPE", "normal")
+            self.rig.redis_servers.cut()
 
     FAULTS = [(kill_worker, 6), (stop_worker, 2), (stall_worker, 2), (kill_broker, 1), (kill_redis, 2), (wipe_redis, 4),
               (cut_redis, 2)]
@@ -76,7 +80,12 @@ class Chaos:
             self.rig.signal(name, signal.SIGCONT)
         for server in [server for server, at in self.down.items() if at <= now]:
             del self.down[server]
-            self.rig.servers("up", server)
+            if server == "redis":
+                self.rig.redis_servers.heal()
+            elif self.rig.brokers:
+                self.rig.brokers.heal()
+            else:
+                self.rig.servers("up", server)
         self.counts["workers that ended by themselves, started again"] += self.rig.respawn()
 
     def strike(self, now):
@@ -94,7 +103,7 @@ def run(rig, seed, minutes, static, rate, pace):
     while (now := time.monotonic() - began) < minutes * 60:
         chaos.heal(now)
         due = int(now * rate) - produced
-        if due > 0 and "kafka" not in chaos.down:
+        if due > 0 and (rig.brokers or "kafka" not in chaos.down):  # of three brokers two still take it
             rig.produce(load.take(min(due, 2000)))
             produced += min(due, 2000)
         if now >= strike_at:
@@ -122,11 +131,14 @@ def main():
     parser.add_argument("--rate", type=int, default=300, help="events a second")
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between faults, on average")
     parser.add_argument("--static", action="store_true", help="static membership, as in Kubernetes")
+    parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="3: replication 3, two in sync at least")
+    parser.add_argument("--redis", choices=sorted(redis_servers.KINDS), default="single")
     options = parser.parse_args()
     folder = ROOT / "build/chaos"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        with Rig(folder, options.seed) as rig:
+        kafka = {"count": 3} if options.brokers == 3 else None
+        with Rig(folder, options.seed, redis=options.redis, kafka=kafka) as rig:
             run(rig, options.seed, options.minutes, options.static, options.rate, options.pace)
     except Failure as failure:
         print(f"FAILED: {failure}\n        logs are in {folder}")
