@@ -195,9 +195,9 @@ static enum world publish_outgoing(struct worker *worker, const struct batch *ba
 
 enum world flow_publish(struct worker *worker, struct batch *batch)
 {
+    batch->begun_at = clock_monotonic(worker->clock);
     enum world outcome;
     buffer_reset(&worker->buffer);
-    batch->begun_at = clock_monotonic(worker->clock);
     FLOW_INSIST(worker, outcome, log_begin(worker->log));
     for (size_t i = 0; i < batch->shard_count && outcome == WORLD_DONE; i++)
         outcome = publish_shard(worker, batch, &batch->shards[i]);
