@@ -5,17 +5,27 @@
 #include "common/codec/avro_binary.h"
 #include "common/codec/schema_id.h"
 
+#include <stdio.h>
+
 enum { DIGEST_SIZE = 32 };
 
-/* Opens a datum of the schema; a cursor that is bad when the value is none. */
-static struct avro_cursor datum_of(struct span value, enum schema_id schema)
+/* Opens a datum of the schema or of its successor; a cursor that is bad when the value is neither. */
+static struct avro_cursor datum_of_two(struct span value, enum schema_id schema, enum schema_id newer,
+                                       bool *ret_is_newer)
 {
     uint32_t id;
     struct span datum = SPAN_NONE;
-    bool found = wire_header_read(value, &id, &datum) && id == (uint32_t)schema;
+    bool found = wire_header_read(value, &id, &datum) && (id == (uint32_t)schema || id == (uint32_t)newer);
     struct avro_cursor cursor = avro_cursor_of(found ? datum : SPAN_NONE);
+    *ret_is_newer = found && id == (uint32_t)newer;
     cursor.bad = !found;
     return cursor;
+}
+
+static struct avro_cursor datum_of(struct span value, enum schema_id schema)
+{
+    bool ignored;
+    return datum_of_two(value, schema, schema, &ignored);
 }
 
 static bool whole(const struct avro_cursor *cursor)
@@ -173,9 +183,10 @@ static bool has_original(enum forward_kind kind)
     return kind == FORWARD_EVENT || kind == FORWARD_CREDIT;
 }
 
+/* Only an activation is written in the newer schema: what an older program can read it goes on reading. */
 void forward_encode(const struct forward *forward, struct buffer *buffer)
 {
-    wire_header_add(buffer, SCHEMA_FORWARD);
+    wire_header_add(buffer, forward->kind == FORWARD_PLAYBOOK ? SCHEMA_FORWARD_2 : SCHEMA_FORWARD);
     avro_add_long(buffer, forward->kind);
     avro_add_long(buffer, has_original(forward->kind));
     if (has_original(forward->kind))
@@ -189,13 +200,15 @@ void forward_encode(const struct forward *forward, struct buffer *buffer)
         avro_add_bytes(buffer, forward->playbook_version);
         buffer_add(buffer, forward->playbook_hash, DIGEST_SIZE);
         avro_add_bytes(buffer, forward->playbook_yaml);
+        avro_add_long(buffer, forward->activation);
     }
     avro_add_optional_text(buffer, forward->rule);
 }
 
 bool forward_decode(struct span value, struct arena *arena, struct forward *ret_forward)
 {
-    struct avro_cursor cursor = datum_of(value, SCHEMA_FORWARD);
+    bool newer;
+    struct avro_cursor cursor = datum_of_two(value, SCHEMA_FORWARD, SCHEMA_FORWARD_2, &newer);
     struct forward forward = {.kind = (enum forward_kind)read_enum(&cursor, FORWARD_RESUME + 1)};
     bool original = read_branch(&cursor);
     if (original)
@@ -211,6 +224,7 @@ bool forward_decode(struct span value, struct arena *arena, struct forward *ret_
         forward.playbook_version = avro_read_bytes(&cursor);
         read_digest(&cursor, forward.playbook_hash);
         forward.playbook_yaml = avro_read_bytes(&cursor);
+        forward.activation = newer ? avro_read_long(&cursor) : 0;
     }
     forward.rule = read_optional_text(&cursor);
     /* the parts must be those of the kind: a credit without its figures is no credit */
@@ -242,9 +256,11 @@ static const struct span *read_texts(struct avro_cursor *cursor, struct arena *a
     return texts;
 }
 
+/* Before the first activation a shard's records stay readable for the program that knew none. */
 void meta_encode(const struct meta *meta, struct buffer *buffer)
 {
-    wire_header_add(buffer, SCHEMA_META);
+    bool newer = meta->activation != 0 || meta->sweeping;
+    wire_header_add(buffer, newer ? SCHEMA_META_2 : SCHEMA_META);
     avro_add_long(buffer, meta->shard);
     avro_add_long(buffer, meta->seq);
     avro_add_long(buffer, meta->clock);
@@ -263,6 +279,12 @@ void meta_encode(const struct meta *meta, struct buffer *buffer)
     avro_add_long(buffer, meta->forward_next);
     avro_add_boolean(buffer, meta->pause_marketing);
     add_texts(buffer, meta->paused_rules, meta->paused_rule_count);
+    if (!newer)
+        return;
+    avro_add_long(buffer, meta->activation);
+    avro_add_long(buffer, meta->sweeping);
+    if (meta->sweeping)
+        avro_add_bytes(buffer, meta->swept);
 }
 
 static void read_inputs(struct avro_cursor *cursor, struct arena *arena, struct meta *meta)
@@ -282,7 +304,8 @@ static void read_inputs(struct avro_cursor *cursor, struct arena *arena, struct 
 
 bool meta_decode(struct span value, struct arena *arena, struct meta *ret_meta)
 {
-    struct avro_cursor cursor = datum_of(value, SCHEMA_META);
+    bool newer;
+    struct avro_cursor cursor = datum_of_two(value, SCHEMA_META, SCHEMA_META_2, &newer);
     struct meta meta = {.shard = avro_read_int(&cursor)};
     meta.seq = avro_read_long(&cursor);
     meta.clock = avro_read_long(&cursor);
@@ -295,6 +318,11 @@ bool meta_decode(struct span value, struct arena *arena, struct meta *ret_meta)
     meta.forward_next = avro_read_long(&cursor);
     meta.pause_marketing = avro_read_boolean(&cursor);
     meta.paused_rules = read_texts(&cursor, arena, &meta.paused_rule_count);
+    if (newer) {
+        meta.activation = avro_read_long(&cursor);
+        meta.sweeping = read_branch(&cursor);
+        meta.swept = meta.sweeping ? avro_read_bytes(&cursor) : SPAN_NONE;
+    }
     if (!whole(&cursor))
         return false;
     *ret_meta = meta;
@@ -352,6 +380,45 @@ bool step_log_decode(struct span value, struct arena *arena, struct step_log *re
         return false;
     *ret_step = step;
     return true;
+}
+
+/* ---- playbook ---- */
+
+void playbook_entry_encode(const struct playbook_entry *entry, struct buffer *buffer)
+{
+    wire_header_add(buffer, SCHEMA_PLAYBOOK_ENTRY);
+    buffer_add(buffer, entry->hash, DIGEST_SIZE);
+    avro_add_bytes(buffer, entry->version);
+    avro_add_long(buffer, entry->activation);
+    avro_add_optional_time(buffer, entry->activated_at);
+    avro_add_bytes(buffer, entry->yaml);
+}
+
+bool playbook_entry_decode(struct span value, struct arena *arena, struct playbook_entry *ret_entry)
+{
+    struct avro_cursor cursor = datum_of(value, SCHEMA_PLAYBOOK_ENTRY);
+    struct playbook_entry entry = {.activated_at = NEVER};
+    (void)arena;
+    read_digest(&cursor, entry.hash);
+    entry.version = avro_read_bytes(&cursor);
+    entry.activation = avro_read_long(&cursor);
+    if (read_branch(&cursor))
+        entry.activated_at = avro_read_long(&cursor);
+    entry.yaml = avro_read_bytes(&cursor);
+    if (!whole(&cursor))
+        return false;
+    *ret_entry = entry;
+    return true;
+}
+
+void playbook_entry_key(const struct playbook_entry *entry, char ret_key[PLAYBOOK_KEY_SIZE])
+{
+    if (entry->activation) {
+        snprintf(ret_key, PLAYBOOK_KEY_SIZE, "activation/%lld", (long long)entry->activation);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(entry->hash); i++)
+        snprintf(ret_key + 2 * i, 3, "%02x", entry->hash[i]);
 }
 
 /* ---- dead letter ---- */

@@ -33,7 +33,7 @@ enum forward_kind {
     FORWARD_EVENT,    /* original: an input record for a customer of this shard */
     FORWARD_CREDIT,   /* credit: what a friend's step means for his referrer (R30) */
     FORWARD_TICK,     /* tick_at: a demo's clock moves */
-    FORWARD_PLAYBOOK, /* playbook_*: this playbook is in force from here on */
+    FORWARD_PLAYBOOK, /* playbook_*, activation: this playbook is in force from the next step on */
     FORWARD_PAUSE,    /* rule: held from here on (R66) */
     FORWARD_RESUME    /* rule */
 };
@@ -45,8 +45,9 @@ struct forward {
     struct event credit; /* FORWARD_CREDIT: an EVENT_CREDIT event: customer_id is the referrer */
     int64_t tick_at;     /* ms */
     struct span playbook_version;
-    unsigned char playbook_hash[32]; /* SHA-256 of playbook_yaml */
-    struct span playbook_yaml;       /* the whole text: a shard needs no file to activate it */
+    unsigned char playbook_hash[32]; /* SHA-256 of its text */
+    struct span playbook_yaml;       /* "": the text is in crm.playbook */
+    int64_t activation;              /* from 1 */
     struct span rule;                /* "" = all marketing */
 };
 
@@ -76,6 +77,9 @@ struct meta {
     bool pause_marketing;
     const struct span *paused_rules;
     size_t paused_rule_count;
+    int64_t activation; /* that put the playbook in force; 0 = the shard was born with it */
+    bool sweeping;      /* customers are being visited under it, in the order of ids */
+    struct span swept;  /* up to this id; "" = none yet */
 };
 
 void meta_encode(const struct meta *meta, struct buffer *buffer);
@@ -103,6 +107,21 @@ struct step_log {
 
 void step_log_encode(const struct step_log *step, struct buffer *buffer);
 bool step_log_decode(struct span value, struct arena *arena, struct step_log *ret_step);
+
+/* One record of crm.playbook (compacted, one partition): a text under its hash, or one activation under its number. */
+struct playbook_entry {
+    unsigned char hash[32];
+    struct span version;
+    int64_t activation;   /* 0: the text alone */
+    int64_t activated_at; /* ms; NEVER with the text alone */
+    struct span yaml;     /* "": an activation */
+};
+
+void playbook_entry_encode(const struct playbook_entry *entry, struct buffer *buffer);
+bool playbook_entry_decode(struct span value, struct arena *arena, struct playbook_entry *ret_entry);
+enum { PLAYBOOK_KEY_SIZE = 72 };
+/* The record's key, NUL-terminated: the hash in hex, or "activation/7". */
+void playbook_entry_key(const struct playbook_entry *entry, char ret_key[PLAYBOOK_KEY_SIZE]);
 
 /* One record of crm.dead. The size and SHA-256 are those of the whole original value, also when it is cut. */
 struct dead_letter {

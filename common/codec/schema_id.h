@@ -19,7 +19,10 @@ enum schema_id {
     /* internal topics */
     SCHEMA_FORWARD = 301,
     SCHEMA_META = 302,
-    SCHEMA_STEP = 303
+    SCHEMA_STEP = 303,
+    SCHEMA_META_2 = 304,    /* with an activation or a sweep */
+    SCHEMA_FORWARD_2 = 305, /* FORWARD_PLAYBOOK with its activation's number */
+    SCHEMA_PLAYBOOK_ENTRY = 306
 };
 
 #endif

@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct meta meta;
     struct step_log step;
     struct dead_letter letter;
+    struct playbook_entry entry;
     struct span value = fuzz_span(data, size);
     arena_init(&arena, 0);
     if (forward_decode(value, &arena, &forward)) {
@@ -24,6 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (dead_letter_decode(value, &arena, &letter)) {
         dead_letter_encode(&letter, &once);
         CHECK(dead_letter_decode(buffer_span(&once), &arena, &letter));
+    } else if (playbook_entry_decode(value, &arena, &entry)) {
+        playbook_entry_encode(&entry, &once);
+        CHECK(playbook_entry_decode(buffer_span(&once), &arena, &entry));
     }
     buffer_release(&once);
     arena_release(&arena);

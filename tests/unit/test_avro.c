@@ -69,7 +69,10 @@ static const char *file_of_id(uint32_t id)
                  {SCHEMA_DEAD_LETTER, "dead_letter.avsc"},
                  {SCHEMA_FORWARD, "forward.avsc"},
                  {SCHEMA_META, "meta.avsc"},
-                 {SCHEMA_STEP, "step.avsc"}};
+                 {SCHEMA_STEP, "step.avsc"},
+                 {SCHEMA_META_2, "meta_2.avsc"},
+                 {SCHEMA_FORWARD_2, "forward_2.avsc"},
+                 {SCHEMA_PLAYBOOK_ENTRY, "playbook_entry.avsc"}};
     for (size_t i = 0; i < COUNT_OF(files); i++)
         if (files[i].id == id)
             return files[i].file;
@@ -565,7 +568,7 @@ static void the_ids_of_the_file_are_those_of_the_code(void **state)
     (void)state;
     json_t *ids = load_json("ids.json"), *entry;
     size_t index;
-    assert_int_equal(json_array_size(ids), 12);
+    assert_int_equal(json_array_size(ids), 15);
     json_array_foreach(ids, index, entry)
     {
         const char *file = file_of_id((uint32_t)json_integer_value(json_object_get(entry, "id")));
@@ -727,6 +730,22 @@ static void libavro_reads_the_internal_records(void **state)
     actual = both_json(buffer_span(&value));
     assert_int_equal(json_integer_value(json_object_get(actual, "forward_next")), 9);
     assert_int_equal(json_array_size(json_object_get(actual, "paused_rules")), 1);
+    json_decref(actual);
+
+    buffer_reset(&value);
+    meta_encode(&(struct meta){.playbook_hash = DIGEST, .activation = 4, .sweeping = true, .swept = SPAN("c7")},
+                &value);
+    actual = both_json(buffer_span(&value));
+    assert_int_equal(json_integer_value(json_object_get(actual, "activation")), 4);
+    json_decref(actual);
+
+    buffer_reset(&value);
+    playbook_entry_encode(
+        &(struct playbook_entry){
+            .hash = DIGEST, .version = SPAN("v"), .activation = 4, .activated_at = 5, .yaml = SPAN("version: v\n")},
+        &value);
+    actual = both_json(buffer_span(&value));
+    assert_int_equal(json_integer_value(json_object_get(actual, "activation")), 4);
     json_decref(actual);
 
     struct step_range range = {SPAN("crm.orders"), 1, 2, 3};

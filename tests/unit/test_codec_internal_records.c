@@ -1,5 +1,6 @@
 #include "common/base/check.h"
 #include "common/codec/internal_records.h"
+#include "common/codec/schema_id.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,13 +141,16 @@ static void control_records_come_back(void **state)
     struct forward playbook = {.kind = FORWARD_PLAYBOOK,
                                .playbook_version = SPAN("2"),
                                .playbook_hash = {1, 2, 3},
-                               .playbook_yaml = SPAN("version: 2\n")};
+                               .playbook_yaml = SPAN("version: 2\n"),
+                               .activation = 300};
     forward_encode(&playbook, &buffer);
     assert_true(forward_decode(buffer_span(&buffer), &arena, &back));
     assert_int_equal(back.kind, FORWARD_PLAYBOOK);
     assert_span(back.playbook_version, SPAN("2"));
     assert_memory_equal(back.playbook_hash, playbook.playbook_hash, 32);
     assert_span(back.playbook_yaml, SPAN("version: 2\n"));
+    assert_int_equal(back.activation, 300);
+    ASSERT_ROBUST(forward_decode, struct forward);
 
     for (int kind = FORWARD_PAUSE; kind <= FORWARD_RESUME; kind++) {
         buffer_reset(&buffer);
@@ -191,6 +195,60 @@ static void meta_comes_back(void **state)
     assert_int_equal(back.paused_rule_count, 2);
     assert_span(back.paused_rules[1], SPAN("newsletter"));
     ASSERT_ROBUST(meta_decode, struct meta);
+}
+
+/* The newer schema only when there is something that the older one cannot say. */
+static void meta_says_how_far_a_sweep_is(void **state)
+{
+    (void)state;
+    struct meta meta = {.seq = 3, .activation = 2, .sweeping = true, .swept = SPAN("hanako")}, back;
+    meta_encode(&meta, &buffer);
+    assert_int_equal((unsigned char)buffer.data[4], SCHEMA_META_2 & 0xff);
+    assert_true(meta_decode(buffer_span(&buffer), &arena, &back));
+    assert_true(back.activation == 2 && back.sweeping);
+    assert_span(back.swept, SPAN("hanako"));
+    ASSERT_ROBUST(meta_decode, struct meta);
+
+    buffer_reset(&buffer);
+    meta_encode(&(struct meta){.seq = 3, .activation = 2}, &buffer);
+    assert_true(meta_decode(buffer_span(&buffer), &arena, &back));
+    assert_true(back.activation == 2 && !back.sweeping && span_empty(back.swept));
+
+    buffer_reset(&buffer);
+    meta_encode(&(struct meta){.seq = 3}, &buffer);
+    assert_int_equal((unsigned char)buffer.data[4], SCHEMA_META & 0xff);
+    assert_true(meta_decode(buffer_span(&buffer), &arena, &back));
+    assert_true(back.activation == 0 && !back.sweeping);
+}
+
+static void playbook_entry_comes_back(void **state)
+{
+    (void)state;
+    char key[PLAYBOOK_KEY_SIZE];
+    struct playbook_entry entry = {.hash = {0xab, 1},
+                                   .version = SPAN("v2"),
+                                   .activated_at = NEVER,
+                                   .yaml = SPAN("version: v2\n")},
+                          back;
+    playbook_entry_encode(&entry, &buffer);
+    assert_true(playbook_entry_decode(buffer_span(&buffer), &arena, &back));
+    assert_memory_equal(back.hash, entry.hash, sizeof(entry.hash));
+    assert_span(back.version, SPAN("v2"));
+    assert_span(back.yaml, SPAN("version: v2\n"));
+    assert_true(back.activation == 0 && back.activated_at == NEVER);
+    playbook_entry_key(&back, key);
+    assert_int_equal(strlen(key), 64);
+    assert_memory_equal(key, "ab0100", 6);
+    ASSERT_ROBUST(playbook_entry_decode, struct playbook_entry);
+
+    buffer_reset(&buffer);
+    entry = (struct playbook_entry){
+        .hash = {0xab, 1}, .version = SPAN("v2"), .activation = 7, .activated_at = 1700000000000};
+    playbook_entry_encode(&entry, &buffer);
+    assert_true(playbook_entry_decode(buffer_span(&buffer), &arena, &back));
+    assert_true(back.activation == 7 && back.activated_at == 1700000000000 && span_empty(back.yaml));
+    playbook_entry_key(&back, key);
+    assert_string_equal(key, "activation/7");
 }
 
 static void step_log_comes_back(void **state)
@@ -246,6 +304,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(r30_forward_of_a_credit_keeps_it_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(control_records_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(meta_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(meta_says_how_far_a_sweep_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(playbook_entry_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(step_log_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_letter_comes_back_and_cuts_what_is_too_large, setup, teardown),
     };

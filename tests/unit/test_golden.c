@@ -246,6 +246,37 @@ static void meta_and_steps_of_every_release_are_read(void **state)
     buffer_release(&bytes);
 }
 
+static void activations_of_every_release_are_read(void **state)
+{
+    struct meta meta = {.shard = 3, .seq = 8, .activation = 2, .sweeping = true, .swept = SPAN("花子")}, meta_read;
+    struct forward forward = {.kind = FORWARD_PLAYBOOK, .playbook_version = SPAN("2"), .activation = 2}, read;
+    struct playbook_entry entry = {.hash = {1, 2},
+                                   .version = SPAN("2"),
+                                   .activated_at = NEVER,
+                                   .yaml = SPAN("version: 2")},
+                          entry_read;
+    struct buffer bytes = {0};
+    (void)state;
+    meta_encode(&meta, &bytes);
+    struct span old = golden("meta_2", buffer_span(&bytes));
+    same("meta_2", old, buffer_span(&bytes));
+    assert_true(meta_decode(old, &arena, &meta_read));
+    assert_true(meta_read.activation == 2 && meta_read.sweeping && span_equal(meta_read.swept, SPAN("花子")));
+    buffer_reset(&bytes);
+    forward_encode(&forward, &bytes);
+    old = golden("forward_2", buffer_span(&bytes));
+    same("forward_2", old, buffer_span(&bytes));
+    assert_true(forward_decode(old, &arena, &read));
+    assert_int_equal(read.activation, 2);
+    buffer_reset(&bytes);
+    playbook_entry_encode(&entry, &bytes);
+    old = golden("playbook_entry", buffer_span(&bytes));
+    same("playbook_entry", old, buffer_span(&bytes));
+    assert_true(playbook_entry_decode(old, &arena, &entry_read));
+    assert_true(span_equal(entry_read.yaml, SPAN("version: 2")));
+    buffer_release(&bytes);
+}
+
 /* The first record of each kind of a small history goes into its file; and the state that the history leaves. */
 static void states_and_outputs_of_every_release_are_read(void **state)
 {
@@ -323,6 +354,7 @@ int main(void)
         cmocka_unit_test(events_of_every_release_are_read),
         cmocka_unit_test(forwards_and_letters_of_every_release_are_read),
         cmocka_unit_test(meta_and_steps_of_every_release_are_read),
+        cmocka_unit_test(activations_of_every_release_are_read),
         cmocka_unit_test(states_and_outputs_of_every_release_are_read),
         cmocka_unit_test(a_full_state_of_version_1_goes_on),
     };
