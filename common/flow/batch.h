@@ -36,8 +36,11 @@ struct batch_shard {
     struct shard *shard;
     bool moved; /* some source of it did; else only timers */
     struct step_run run;
-    struct control control; /* after the step's control records */
-    int64_t now;            /* T */
+    struct control control;       /* after the step's control records, and with the sweep's new cursor */
+    bool sweeps;                  /* a portion of a sweep is part of it, perhaps an empty last one */
+    const struct span *sweep_ids; /* the worker's list's */
+    size_t sweep_count;
+    int64_t now; /* T */
     struct store_load load;
     struct store_apply apply;
     int64_t meta_ticket, meta_offset;
@@ -61,6 +64,7 @@ struct batch {
 enum world flow_fetch(struct worker *worker, struct batch *batch);
 enum world flow_attempt(struct worker *worker, struct batch *batch);
 enum world flow_decode(struct worker *worker, struct batch *batch);
+enum world flow_sweep(struct worker *worker, struct batch *batch);
 enum world flow_route(struct worker *worker, struct batch *batch);
 enum world flow_load(struct worker *worker, struct batch *batch);
 enum world flow_decide(struct worker *worker, struct batch *batch);
@@ -74,6 +78,12 @@ void batch_letter_add(struct worker *worker, struct batch *batch, const struct o
 
 /* The shard's place in the batch, made when there is none. */
 struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, int32_t shard);
+
+/* ---- a sweep's part in the steps (sweep.c) ---- */
+
+bool sweep_waits(const struct worker *worker, const struct shard *shard);     /* for its next step */
+void sweep_take(struct worker *worker, struct batch_shard *touched);          /* the portion; after the controls */
+void sweep_advance(struct worker *worker, const struct batch_shard *touched); /* after the commit */
 
 /* ---- what several steps share (loop.c) ---- */
 

@@ -38,15 +38,18 @@ void shard_meta(const struct worker *worker, const struct shard *shard, int64_t 
     *ret_meta = (struct meta){.shard = shard->index,
                               .seq = seq,
                               .clock = now,
-                              .playbook_version = worker->config.world->playbook->version,
+                              .playbook_version = control->playbook_version,
                               .shard_count = worker->config.shard_count,
                               .application_id = worker->config.application_id,
                               .cluster_id = worker->cluster_id,
                               .inputs = inputs,
                               .pause_marketing = control->pause_marketing,
                               .paused_rules = control->rules,
-                              .paused_rule_count = control->rule_count};
-    memcpy(ret_meta->playbook_hash, worker->config.world->playbook->hash, sizeof(ret_meta->playbook_hash));
+                              .paused_rule_count = control->rule_count,
+                              .activation = control->activation,
+                              .sweeping = control->sweeping,
+                              .swept = control->swept};
+    memcpy(ret_meta->playbook_hash, control->playbook_hash, sizeof(ret_meta->playbook_hash));
     for (size_t i = 0; i < worker->source_count; i++) {
         const struct source *source = &worker->sources[i];
         if (source->shard != shard->index)
@@ -120,8 +123,10 @@ enum world shard_birth(struct worker *worker, struct shard *shard)
     size_t count = 0;
     int64_t offset;
     struct meta meta;
-    struct control control = control_blank();
-    enum world outcome = birth_starts(worker, shard, offsets, &count);
+    struct control control = control_born(worker->config.world->playbook);
+    enum world outcome = worker_playbook_keep(worker);
+    if (outcome == WORLD_DONE)
+        outcome = birth_starts(worker, shard, offsets, &count);
     if (outcome != WORLD_DONE)
         return outcome;
     shard_meta(worker, shard, 1, 0, &control, &worker->arena, &meta);
@@ -143,6 +148,8 @@ enum world shard_birth(struct worker *worker, struct shard *shard)
     shard->seq = 1;
     shard->pos = offset + 1;
     shard->clock = 0;
+    shard->world = worker->config.world;
+    shard->control = control_copy(&control, &shard->memory);
     shard->next_wake_at = NEVER;
     worker->counts.births += outcome == WORLD_DONE;
     worker->progress_at = clock_monotonic(worker->clock);

@@ -65,6 +65,24 @@ static void count_batch(struct flow_counts *counts, const struct batch *batch)
             count_visit(counts, &batch->shards[s].run.visits[i]);
 }
 
+/* The playbook changes between two steps. One that is not in hand is read by the recovery: the shard waits for it. */
+static void playbook_turn(struct worker *worker, struct shard *shard)
+{
+    char name[PLAYBOOK_SHORT_SIZE];
+    const unsigned char *hash = shard->control.playbook_hash;
+    if (memcmp(shard->world->playbook->hash, hash, sizeof(shard->control.playbook_hash)) == 0)
+        return;
+    worker_report(worker, REPORT_INFO, "shard %d: playbook %s (version %.*s, activation %lld) is in force from here on",
+                  (int)shard->index, playbook_short(hash, name), (int)shard->control.playbook_version.size,
+                  shard->control.playbook_version.data, (long long)shard->control.activation);
+    shard->world = playbooks_find(&worker->playbooks, hash);
+    if (shard->world)
+        return;
+    shard->phase = SHARD_WAITING;
+    shard->retry_at = 0;
+    worker->assign_stale = true;
+}
+
 static void adopt(struct worker *worker, struct batch *batch)
 {
     for (size_t i = 0; i < batch->source_count; i++)
@@ -77,6 +95,8 @@ static void adopt(struct worker *worker, struct batch *batch)
         shard->control = control_copy(&control, &shard->memory);
         shard->seq++;
         shard->clock = touched->now;
+        sweep_advance(worker, touched);
+        playbook_turn(worker, shard);
     }
     count_batch(&worker->counts, batch);
     measure_batch(worker, batch);

@@ -14,6 +14,7 @@ struct flow_config flow_config_default(void)
         .transitions_topic = "crm.transitions",
         .decisions_topic = "crm.decisions",
         .dead_topic = "crm.dead",
+        .playbook_topic = "crm.playbook",
         .batch_records_max = 4000,
         .batch_bytes_max = 4 << 20,
         .batch_wait_ms = 20,

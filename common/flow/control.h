@@ -7,6 +7,7 @@
 #include "common/flow/worker.h"
 
 struct control control_blank(void);
+struct control control_born(const struct playbook *playbook); /* borrows; no activation */
 /* What stands after the record; lists are in the arena, names borrow from the record. */
 struct control control_after(const struct control *before, const struct forward *record, struct arena *arena);
 /* A copy whose memory is the arena's. */

@@ -57,7 +57,7 @@ static enum world decide_shard(struct worker *worker, struct batch *batch, struc
 {
     struct span customer;
     struct step_run *run = &touched->run;
-    if (!step_run_decide(run, &worker->arena, &worker->config.engine, worker->config.world, &touched->control,
+    if (!step_run_decide(run, &worker->arena, &worker->config.engine, touched->shard->world, &touched->control,
                          touched->now, &customer)) {
         char why[224];
         snprintf(why, sizeof(why), "the stored state of customer %.*s is not one that this program wrote",

@@ -120,8 +120,6 @@ enum world lane_read_forward(const struct formats *formats, struct arena *arena,
         item->kind = ITEM_CREDIT;
         item->event = forward.credit;
         item->home = (int32_t)hash_home_shard(item->event.customer_id, (uint32_t)shard_count);
-    } else if (forward.kind == FORWARD_PLAYBOOK) {
-        item_dead(item, REASON_OUT_OF_RANGE, "playbook", SPAN("this version takes its playbook from its config"));
     } else {
         item->kind = ITEM_CONTROL;
     }

@@ -10,13 +10,16 @@ static int64_t least_now(const struct worker *worker, const struct batch_shard *
 static void request_fill(struct worker *worker, const struct batch *batch, struct batch_shard *touched)
 {
     struct step_run *run = &touched->run;
-    struct span *ids = ARENA_ARRAY(&worker->arena, struct span, run->visit_count);
     step_run_control(run, &worker->arena, &touched->shard->control, &touched->control);
+    sweep_take(worker, touched);
+    struct span *ids = ARENA_ARRAY(&worker->arena, struct span, run->visit_count + touched->sweep_count);
     for (size_t i = 0; i < run->visit_count; i++)
         ids[i] = run->visits[i].customer_id;
+    for (size_t i = 0; i < touched->sweep_count; i++)
+        ids[run->visit_count + i] = touched->sweep_ids[i];
     touched->load = (struct store_load){.shard = touched->shard->index,
                                         .ids = ids,
-                                        .id_count = run->visit_count,
+                                        .id_count = run->visit_count + touched->sweep_count,
                                         .due_before = least_now(worker, touched) + 1,
                                         .due_max = batch->noted ? 0 : worker->config.batch_timers_max};
 }
@@ -34,19 +37,23 @@ static void answer_take(struct batch_shard *touched)
 {
     struct step_run *run = &touched->run;
     const struct store_load *load = &touched->load;
-    for (size_t i = 0; i < load->id_count; i++)
+    size_t own = load->id_count - touched->sweep_count;
+    for (size_t i = 0; i < own; i++)
         run->visits[i].state = load->states[i];
     for (size_t i = 0; i < load->due_count; i++)
         step_run_add_timer(run, load->due_ids[i], load->due_states[i]);
+    for (size_t i = 0; i < touched->sweep_count; i++) /* as if their timers were due */
+        step_run_add_timer(run, touched->sweep_ids[i], load->states[own + i]);
 }
 
-/* A shard that came only for its timers and has none is no part of the batch: no step, no transaction. */
+/* A shard that came only for its timers and has none, and no customers to sweep, is no part of the batch: no step, no
+ * transaction. */
 static void untouched_drop(struct batch *batch)
 {
     size_t kept = 0;
     for (size_t i = 0; i < batch->shard_count; i++) {
         struct batch_shard *touched = &batch->shards[i];
-        if (touched->moved || touched->load.due_count > 0)
+        if (touched->moved || touched->sweeps || touched->load.due_count > 0)
             batch->shards[kept++] = *touched;
         else
             touched->shard->next_wake_at = touched->load.next_wake_at;

@@ -19,7 +19,8 @@ static const struct {
     {"fetch", flow_fetch},       /* records, until a count, byte or time limit */
     {"attempt", flow_attempt},   /* in a young process: noted, so that a record that ends it is found */
     {"decode", flow_decode},     /* bytes to events; what cannot be read is dead */
-    {"route", flow_route},       /* home, or forward; shards with due timers join */
+    {"sweep", flow_sweep},       /* whom a new playbook has still to visit: listed */
+    {"route", flow_route},       /* home, or forward; shards with due timers or a sweep join */
     {"load", flow_load},         /* states, in one round trip with epoch, pos and seq */
     {"decide", flow_decide},     /* the engine: pure */
     {"survived", flow_survived}, /* the note is taken back */
@@ -125,6 +126,18 @@ static enum world topic_check(struct worker *worker, const char *topic)
     return WORLD_STOP;
 }
 
+/* One partition is all that is used of it. */
+static enum world playbook_topic_check(struct worker *worker)
+{
+    int32_t count = 0;
+    enum world outcome = log_partition_count(worker->log, worker->config.playbook_topic, &count);
+    if (outcome != WORLD_DONE || count > 0)
+        return outcome;
+    worker_report(worker, REPORT_ERROR, "there is no topic %s: `oriori topics create`; waiting for it",
+                  worker->config.playbook_topic);
+    return WORLD_AGAIN;
+}
+
 static enum world identity_make(struct worker *worker)
 {
     const struct span *application_id = &worker->config.application_id;
@@ -149,6 +162,8 @@ static enum world worker_check(struct worker *worker)
         outcome = topic_check(worker, internal[i]);
     if (outcome == WORLD_DONE && span_empty(worker->identity))
         outcome = identity_make(worker);
+    if (outcome == WORLD_DONE && !span_empty(worker->config.playbook_text))
+        outcome = playbook_topic_check(worker);
     worker->checked = outcome == WORLD_DONE;
     if (outcome == WORLD_AGAIN)
         outcome = WORLD_RECOVER; /* not there yet: said, and tried again with backoff */
@@ -298,6 +313,8 @@ static int32_t idle_wait(const struct worker *worker)
         int64_t left = wait;
         if (shard->phase == SHARD_READY && shard->next_wake_at != NEVER)
             left = shard->next_wake_at - shard_now(worker, shard);
+        if (shard->phase == SHARD_READY && shard->control.sweeping)
+            left = 0;
         if (shard->phase == SHARD_WAITING)
             left = shard->retry_at - now;
         if (left < wait)
@@ -439,6 +456,9 @@ void worker_init(struct worker *worker, const struct flow_config *config, struct
           config->portion_max > 0);
     arena_init(&worker->arena, config->arena_limit);
     arena_init(&worker->portion, 0);
+    arena_init(&worker->sweep.memory, 0);
+    arena_init(&worker->sweep.spare, 0);
+    playbooks_borrow(&worker->playbooks, config->world);
     worker->young = config->record_tries > 0;
     worker->batch_records = worker->young ? 1 : config->batch_records_max;
     worker->shards = calloc((size_t)config->shard_count, sizeof(struct shard));
@@ -459,6 +479,10 @@ void worker_release(struct worker *worker)
     measure_release(&worker->measures);
     buffer_release(&worker->buffer);
     buffer_release(&worker->last_meta);
+    playbooks_release(&worker->playbooks);
+    free(worker->sweep.ids);
+    arena_release(&worker->sweep.memory);
+    arena_release(&worker->sweep.spare);
     arena_release(&worker->portion);
     arena_release(&worker->arena);
     *worker = (struct worker){0};

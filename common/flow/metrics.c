@@ -22,6 +22,7 @@ enum { LABELS_SIZE = 256 };
     X(steps_total, steps, "Steps: one per transaction and shard touched.")                                             \
     X(timer_visits_total, timer_visits, "Customers visited because a timer was due.")                                  \
     X(dead_letters_total, dead_letters, "Records written to crm.dead.")                                                \
+    X(swept_total, swept, "Customers visited because another playbook came into force.")                               \
     X(states_total, states, "Customer states written to crm.state.")                                                   \
     X(actions_total, actions, "Actions published.")                                                                    \
     X(transitions_total, transitions, "Transitions published.")                                                        \
@@ -213,6 +214,25 @@ static void write_shards(const struct worker *worker, int64_t wall_ms, struct bu
     }
 }
 
+static void write_playbooks(const struct worker *worker, struct buffer *text)
+{
+    char labels[LABELS_SIZE], name[PLAYBOOK_SHORT_SIZE];
+    exposition_head(text, EXPOSITION_GAUGE, "playbook_info", "Always 1: the playbook in force on a shard.");
+    for (int32_t i = 0; i < worker->config.shard_count; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\",hash=\"%s\"", (int)i,
+                 playbook_short(worker->shards[i].control.playbook_hash, name));
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "playbook_info", labels, 1);
+    }
+    exposition_head(text, EXPOSITION_GAUGE, "shard_sweeping",
+                    "1 while the shard's customers are visited under another playbook.");
+    for (int32_t i = 0; i < worker->config.shard_count; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "shard_sweeping", labels, worker->shards[i].control.sweeping);
+    }
+}
+
 /* ---- the process ---- */
 
 /* Resident memory by /proc: pages, the second figure of statm. */
@@ -270,7 +290,7 @@ static void write_build(const struct worker *worker, const char *version, struct
     exposition_label(&labels, "playbook", (struct span){hash, 12});
     exposition_label(&labels, "playbook_version", playbook->version);
     exposition_head(text, EXPOSITION_GAUGE, "build_info",
-                    "Always 1: this program's version, the playbook that it runs (hash, and as the file names it).");
+                    "Always 1: this program's version, its config's playbook (hash, and as the file names it).");
     exposition_sample(text, "build_info", labels.data, 1);
     buffer_release(&labels);
 }
@@ -305,5 +325,6 @@ void metrics_write(const struct worker *worker, const char *version, int64_t wal
     write_lag(worker, wall_ms, text);
     write_state(worker, text);
     write_shards(worker, wall_ms, text);
+    write_playbooks(worker, text);
     write_process(worker, text);
 }

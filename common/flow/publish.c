@@ -97,7 +97,7 @@ static enum world publish_visit(struct worker *worker, const struct batch_shard 
 
 static enum world publish_step(struct worker *worker, const struct batch *batch, const struct batch_shard *touched)
 {
-    const struct step_world *world = worker->config.world;
+    const struct step_world *world = touched->shard->world;
     const struct step_run *run = &touched->run;
     struct span *timers = ARENA_ARRAY(&worker->arena, struct span, run->visit_count);
     struct step_range *ranges = ARENA_ARRAY(&worker->arena, struct step_range, batch->source_count);

@@ -395,6 +395,30 @@ static enum world meta_check(struct worker *worker, struct shard *shard, const s
     return stop_if_so(worker, shard, healing, why);
 }
 
+/* Every worker runs the playbook that the shard is at; that its own file says something else is told once. */
+static enum world playbook_take(struct worker *worker, struct shard *shard)
+{
+    const struct playbook *own = worker->config.world->playbook;
+    const unsigned char *hash = shard->control.playbook_hash;
+    char active[PLAYBOOK_SHORT_SIZE], ours[PLAYBOOK_SHORT_SIZE];
+    enum world outcome = worker_playbook(worker, hash, shard->trouble, sizeof(shard->trouble), &shard->world);
+    if (outcome == WORLD_AGAIN && shard->trouble[0])
+        worker_report(worker, REPORT_WARNING, "shard %d waits: %s", (int)shard->index, shard->trouble);
+    if (outcome != WORLD_DONE)
+        return outcome;
+    if (shard->world == worker->config.world)
+        return worker_playbook_keep(worker);
+    if (!worker->playbook_told)
+        worker_report(worker, REPORT_WARNING,
+                      "the playbook in force is %s (version %.*s), not the config's own, %s (version %.*s): `oriori "
+                      "playbook activate FILE` puts a file in force, on all shards",
+                      playbook_short(hash, active), (int)shard->control.playbook_version.size,
+                      shard->control.playbook_version.data, playbook_short(own->hash, ours), (int)own->version.size,
+                      own->version.data);
+    worker->playbook_told = true;
+    return WORLD_DONE;
+}
+
 /* The view is whole: the shard is what its last `__meta` says. */
 static enum world adopt(struct worker *worker, struct shard *shard, struct healing *healing)
 {
@@ -408,6 +432,9 @@ static enum world adopt(struct worker *worker, struct shard *shard, struct heali
         return outcome;
     struct control control = control_of_meta(&meta);
     shard->control = control_copy(&control, &shard->memory);
+    outcome = playbook_take(worker, shard);
+    if (outcome != WORLD_DONE)
+        return outcome;
     shard->seq = healing->committed_seq;
     shard->pos = healing->view.pos;
     shard->clock = meta.clock;
@@ -422,6 +449,7 @@ static enum world shard_recover(struct worker *worker, struct shard *shard)
     struct healing healing = {0};
     arena_reset(&shard->memory);
     shard->control = control_blank();
+    shard->trouble[0] = 0;
     enum world outcome = take(worker, shard, &healing);
     if (outcome == WORLD_DONE)
         outcome = read_committed(worker, shard, &healing);
@@ -446,8 +474,9 @@ static void shard_wait(struct worker *worker, struct shard *shard)
     if (shard->backoff_ms > config->backoff_max_ms)
         shard->backoff_ms = config->backoff_max_ms;
     shard->retry_at = clock_monotonic(worker->clock) + shard->backoff_ms;
-    snprintf(shard->trouble, sizeof(shard->trouble), "waits for an open transaction, or for an answer: %s",
-             log_error_text(worker->log));
+    if (!shard->trouble[0])
+        snprintf(shard->trouble, sizeof(shard->trouble), "waits for an open transaction, or for an answer: %s",
+                 log_error_text(worker->log));
 }
 
 /* WORLD_DONE: ready, stopped, or waiting; else the whole recovery ends. */

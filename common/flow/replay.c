@@ -60,6 +60,17 @@ struct span replay_state(const struct replay *replay, struct span customer_id)
     return replay->customer_capacity ? customer_slot(replay, customer_id)->state : SPAN_NONE;
 }
 
+bool replay_customer_next(const struct replay *replay, size_t *at, struct span *ret_id, struct span *ret_state)
+{
+    while (*at < replay->customer_capacity && span_empty(replay->customers[*at].id))
+        ++*at;
+    if (*at >= replay->customer_capacity)
+        return false;
+    *ret_id = replay->customers[*at].id;
+    *ret_state = replay->customers[(*at)++].state;
+    return true;
+}
+
 bool replay_customer_at(const struct replay *replay, size_t index, struct span *ret_id, struct span *ret_state)
 {
     for (size_t i = 0; i < replay->customer_capacity; i++) {
@@ -141,6 +152,26 @@ static void states_keep(struct replay *replay, const struct step_run *run)
             replay_state_set(replay, run->visits[i].customer_id, run->visits[i].result.state);
 }
 
+static bool hash_is_blank(const unsigned char hash[32])
+{
+    static const unsigned char blank[32];
+    return memcmp(hash, blank, sizeof(blank)) == 0;
+}
+
+/* The first step of a shard tells with which playbook it was born; every later one must have what the records before it
+ * have put in force. */
+static enum replay_fault playbook_pick(const struct replay *replay, const struct step_log *step,
+                                       struct control *control, const struct step_world **ret_world)
+{
+    *ret_world = playbooks_find(&replay->playbooks, step->playbook_hash);
+    if (!*ret_world)
+        return REPLAY_PLAYBOOK;
+    if (hash_is_blank(control->playbook_hash))
+        memcpy(control->playbook_hash, step->playbook_hash, sizeof(control->playbook_hash));
+    return memcmp(control->playbook_hash, step->playbook_hash, sizeof(step->playbook_hash)) == 0 ? REPLAY_DONE
+                                                                                                 : REPLAY_SWITCH;
+}
+
 enum replay_fault replay_step(struct replay *replay, const struct step_log *step, struct step_run *ret_run)
 {
     CHECK(step->shard >= 0 && step->shard < replay->shard_count);
@@ -149,8 +180,10 @@ enum replay_fault replay_step(struct replay *replay, const struct step_log *step
     struct span customer;
     if (*seq != 0 && step->seq != *seq + 1)
         return REPLAY_GAP;
-    if (memcmp(step->playbook_hash, replay->world->playbook->hash, sizeof(step->playbook_hash)) != 0)
-        return REPLAY_PLAYBOOK;
+    const struct step_world *world;
+    enum replay_fault fault = playbook_pick(replay, step, control, &world);
+    if (fault != REPLAY_DONE)
+        return fault;
     arena_reset(&replay->arena);
     *ret_run = (struct step_run){0};
     struct lane *lanes = ARENA_ARRAY(&replay->arena, struct lane, step->range_count);
@@ -160,10 +193,11 @@ enum replay_fault replay_step(struct replay *replay, const struct step_log *step
     step_run_group(ret_run, &replay->arena, step->timer_customer_count);
     states_fill(replay, step, ret_run);
     step_run_control(ret_run, &replay->arena, control, &after);
-    if (!step_run_decide(ret_run, &replay->arena, &replay->engine, replay->world, &after, step->now, &customer))
+    if (!step_run_decide(ret_run, &replay->arena, &replay->engine, world, &after, step->now, &customer))
         return REPLAY_STATE;
     states_keep(replay, ret_run);
-    if (after.rules != control->rules) /* they borrow from the step: seldom */
+    if (after.rules != control->rules || after.playbook_version.data != control->playbook_version.data)
+        /* they borrow from the step: seldom */
         after = control_copy(&after, &replay->memory);
     *control = after;
     *seq = step->seq;
@@ -172,8 +206,12 @@ enum replay_fault replay_step(struct replay *replay, const struct step_log *step
 
 const char *replay_fault_text(enum replay_fault fault)
 {
-    static const char *const texts[] = {"done", "a step is missing before this one", "made with another playbook",
-                                        "a record of its ranges cannot be read", "the engine refused its own state"};
+    static const char *const texts[] = {"done",
+                                        "a step is missing before this one",
+                                        "made with a playbook that is not in hand",
+                                        "not made with the playbook that was put in force before it",
+                                        "a record of its ranges cannot be read",
+                                        "the engine refused its own state"};
     return texts[fault];
 }
 
@@ -189,6 +227,7 @@ void replay_init(struct replay *replay, const struct flow_config *config, struct
                               .shard_count = config->shard_count,
                               .records = records};
     memcpy(replay->inputs, config->inputs, sizeof(replay->inputs));
+    playbooks_borrow(&replay->playbooks, config->world);
     arena_init(&replay->arena, 0);
     arena_init(&replay->memory, 0);
     replay->controls = calloc(shards, sizeof(*replay->controls));
@@ -198,6 +237,11 @@ void replay_init(struct replay *replay, const struct flow_config *config, struct
         replay->controls[i] = control_blank();
 }
 
+bool replay_playbook_add(struct replay *replay, const struct playbook_entry *entry, struct buffer *error)
+{
+    return playbooks_add(&replay->playbooks, entry, replay->world->zones, error);
+}
+
 void replay_release(struct replay *replay)
 {
     for (size_t i = 0; i < replay->customer_capacity; i++) {
@@ -205,6 +249,7 @@ void replay_release(struct replay *replay)
         free((char *)replay->customers[i].state.data);
     }
     free(replay->customers);
+    playbooks_release(&replay->playbooks);
     free(replay->controls);
     free(replay->seqs);
     arena_release(&replay->arena);

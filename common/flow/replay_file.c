@@ -148,6 +148,21 @@ static void found_collect(struct audit *audit)
         }
 }
 
+/* Every text of crm.playbook that compiles here; a step that names another one says so itself. */
+static void playbooks_collect(struct audit *audit)
+{
+    struct buffer ignored = {0};
+    for (size_t i = 0; i < audit->partition_count; i++) {
+        const struct partition_lines *lines = &audit->partitions[i];
+        for (size_t j = 0; span_equal(lines->topic, span_of(audit->config->playbook_topic)) && j < lines->count; j++) {
+            struct playbook_entry entry;
+            if (playbook_entry_decode(lines->records[j].value, &audit->memory, &entry) && !span_empty(entry.yaml))
+                replay_playbook_add(&audit->replay, &entry, &ignored);
+        }
+    }
+    buffer_release(&ignored);
+}
+
 static bool shard_count_find(struct audit *audit, int32_t *ret_count)
 {
     for (size_t i = 0; i < audit->partition_count; i++)
@@ -342,6 +357,7 @@ enum replay_outcome replay_file_run(FILE *in, const struct flow_config *config,
     if (file_lines_read(&audit, in) && shard_count_find(&audit, &of_run.shard_count)) {
         replay_init(&audit.replay, &of_run, (struct replay_records){&audit, next_record});
         found_collect(&audit);
+        playbooks_collect(&audit);
         outcome = steps_replay(&audit) && all_equal(&audit) ? REPLAY_EQUAL : REPLAY_DIFFERS;
         replay_release(&audit.replay);
     }

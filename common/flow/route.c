@@ -45,7 +45,7 @@ static void merge_shard(struct worker *worker, struct batch *batch, struct batch
         if (batch->sources[i].source->shard == touched->shard->index)
             lanes[count++] = batch->sources[i].lane;
     step_run_merge(&touched->run, &worker->arena, lanes, count);
-    step_run_group(&touched->run, &worker->arena, worker->config.batch_timers_max);
+    step_run_group(&touched->run, &worker->arena, worker->config.batch_timers_max * (touched->sweeps ? 2 : 1));
 }
 
 static bool timers_due(const struct worker *worker, const struct shard *shard)
@@ -73,9 +73,12 @@ enum world flow_route(struct worker *worker, struct batch *batch)
         if (moved->source->shard >= 0)
             batch_shard_of(worker, batch, moved->source->shard)->moved = true;
     }
-    for (int32_t h = 0; h < worker->config.shard_count && !batch->noted; h++)
+    for (int32_t h = 0; h < worker->config.shard_count && !batch->noted; h++) {
         if (timers_due(worker, &worker->shards[h]))
             batch_shard_of(worker, batch, h);
+        if (sweep_waits(worker, &worker->shards[h]))
+            batch_shard_of(worker, batch, h)->sweeps = true;
+    }
     for (size_t i = 0; i < batch->shard_count; i++)
         merge_shard(worker, batch, &batch->shards[i]);
     return WORLD_DONE;

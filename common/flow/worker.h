@@ -15,6 +15,7 @@
 #include "common/codec/internal_records.h"
 #include "common/engine/step.h"
 #include "common/flow/measure.h"
+#include "common/flow/playbooks.h"
 #include "common/flow/trace.h"
 #include "common/io/clock.h"
 #include "common/io/log.h"
@@ -68,13 +69,14 @@ struct flow_config {
     const char *inputs[TOPIC_COUNT];
     const char *forward_topic, *state_topic, *steps_topic;
     const char *actions_topic, *transitions_topic, *decisions_topic, *dead_topic;
+    const char *playbook_topic;
     enum start start;
     int64_t start_ms; /* START_TIMESTAMP */
 
     size_t batch_records_max;
     size_t batch_bytes_max;
     int32_t batch_wait_ms;   /* how long a batch that has begun may gather */
-    size_t batch_timers_max; /* customers visited for timers, per shard and batch */
+    size_t batch_timers_max; /* customers visited for timers, per shard and batch; and as many by a sweep */
     size_t arena_limit;      /* bytes a batch may take; more = a smaller batch */
     size_t dead_value_max;   /* bytes of an original value in a dead letter */
     size_t portion_max;      /* records of one portion of a rebuild */
@@ -91,7 +93,10 @@ struct flow_config {
     int64_t backoff_ms, backoff_max_ms;
     uint64_t token; /* random, new for each process: the heart of its epochs */
 
-    const struct step_world *world; /* playbook and zones; its pauses are not read: each shard has its own */
+    /* The worker's own playbook, with which a shard is born, and zones; its pauses are not read: each shard has its
+     * own. A shard is served by the playbook that its `__meta` names. */
+    const struct step_world *world;
+    struct span playbook_text; /* its text, to be kept in playbook_topic; "" = not kept (tests of the flow) */
     struct engine engine;
     struct formats formats;
     void (*report)(void *context, enum report_level level, const char *text); /* NULL = silent */
@@ -113,6 +118,12 @@ struct control {
     const struct span *rules; /* held ones */
     size_t rule_count;
     int64_t tick_at; /* the latest tick; NEVER = none. Not kept: T is. */
+    /* In force from the step after the one that consumed its record: a step has one playbook. */
+    unsigned char playbook_hash[32];
+    struct span playbook_version;
+    int64_t activation; /* 0 = born with it */
+    bool sweeping;      /* customers are visited under it, in the order of ids (sweep.c) */
+    struct span swept;  /* up to this one; "" = none yet */
 };
 
 enum shard_phase {
@@ -132,10 +143,11 @@ enum { TRIM_MARKS = 8 }; /* a forward is kept for at most 1/8 longer than asked 
 struct shard {
     int32_t index;
     enum shard_phase phase;
-    int64_t seq;          /* of its last committed transaction */
-    int64_t pos;          /* next offset of crm.state[h] that the view lacks */
-    int64_t clock;        /* the last T, ms */
-    int64_t next_wake_at; /* the earliest wake-up not yet visited, as of the last load; NEVER = none */
+    int64_t seq;                    /* of its last committed transaction */
+    int64_t pos;                    /* next offset of crm.state[h] that the view lacks */
+    int64_t clock;                  /* the last T, ms */
+    int64_t next_wake_at;           /* the earliest wake-up not yet visited, as of the last load; NEVER = none */
+    const struct step_world *world; /* the playbook in force; SHARD_READY */
     struct control control;
     struct arena memory; /* of control */
     int64_t retry_at;    /* SHARD_WAITING: monotonic ms */
@@ -167,7 +179,20 @@ struct flow_counts { /* since start; monotonic */
     uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, without_events, forwarded_off_home, forwarded_credits,
         controls;
     uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
+    uint64_t swept; /* customers, by sweeps */
     uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, rewinds, unknown_time_zones;
+};
+
+/* The customers that a sweep has still to visit (sweep.c). */
+struct sweep {
+    bool begun, listed, cut; /* cut: there are more than the list holds */
+    int32_t shard;
+    uint64_t epoch_count; /* of the worker when the list was begun */
+    int64_t activation;
+    int64_t next, end; /* offsets of crm.state[shard]: to be read from here, up to there */
+    struct span *ids;  /* sorted when listed; in memory */
+    size_t count, capacity, at;
+    struct arena memory, spare;
 };
 
 struct worker {
@@ -180,7 +205,11 @@ struct worker {
     struct buffer buffer;    /* bytes of the message being made */
     struct arena portion;    /* of one portion of a rebuild */
     struct buffer last_meta; /* of the shard being rebuilt */
-    struct shard *shards;    /* config.shard_count */
+    struct playbooks playbooks;
+    struct sweep sweep;
+    bool playbook_kept;   /* the config's own lies in crm.playbook */
+    bool playbook_told;   /* it was said that another one is in force */
+    struct shard *shards; /* config.shard_count */
     struct source *sources;
     size_t source_count;
     bool topic_aligned[TOPIC_COUNT]; /* has S partitions */

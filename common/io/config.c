@@ -56,14 +56,20 @@ static const struct key keys[] = {
     {"start", KEY_TEXT, AT(start), "earliest", NULL, 0, 0,
      "Where a new shard begins to read its inputs: earliest, latest, or a time such as 2024-01-31T00:00:00Z."},
     {"playbook", KEY_PATH, AT(playbook), "", NULL, 0, 0,
-     "The playbook file: thresholds, tables, rules. Paths are relative to the config file."},
+     "The playbook file (thresholds, tables, rules) that a new cluster begins with; `oriori playbook activate` puts "
+     "another one in force. Paths are relative to the config file."},
     {"schemas", KEY_PATH, AT(schemas), "", NULL, 0, 0, "The folder of the Avro schemas (*.avsc)."},
     {"zones", KEY_PATH, AT(zones), "/usr/share/zoneinfo", NULL, 0, 0, "The system's time zone database."},
     {"decisions", KEY_CHOICE, AT(decisions), "sent-and-blocked", "off sent-and-blocked all", 0, 0,
      "Which decisions are published: none, those that sent or that a guard stopped, or all. Runs of imported history "
      "(outcome `backfill`) are only among all."},
+    {"actions", KEY_CHOICE, AT(actions), "live", "live shadow", 0, 0,
+     "shadow: everything runs, but actions are written to crm.actions.shadow, which no mailer reads: for the first "
+     "days "
+     "beside an old system. The state knows them as sent: going live later sends none of them again."},
     {"actions_format", KEY_CHOICE, AT(actions_format), "avro", "avro json", 0, 0,
-     "What the values of crm.actions are: Avro in Confluent's wire format, or JSON with the same fields."},
+     "What the values of crm.actions (and its shadow) are: Avro in Confluent's wire format, or JSON with the same "
+     "fields."},
     {"group_id", KEY_TEXT, AT(group_id), "", NULL, 0, 0, "The consumer group; empty = application_id."},
     {"instance_id", KEY_TEXT, AT(instance_id), "", NULL, 0, 0,
      "Static membership (group.instance.id): only where a worker comes back under the same name. Empty = dynamic."},

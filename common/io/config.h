@@ -22,6 +22,7 @@ enum config_format { CONFIG_FORMAT_AUTO, CONFIG_FORMAT_JSON, CONFIG_FORMAT_TEXT 
 enum config_input { CONFIG_INPUT_AVRO, CONFIG_INPUT_JSON, CONFIG_INPUT_AUTO };
 enum config_output { CONFIG_OUTPUT_AVRO, CONFIG_OUTPUT_JSON };
 enum config_registered { CONFIG_REGISTERED, CONFIG_REGISTERED_LOCAL };
+enum config_actions { CONFIG_ACTIONS_LIVE, CONFIG_ACTIONS_SHADOW };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_TIMESTAMP };
 
 /* A librdkafka property that passes through. */
@@ -47,6 +48,7 @@ struct config {
     const char *schemas;
     const char *zones;
     enum config_decisions decisions;
+    enum config_actions actions;
     enum config_output actions_format;
     const char *group_id;         /* default: application_id */
     const char *instance_id;      /* "" = dynamic membership */

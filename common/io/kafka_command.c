@@ -56,8 +56,14 @@ bool kafka_command_begin(struct kafka_command *command)
 
 bool kafka_command_produce(struct kafka_command *command, const char *topic, int32_t partition, struct span value)
 {
+    return kafka_command_produce_keyed(command, topic, partition, SPAN_NONE, value);
+}
+
+bool kafka_command_produce_keyed(struct kafka_command *command, const char *topic, int32_t partition, struct span key,
+                                 struct span value)
+{
     rd_kafka_resp_err_t code = rd_kafka_producev(
-        command->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+        command->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key.data, key.size),
         RD_KAFKA_V_VALUE((void *)value.data, value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;

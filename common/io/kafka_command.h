@@ -19,6 +19,9 @@ struct kafka_command {
 bool kafka_command_open(struct kafka_command *command, const struct config *config);
 bool kafka_command_begin(struct kafka_command *command);
 bool kafka_command_produce(struct kafka_command *command, const char *topic, int32_t partition, struct span value);
+/* The same with a key, for a compacted topic. */
+bool kafka_command_produce_keyed(struct kafka_command *command, const char *topic, int32_t partition, struct span key,
+                                 struct span value);
 /* For the config's group, as one who is no member of it: the broker takes this only of an empty group. */
 bool kafka_command_send_offsets(struct kafka_command *command, const rd_kafka_topic_partition_list_t *offsets);
 /* All or nothing; false: nothing, or (said in the error) nobody knows. */

@@ -85,17 +85,28 @@ static struct topic_plan steps_topic(struct config *config)
     return plan;
 }
 
+/* Few texts, each for as long as any step may be replayed that names it: for ever. */
+static struct topic_plan playbook_topic(struct config *config)
+{
+    struct topic_plan plan = internal(config, "playbook", "the texts of all playbooks, and when each was activated");
+    plan.partitions = 1;
+    set(&plan, "cleanup.policy", "compact");
+    return plan;
+}
+
 void topic_plan_fill(struct config *config, struct topic_plan ret_plan[TOPIC_PLAN_SIZE])
 {
     size_t count = 0;
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
         ret_plan[count++] = input(config, (enum topic)topic);
     ret_plan[count++] = output(config, "actions", "messages to send or to revoke");
+    ret_plan[count++] = output(config, "actions.shadow", "the same while `actions: shadow`: nobody sends them");
     ret_plan[count++] = output(config, "transitions", "moves between tiers, phases, stages, segments");
     ret_plan[count++] = output(config, "decisions", "why a rule sent or did not send");
     ret_plan[count++] = output(config, "dead", "records that could not be applied, with the reason");
     ret_plan[count++] = forward_topic(config);
     ret_plan[count++] = state_topic(config);
     ret_plan[count++] = steps_topic(config);
+    ret_plan[count++] = playbook_topic(config);
     CHECK(count == TOPIC_PLAN_SIZE);
 }

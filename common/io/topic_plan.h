@@ -8,7 +8,7 @@
 enum topic_role {
     TOPIC_INPUT,   /* somebody else's to fill; any partition count is correct, S is fast */
     TOPIC_OUTPUT,  /* ours to fill, for others */
-    TOPIC_INTERNAL /* exactly S partitions, fixed for life */
+    TOPIC_INTERNAL /* exactly S partitions, fixed for life; crm.playbook one */
 };
 
 struct topic_setting {
@@ -16,7 +16,7 @@ struct topic_setting {
     const char *value;
 };
 
-enum { TOPIC_SETTINGS_MAX = 8, TOPIC_PLAN_SIZE = TOPIC_COUNT + 7 };
+enum { TOPIC_SETTINGS_MAX = 8, TOPIC_PLAN_SIZE = TOPIC_COUNT + 9 };
 
 struct topic_plan {
     const char *name;

@@ -392,8 +392,8 @@ static bool facts_equal(const struct audit *audit, const struct replay *of, cons
     for (size_t i = 0; good && replay_customer_at(of, i, &id, &state); i++) {
         buffer_reset(&found);
         buffer_reset(&wanted);
-        real_facts_text(id, replay_state(&audit->replay, id), audit->now, &found);
-        real_facts_text(id, replay_state(sequential, id), audit->now, &wanted);
+        real_facts_text(audit->world, id, replay_state(&audit->replay, id), audit->now, &found);
+        real_facts_text(audit->world, id, replay_state(sequential, id), audit->now, &wanted);
         if (!span_equal(buffer_span(&found), buffer_span(&wanted)))
             good = wrong(why, "facts: found %.*s, sequential %.*s", (int)found.size, found.data, (int)wanted.size,
                          wanted.data);
@@ -432,6 +432,63 @@ static bool audit_sends(const struct sim_world *world, char *why)
         wrong(why, "%zu sends, %zu of them distinct", count, ids.count);
     lines_release(&found);
     lines_release(&ids);
+    return good;
+}
+
+/* ---- playbooks ---- */
+
+static void playbooks_add_all(struct audit *audit)
+{
+    struct buffer error = {0};
+    struct log_record record;
+    struct playbook_entry entry;
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (int64_t offset = 0; memory_cluster_read(audit->world->cluster, "playbook", 0, true, &offset, &record);)
+        CHECK(playbook_entry_decode(record.value, &arena, &entry) &&
+              replay_playbook_add(&audit->replay, &entry, &error));
+    arena_release(&arena);
+}
+
+/* A customer whom the sweep had passed over would be migrated by any visit: none may change. */
+static bool all_migrated(const struct audit *audit, char *why)
+{
+    const struct step_world *world = real_variant(audit->world->variant);
+    struct span id, state;
+    struct arena arena;
+    bool good = true;
+    arena_init(&arena, 0);
+    for (size_t i = 0; good && replay_customer_at(&audit->replay, i, &id, &state); i++) {
+        struct visit visit = {.customer_id = id, .state = state};
+        struct visit_result result;
+        CHECK(step_visit(world, &arena, &visit, &result));
+        good = !result.changed || wrong(why, "customer %.*s was not swept", (int)id.size, id.data);
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+    return good;
+}
+
+/* Every shard is at the playbook activated last, and done. */
+static bool all_switched(const struct audit *audit, char *why)
+{
+    const struct sim_world *world = audit->world;
+    const unsigned char *hash = real_variant(world->variant)->playbook->hash;
+    struct arena arena;
+    bool good = true;
+    arena_init(&arena, 0);
+    for (int32_t h = 0; h < SIM_SHARDS && good; h++) {
+        struct store_meta view;
+        struct meta meta;
+        memory_server_meta(world->server, h, &view);
+        CHECK(meta_decode(view.last, &arena, &meta));
+        good = memcmp(meta.playbook_hash, hash, sizeof(meta.playbook_hash)) == 0 && !meta.sweeping &&
+               meta.activation == world->activation_count;
+        if (!good)
+            wrong(why, "shard %d ends at activation %lld of %lld%s", (int)h, (long long)meta.activation,
+                  (long long)world->activation_count, meta.sweeping ? ", sweeping" : "");
+    }
+    arena_release(&arena);
     return good;
 }
 
@@ -491,11 +548,14 @@ bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
 {
     struct audit audit = {.world = world};
     replay_init(&audit.replay, &world->flow, (struct replay_records){&audit, next_record});
+    if (world->config.activates)
+        playbooks_add_all(&audit);
     bool good = (world->config.real ? audit_sends : audit_actions)(world, ret_why) && audit_dead(world, ret_why);
     for (int32_t h = 0; h < SIM_SHARDS && good; h++)
         good = replay_shard(&audit, h, ret_why);
     good = good && audit_records(&audit, ret_why) && audit_states(&audit, ret_why) && audit_places(&audit, ret_why);
     good = good && (!world->config.real || audit_facts(&audit, ret_why));
+    good = good && (!world->config.activates || (all_switched(&audit, ret_why) && all_migrated(&audit, ret_why)));
     replay_release(&audit.replay);
     lines_release(&audit.replayed);
     lines_release(&audit.covered);

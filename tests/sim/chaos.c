@@ -7,6 +7,9 @@
 #include "common/base/check.h"
 #include "common/flow/batch.h"
 
+#include "tests/sim/real_engine.h"
+
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -84,6 +87,22 @@ static void stall(struct chaos *chaos, const struct sim_worker *worker, const ch
     tell(chaos, worker->index, "goes on with %s", call);
 }
 
+static bool sweeps(const struct sim_worker *worker)
+{
+    for (int32_t h = 0; worker->alive && h < SIM_SHARDS; h++)
+        if (worker->worker.shards[h].phase == SHARD_READY && worker->worker.shards[h].control.sweeping)
+            return true;
+    return false;
+}
+
+static bool anyone_sweeps(const struct sim_world *world)
+{
+    bool any = false;
+    for (int i = 0; i < world->config.worker_count; i++)
+        any = any || sweeps(&world->workers[i]);
+    return any;
+}
+
 static void store_suffers(struct chaos *chaos, const char *call)
 {
     struct sim_world *world = &chaos->world;
@@ -103,6 +122,7 @@ static void store_suffers(struct chaos *chaos, const char *call)
         break;
     default:
         memory_server_wipe(world->server);
+        reach(chaos, SITUATION_WIPE_IN_SWEEP, anyone_sweeps(world));
         reach(chaos, SITUATION_WIPE, true);
         reach(chaos, SITUATION_WIPE_BEFORE_LOAD, call_is(call, "store.load"));
         reach(chaos, SITUATION_WIPE_IN_RECOVERY, in_recovery(call));
@@ -226,6 +246,9 @@ static void said(void *context, struct sim_worker *worker, const char *text)
     struct chaos *chaos = context;
     (void)worker;
     reach(chaos, SITUATION_VIEW_NOT_OURS, strstr(text, "epoch, pos or seq is not ours") != NULL);
+    reach(chaos, SITUATION_SWITCHED, strstr(text, "is in force from here on") != NULL);
+    reach(chaos, SITUATION_SWEPT, strstr(text, "all its customers are under playbook") != NULL);
+    reach(chaos, SITUATION_PLAYBOOK_LACKED, strstr(text, "waits: its playbook") != NULL);
     reach(chaos, SITUATION_CLOCKS_DIFFER, strstr(text, "clock and the store's differ") != NULL);
 }
 
@@ -253,6 +276,7 @@ static enum fault_kind fault(void *context, struct sim_worker *worker, const cha
     static const char *const kinds[] = {"", "fails", "does it but hears a failure", "dies before", "dies after"};
     tell(chaos, worker->index, "!! %s: %s", call, kinds[kind]);
     note_fault(chaos, kind, call);
+    reach(chaos, SITUATION_DEATH_IN_SWEEP, (kind == FAULT_DIE_BEFORE || kind == FAULT_DIE_AFTER) && sweeps(worker));
     return kind;
 }
 
@@ -285,6 +309,31 @@ static void days_pass(struct chaos *chaos)
         return;
     sim_world_jump(world, (int64_t)sim_random(world, 4 * DAY_MS));
     reach(chaos, SITUATION_DAYS_PASSED, true);
+}
+
+/* A playbook is activated, now and then the one in force; its text may be seen later than its control records. */
+static void activate(struct chaos *chaos)
+{
+    struct sim_world *world = &chaos->world;
+    int variant = (int)sim_random(world, REAL_VARIANTS);
+    reach(chaos, SITUATION_ACTIVATED, true);
+    reach(chaos, SITUATION_ACTIVATED_IN_SWEEP, anyone_sweeps(world));
+    tell(chaos, -1, "playbook %d is activated", variant);
+    if (chaos->late_turns == 0 && sim_random(world, 3) == 0) {
+        chaos->late_variant = variant;
+        chaos->late_turns = 1 + (int)sim_random(world, 30);
+    } else {
+        sim_world_activate_text(world, variant);
+    }
+    sim_world_activate_control(world, variant);
+}
+
+static void late_text(struct chaos *chaos, int turns)
+{
+    int before = chaos->late_turns;
+    chaos->late_turns = before > turns ? before - turns : 0;
+    if (before > 0 && chaos->late_turns == 0)
+        sim_world_activate_text(&chaos->world, chaos->late_variant);
 }
 
 static void clocks_suffer(struct chaos *chaos)
@@ -324,8 +373,14 @@ static void bad_times(struct chaos *chaos, int turns)
         clocks_suffer(chaos);
         if (sim_random(world, chaos->odds) == 0)
             compact(chaos);
+        if (world->config.activates && sim_random(world, 50) == 0)
+            activate(chaos);
+        late_text(chaos, 1);
     }
     chaos->faults_on = false;
+    if (world->config.activates)
+        activate(chaos);
+    late_text(chaos, INT_MAX);
     sim_world_clocks_mend(world);
     tell(chaos, -1, "the bad times are over");
 }
@@ -344,6 +399,7 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .batch_records_max = 1 + x / 24 % 20,
                                .no_customers_topic = x / 480 % 4 == 0,
                                .real = seed % 8 == 3 || seed % 8 == 6,
+                               .activates = (seed % 8 == 3 || seed % 8 == 6) && x / 1920 % 2,
                                .clocks = seed % 2 == 1,
                                .trace = trace};
 }
@@ -412,6 +468,7 @@ bool chaos_seed(struct chaos *chaos, uint64_t seed, int turns_max, FILE *trace, 
     struct sim_config config = config_of(seed, trace);
     struct sim_world *world = &chaos->world;
     chaos->depth = 0;
+    chaos->late_turns = 0;
     memset(chaos->tried, 0, sizeof(chaos->tried));
     sim_world_init(world, &config);
     world->fault = fault;
@@ -458,6 +515,7 @@ static void totals_print(const struct flow_counts *totals)
                 {totals->forwarded_off_home, "records forwarded"},
                 {totals->forwarded_credits, "credits forwarded"},
                 {totals->timer_visits, "visits for timers"},
+                {totals->swept, "customers swept"},
                 {totals->dead_letters, "dead letters"},
                 {totals->actions, "actions"},
                 {totals->stopped_shards, "shards stopped"}};

@@ -41,7 +41,14 @@
     X(CLOCK_STOOD, 100, "one worker's clock stood")                                                                    \
     X(CLOCKS_DIFFER, 50, "a worker saw that its clock and the store's differ, and stood still")                        \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
-    X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")
+    X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
+    X(ACTIVATED, 300, "a playbook was activated")                                                                      \
+    X(SWITCHED, 300, "a shard switched to it")                                                                         \
+    X(PLAYBOOK_LACKED, 20, "a shard waited for a playbook that was not there yet")                                     \
+    X(SWEPT, 300, "a sweep came to its end")                                                                           \
+    X(ACTIVATED_IN_SWEEP, 15, "a playbook was activated while a shard was swept")                                      \
+    X(DEATH_IN_SWEEP, 20, "a worker died while it swept")                                                              \
+    X(WIPE_IN_SWEEP, 15, "the store was wiped while somebody swept")
 
 enum situation {
 #define X(name, least, text) SITUATION_##name,
@@ -60,6 +67,7 @@ struct chaos {
     bool births[SIM_WORKERS_MAX];      /* the transaction it has open is a birth */
     bool stepped[SIM_WORKERS_MAX];     /* it has a step */
     uint32_t tried[SIM_SHARDS];        /* which workers have tried to bear the shard */
+    int late_variant, late_turns;      /* an activation whose text is not seen yet; 0 turns = none */
     uint64_t reached[SITUATION_COUNT]; /* over all seeds */
     struct flow_counts totals;         /* over all seeds */
 };

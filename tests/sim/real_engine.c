@@ -34,34 +34,81 @@ const struct formats real_formats = {.event_read = real_event_read, .record_writ
 
 /* ---- what is the same for all worlds ---- */
 
-static struct playbook *playbook_read(void)
+static void file_read_whole(struct buffer *text)
 {
-    struct buffer text = {0};
-    struct playbook_errors errors = {0};
     char chunk[4096];
     size_t size;
     FILE *file = fopen(ORIORI_SOURCE_DIR "/schemas/playbook.yaml", "rb");
     CHECK(file);
     while ((size = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buffer_add(&text, chunk, size);
+        buffer_add(text, chunk, size);
     fclose(file);
-    struct playbook *playbook = playbook_compile(buffer_span(&text), "playbook.yaml", &errors);
-    CHECK(playbook);
-    buffer_release(&text);
+}
+
+/* Everywhere; what is not there would make the variant a copy. */
+static void replace(struct buffer *text, const char *from, const char *to)
+{
+    struct buffer after = {0};
+    const char *at = text->data, *next;
+    CHECK(strstr(at, from));
+    for (; (next = strstr(at, from)); at = next + strlen(from)) {
+        buffer_add(&after, at, (size_t)(next - at));
+        buffer_add_text(&after, to);
+    }
+    buffer_add_text(&after, at);
+    buffer_release(text);
+    *text = after;
+}
+
+static void variant_write(int variant, struct buffer *text)
+{
+    file_read_whole(text);
+    if (variant == 1) {
+        replace(text, "\"default-1\"", "\"variant-1\"");
+        replace(text, "days_since_last_purchase < 60", "days_since_last_purchase < 45");
+        replace(text, "  - name: tip\n", "  - name: hint\n");
+        replace(text, "    delay: 2d\n", "    delay: 5d\n");
+        replace(text, "    class: marketing\n", "    class: marketing\n    on_change: recompute\n");
+    }
+    if (variant == 2) {
+        replace(text, "\"default-1\"", "\"variant-2\"");
+        replace(text, "purchases >= settle_purchases", "purchases >= 1");
+        replace(text, "lapse_days: 90", "lapse_days: 40");
+        replace(text, "    delay: 1d\n", "    delay: 3d\n");
+        replace(text, "    class: marketing\n", "    class: marketing\n    on_change: drop\n");
+    }
+}
+
+static struct {
+    struct buffer text;
+    struct step_world world;
+} variants[REAL_VARIANTS];
+
+const struct step_world *real_variant(int variant)
+{
+    struct step_world *world = &variants[variant].world;
+    struct playbook_errors errors = {0};
+    char error[ZONES_ERROR_SIZE];
+    if (world->playbook)
+        return world;
+    variant_write(variant, &variants[variant].text);
+    world->playbook = playbook_compile(buffer_span(&variants[variant].text), "playbook.yaml", &errors);
+    CHECK(world->playbook);
+    world->zones = variant ? real_variant(0)->zones : zones_load(NULL, error);
+    CHECK(world->zones);
     buffer_release(&errors.text);
-    return playbook;
+    return world;
+}
+
+struct span real_variant_text(int variant)
+{
+    real_variant(variant);
+    return buffer_span(&variants[variant].text);
 }
 
 const struct step_world *real_step_world(void)
 {
-    static struct step_world world;
-    char error[ZONES_ERROR_SIZE];
-    if (!world.playbook) {
-        world.playbook = playbook_read();
-        world.zones = zones_load(NULL, error);
-        CHECK(world.zones);
-    }
-    return &world;
+    return real_variant(0);
 }
 
 /* ---- the shop ---- */
@@ -226,7 +273,8 @@ void real_shop_event(struct sim_world *world)
 
 /* ---- the sequential run ---- */
 
-static void sequential_visit(struct arena *arena, const struct event *event, int64_t now, struct replay *states)
+static void sequential_visit(const struct sim_world *world, struct arena *arena, const struct event *event, int64_t now,
+                             struct replay *states)
 {
     struct visit_result result;
     struct visit visit = {.customer_id = event->customer_id,
@@ -234,11 +282,11 @@ static void sequential_visit(struct arena *arena, const struct event *event, int
                           .events = event,
                           .event_count = 1,
                           .now = now};
-    CHECK(step_visit(real_step_world(), arena, &visit, &result));
+    CHECK(step_visit(real_variant(world->variant), arena, &visit, &result));
     if (result.changed)
         replay_state_set(states, event->customer_id, result.state);
     for (const struct credit_out *credit = result.credits; credit; credit = credit->next)
-        sequential_visit(arena, &credit->event, now, states);
+        sequential_visit(world, arena, &credit->event, now, states);
 }
 
 void real_sequential(const struct sim_world *world, int64_t now, struct replay *states)
@@ -254,17 +302,18 @@ void real_sequential(const struct sim_world *world, int64_t now, struct replay *
         if (reason != REASON_NONE)
             fprintf(stderr, "%s %s: %s\n", reason_name(reason), field, world->history[i]);
         CHECK(reason == REASON_NONE);
-        sequential_visit(&arena, &event, now, states);
+        sequential_visit(world, &arena, &event, now, states);
     }
     arena_release(&arena);
 }
 
-void real_facts_text(struct span customer_id, struct span state, int64_t now, struct buffer *text)
+void real_facts_text(const struct sim_world *world, struct span customer_id, struct span state, int64_t now,
+                     struct buffer *text)
 {
     struct arena arena;
     struct customer_report report;
     arena_init(&arena, 0);
-    CHECK(step_report(real_step_world(), &arena, customer_id, state, now, &report));
+    CHECK(step_report(real_variant(world->variant), &arena, customer_id, state, now, &report));
     report_json_write(customer_id, &report, text);
     arena_release(&arena);
 }

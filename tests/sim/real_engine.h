@@ -14,13 +14,20 @@ extern const struct formats real_formats;
 
 /* The default playbook and the machine's zones: read once, shared by all worlds of the process. */
 const struct step_world *real_step_world(void);
+/* The default playbook (0) and others made from it: bounds of tiers, delays and a rule's name changed, waiting runs
+ * recomputed (1) or dropped (2). */
+enum { REAL_VARIANTS = 3 };
+const struct step_world *real_variant(int variant);
+struct span real_variant_text(int variant);
 
 /* One event's line in the history, and written to its topic. */
 void real_shop_event(struct sim_world *world);
 
-/* The sequential run: states of all customers as if every record had come once, in order, at the clock `now`. */
+/* The sequential run: states of all customers as if every record had come once, in order, at the clock `now`, under the
+ * playbook activated last. */
 void real_sequential(const struct sim_world *world, int64_t now, struct replay *states);
 /* What is asked of a state (R1a): the figures and classes at `now`, as one line. */
-void real_facts_text(struct span customer_id, struct span state, int64_t now, struct buffer *text);
+void real_facts_text(const struct sim_world *world, struct span customer_id, struct span state, int64_t now,
+                     struct buffer *text);
 
 #endif

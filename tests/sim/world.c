@@ -129,6 +129,38 @@ void sim_world_control(struct sim_world *world, const struct forward *control)
     buffer_release(&bytes);
 }
 
+void sim_world_activate_text(struct sim_world *world, int variant)
+{
+    const struct playbook *playbook = real_variant(variant)->playbook;
+    struct playbook_entry entry = {
+        .version = playbook->version, .activated_at = NEVER, .yaml = real_variant_text(variant)};
+    struct buffer bytes = {0};
+    char key[PLAYBOOK_KEY_SIZE];
+    memcpy(entry.hash, playbook->hash, sizeof(entry.hash));
+    playbook_entry_key(&entry, key);
+    playbook_entry_encode(&entry, &bytes);
+    struct log_message message = {
+        .topic = world->flow.playbook_topic, .key = span_of(key), .value = buffer_span(&bytes)};
+    memory_cluster_append(world->cluster, &message);
+    buffer_release(&bytes);
+}
+
+void sim_world_activate_control(struct sim_world *world, int variant)
+{
+    const struct playbook *playbook = real_variant(variant)->playbook;
+    struct forward control = {
+        .kind = FORWARD_PLAYBOOK, .playbook_version = playbook->version, .activation = ++world->activation_count};
+    memcpy(control.playbook_hash, playbook->hash, sizeof(control.playbook_hash));
+    sim_world_control(world, &control);
+    world->variant = variant;
+}
+
+void sim_world_activate(struct sim_world *world, int variant)
+{
+    sim_world_activate_text(world, variant);
+    sim_world_activate_control(world, variant);
+}
+
 /* ---- the clocks ---- */
 
 static int64_t broker_wall(void *context)
@@ -236,6 +268,11 @@ void sim_worker_start(struct sim_world *world, int index)
     struct flow_config flow = world->flow;
     flow.transactional_id = span_of(worker->transactional_id);
     flow.token = (uint64_t)worker->incarnation << 8 | (uint64_t)index;
+    if (world->config.activates) { /* whatever its file says: only a shard's birth goes by it */
+        int variant = (int)sim_random(world, 4) % REAL_VARIANTS;
+        flow.world = real_variant(variant);
+        flow.playbook_text = real_variant_text(variant);
+    }
     flow.report = report;
     flow.report_context = worker;
     worker_init(&worker->worker, &flow, &worker->log, &worker->store, &worker->clock);
@@ -324,12 +361,21 @@ static bool anything_due(const struct sim_world *world)
     return false;
 }
 
+static bool anything_to_sweep(const struct sim_world *world)
+{
+    for (int i = 0; i < world->config.worker_count; i++)
+        for (int32_t h = 0; world->workers[i].alive && h < SIM_SHARDS; h++)
+            if (world->workers[i].worker.shards[h].control.sweeping)
+                return true;
+    return false;
+}
+
 bool sim_world_settled(struct sim_world *world)
 {
     int ready = 0;
     for (int i = 0; i < world->config.worker_count; i++)
         ready += world->workers[i].alive && worker_ready(&world->workers[i].worker);
-    if (ready != world->config.worker_count || anything_due(world))
+    if (ready != world->config.worker_count || anything_due(world) || anything_to_sweep(world))
         return false;
     memory_cluster_settle(world->cluster);
     for (int t = 0; t < TOPIC_COUNT; t++)
@@ -389,6 +435,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .transitions_topic = "transitions",
                                        .decisions_topic = "decisions",
                                        .dead_topic = "dead",
+                                       .playbook_topic = "playbook",
                                        .batch_records_max = config->batch_records_max ? config->batch_records_max : 16,
                                        .batch_bytes_max = 1 << 20,
                                        .batch_timers_max = 3,
@@ -408,6 +455,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
             memory_cluster_topic_add(world->cluster, world->flow.inputs[t], input_partitions[t]);
     for (size_t i = 0; i < COUNT_OF(own_topics); i++)
         memory_cluster_topic_add(world->cluster, own_topics[i], SIM_SHARDS);
+    if (config->activates)
+        memory_cluster_topic_add(world->cluster, world->flow.playbook_topic, 1);
 }
 
 void sim_world_release(struct sim_world *world)

@@ -24,6 +24,7 @@ struct sim_config {
     bool no_customers_topic; /* the optional topic is absent */
     bool clocks;             /* each worker has a clock that may jump and stand */
     bool real;               /* the real engine and its shop (real_engine.h), not the toy */
+    bool activates;          /* real: playbooks are activated, and workers have files of their own */
     FILE *trace;             /* what the workers report; NULL = silent */
 };
 
@@ -62,6 +63,8 @@ struct sim_world {
     char **history; /* real: each event's line, once, as written */
     size_t history_count, history_capacity;
     struct flow_counts totals; /* of all workers that are gone */
+    int variant;               /* of the playbook activated last (real_engine.h) */
+    int64_t activation_count;
     /* asked before every call of a worker's seams */
     void *fault_context;
     enum fault_kind (*fault)(void *context, struct sim_worker *worker, const char *call);
@@ -81,6 +84,12 @@ uint64_t sim_random(struct sim_world *world, uint64_t below);
 void sim_world_event(struct sim_world *world);
 /* One record to every crm.forward[h] (plain producer). */
 void sim_world_control(struct sim_world *world, const struct forward *control);
+
+/* `oriori playbook activate`: the text, and one control record to every shard. */
+void sim_world_activate(struct sim_world *world, int variant);
+/* Its two parts: Kafka's markers may let the second be seen before the first. */
+void sim_world_activate_text(struct sim_world *world, int variant);
+void sim_world_activate_control(struct sim_world *world, int variant);
 
 void sim_worker_start(struct sim_world *world, int index);
 void sim_worker_kill(struct sim_world *world, int index); /* without a goodbye */

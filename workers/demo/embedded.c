@@ -67,6 +67,7 @@ static void topics_add(struct embedded *embedded)
         memory_cluster_topic_add(embedded->cluster, embedded->topics[i], flow->shard_count);
     for (size_t i = 0; i < COUNT_OF(others); i++)
         memory_cluster_topic_add(embedded->cluster, others[i], flow->shard_count);
+    memory_cluster_topic_add(embedded->cluster, flow->playbook_topic, 1);
 }
 
 bool embedded_open(struct embedded *embedded, struct setup *setup)

@@ -353,10 +353,11 @@ static void name_topics(struct config *config, struct flow_config *flow)
     flow->forward_topic = config_topic(config, "forward");
     flow->state_topic = config_topic(config, "state");
     flow->steps_topic = config_topic(config, "steps");
-    flow->actions_topic = config_topic(config, "actions");
+    flow->actions_topic = config_topic(config, config->actions == CONFIG_ACTIONS_SHADOW ? "actions.shadow" : "actions");
     flow->transitions_topic = config_topic(config, "transitions");
     flow->decisions_topic = config_topic(config, "decisions");
     flow->dead_topic = config_topic(config, "dead");
+    flow->playbook_topic = config_topic(config, "playbook");
 }
 
 struct flow_config setup_flow(struct setup *setup)
@@ -381,6 +382,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
+    flow.playbook_text = buffer_span(&setup->playbook_text);
     flow.formats = (struct formats){setup, event_read, record_write, setup->registry ? reading_trouble : NULL,
                                     setup->output_ids[SETUP_DEAD]};
     CHECK(getrandom(&flow.token, sizeof(flow.token), 0) == sizeof(flow.token));
