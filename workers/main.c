@@ -61,6 +61,9 @@ static const struct subcommand subcommands[] = {
 #ifdef ORIORI_HAS_SHARD
     {"shard", "restore a shard's offsets, or rebuild its view", shard_main},
 #endif
+#ifdef ORIORI_HAS_PLAYBOOK
+    {"playbook", "put another playbook in force, on all shards", playbook_main},
+#endif
 #ifdef ORIORI_HAS_PAUSE
     {"pause", "hold a rule, or all marketing", pause_main},
     {"resume", "let a held rule, or all marketing, run again", resume_main},

@@ -24,6 +24,7 @@ int dlq_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int schema_main(int argc, char **argv);
 int shard_main(int argc, char **argv);
+int playbook_main(int argc, char **argv);
 int pause_main(int argc, char **argv);
 int resume_main(int argc, char **argv);
 int version_main(int argc, char **argv);

@@ -3,11 +3,11 @@
  * it has come is in `__meta`, so whoever owns the shard goes on from there. A customer who has a record or a timer
  * before the sweep reaches him is migrated by that visit, first of all (step.c), and the sweep changes nothing more.
  *
- * Neither the log nor the store has an order of ids. So crm.state[h] is read once, a part of it in each turn, for the ids
- * behind the cursor; the smallest LIST_MAX are kept and sorted, and it is read again when they are used up. The store is
- * not asked: a view that is wiped or falls back in the middle could hide customers, the log cannot. Who is new since the
- * switch needs no visit, so the list must be of this very activation and be begun under this ownership. One shard at a
- * time is swept by a worker. */
+ * Neither the log nor the store has an order of ids. So crm.state[h] is read once, a part of it in each turn, for the
+ * ids behind the cursor; the smallest LIST_MAX are kept and sorted, and it is read again when they are used up. The
+ * store is not asked: a view that is wiped or falls back in the middle could hide customers, the log cannot. Who is new
+ * since the switch needs no visit, so the list must be of this very activation and be begun under this ownership. One
+ * shard at a time is swept by a worker. */
 #include "common/base/check.h"
 #include "common/flow/batch.h"
 

@@ -1,5 +1,6 @@
 """The tests on real servers: `tests/integration/run [NAME...]`. Each test is a function that gets a fresh rig."""
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -10,8 +11,11 @@ import subprocess
 import sys
 import time
 import traceback
+from io import BytesIO
 
-from audit import audit
+import fastavro
+
+from audit import audit, changelog
 from collector import Collector
 from load import DAY, Load
 from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, now_ms, wait_for
@@ -296,6 +300,97 @@ def r66_a_rule_is_paused_and_resumed_on_all_shards(rig):
     rig.stop("b")
     sent = {a["customer_id"] for a in rig.values("crm.actions") if a["rule"] == "thank_you"}
     expect("thanked", len(sent), 80)
+    audit(rig)
+
+
+def another_playbook(rig, name):
+    """The default one with another bound of tiers, a rule renamed, and waiting marketing runs dropped."""
+    text = (ROOT / "schemas/playbook.yaml").read_text()
+    changes = [('"default-1"', f'"{name}"'), ("days_since_last_purchase < 60", "days_since_last_purchase < 20"),
+               ("  - name: tip\n", "  - name: hint\n"), ("    class: marketing\n", "    class: marketing\n    on_change: drop\n")]
+    for old, new in changes:
+        if old not in text:
+            raise Failure(f"the default playbook has no {old!r} any more")
+        text = text.replace(old, new)
+    path = rig.folder / f"{name}.yaml"
+    path.write_text(text)
+    return path, hashlib.sha256(text.encode()).digest()
+
+
+def playbooks_of_customers(rig):
+    """Under which playbook each customer's state was written last: the heads of their hashes, erased ones left out."""
+    schema = fastavro.parse_schema(json.loads((ROOT / "schemas/customer_state.avsc").read_text()), {})
+    found = set()
+    for value in changelog(rig).values():
+        state = fastavro.schemaless_reader(BytesIO(value[1:]), schema)["state"]
+        if "runs" in state:
+            found.add(state["runs"]["playbook"])
+    return found
+
+
+@test
+def r81_a_playbook_is_activated_under_load(rig):
+    """One act for all shards, no restart. Whoever sweeps is killed in the middle, until that was seen to happen twice."""
+    rig.settings["batch"] = {"timers": 1}  # portions of one customer: long sweeps
+    first = ROOT / "schemas/playbook.yaml"
+    second, second_hash = another_playbook(rig, "second")
+    load = Load("activate", 240, now_ms())
+
+    def command(*arguments, check=True):
+        return rig.oriori("playbook", *arguments, "--config", rig.config, check=check).stdout
+
+    def start(name):
+        rig.start(name, instance_id=name, playbook=str(first if name == "a" else second))
+
+    for name in ("a", "b"):  # b has another file: a birth may go by it, nothing else
+        start(name)
+    rig.produce(load.take(1200))
+    rig.drain()
+    broken = rig.folder / "broken.yaml"
+    broken.write_text("version: x\n")
+    refused = rig.oriori("playbook", "activate", str(broken), "--config", rig.config, check=False)
+    if refused.returncode != 1 or "tiers" not in refused.stderr:
+        raise Failure(f"a broken playbook: status {refused.returncode}\n{refused.stderr}")
+    active = second_hash
+    dry = command("activate", str(second), "--dry-run")
+    if "nothing was changed" not in dry or "nothing was activated yet" not in command("list"):
+        raise Failure(f"the dry run has done something:\n{dry}")
+
+    kills = 0
+    for round_ in range(20):
+        path, active = (second, second_hash) if round_ % 2 == 0 else (first, hashlib.sha256(first.read_bytes()).digest())
+        said = command("activate", str(path), "--no-count")
+        if f"activation {round_ + 1}: playbook {active.hex()[:12]}" not in said:
+            raise Failure(f"round {round_}: {said}")
+        rig.produce(load.take(100))
+        seen = wait_for("a sweep, or its end", 60, lambda: next(
+            (words for words in [command("show")] if "sweeping, behind" in words or
+             ("all shards and customers" in words and active.hex()[:12] in words)), None), every=0)
+        if "sweeping" in seen:
+            for name in ("a", "b"):
+                rig.kill(name)
+                start(name)
+            kills += 1
+        if kills == 2:
+            break
+    else:
+        raise Failure(f"only {kills} of 20 sweeps were met in the middle")
+    rig.produce(load.take(300))
+    rig.drain()
+    wait_for("all sweeps", 90, lambda: rig.alive() or ("all shards and customers" in (words := command("show"))
+                                                       and words.count(active.hex()[:12]) == SHARDS), every=0.3)
+    if "in force: nothing to do" not in command("activate", "--hash", active.hex()[:10]):
+        raise Failure("what is in force was activated once more")
+    for name in ("a", "b"):
+        rig.stop(name)
+    if not any("not the config's own" in rig.log_of(name) for name in ("a", "b")):
+        raise Failure("nobody said that his file is not the playbook in force")
+    found = playbooks_of_customers(rig)
+    if found != {active[:8]}:
+        raise Failure(f"customers are under {[head.hex() for head in found]}, in force is {active.hex()[:16]}")
+    outcomes = {d["outcome"] for d in rig.values("crm.decisions")}
+    if not {"dropped", "rule_removed"} <= outcomes:
+        raise Failure(f"no waiting run was dropped: {sorted(outcomes)}")
     audit(rig)
 
 

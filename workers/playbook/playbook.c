@@ -1,0 +1,402 @@
+/* `oriori playbook activate|show|list|text`: one playbook in force on all shards, exchanged in one act. */
+#include "workers/subcommand.h"
+
+#include "common/base/check.h"
+#include "common/flow/playbooks.h"
+#include "common/io/clock_wall.h"
+#include "common/io/data_file.h"
+#include "common/io/kafka_command.h"
+#include "common/io/logger.h"
+#include "common/io/store_redis.h"
+#include "common/io/zones_load.h"
+#include "workers/lint/lint.h"
+#include "workers/playbook/affected.h"
+#include "workers/playbook/published.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: oriori playbook activate FILE|--hash PREFIX --config FILE [--dry-run] [--no-count]\n"
+    "       oriori playbook show --config FILE\n"
+    "       oriori playbook list --config FILE\n"
+    "       oriori playbook text PREFIX --config FILE\n\n"
+    "activate checks a playbook (an error of the compiler or of lint refuses it), counts who is affected, and puts it "
+    "in\n"
+    "force: its text goes to crm.playbook, and one control record to every shard, in one transaction. Each shard "
+    "takes\n"
+    "it from the next step on, once, and then visits all its customers under it; runs that wait follow their rule's\n"
+    "`on_change`. Workers need no restart. Activating what is in force does nothing. show tells where each shard is\n"
+    "(as its view in Redis says), list which playbooks there are and when each was activated, text prints one.\n\n"
+    "  --config FILE   the worker's config\n"
+    "  --hash PREFIX   a playbook that crm.playbook holds already, by the beginning of its hash: the way back\n"
+    "  --dry-run       check and count, change nothing\n"
+    "  --no-count      do not count: counting reads all of crm.state\n\n"
+    "example: oriori playbook activate my-playbook.yaml --dry-run --config deploy/examples/worker.yaml\n"
+    "         oriori playbook show --config deploy/examples/worker.yaml\n";
+
+struct order {
+    const char *config_path, *path, *prefix;
+    bool dry_run, no_count;
+};
+
+/* ---- where the shards are ---- */
+
+struct standing {
+    bool known;
+    struct meta meta;
+};
+
+/* As the view says, which is behind by a batch at most. False, and said: Redis cannot be asked. */
+static bool standings_read(struct config *config, struct arena *arena, struct standing *standings)
+{
+    struct store store = {0};
+    struct buffer error = {0};
+    bool good = store_redis_open(config, &store, &error) == WORLD_DONE;
+    for (int32_t h = 0; good && h < config->shards; h++) {
+        struct store_meta view;
+        good = store_read_meta(&store, h, arena, &view) == WORLD_DONE;
+        standings[h].known = good && !span_empty(view.last) && meta_decode(view.last, arena, &standings[h].meta);
+        if (!good)
+            buffer_add_text(&error, store_error_text(&store));
+    }
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    store_close(&store);
+    buffer_release(&error);
+    return good;
+}
+
+static int show(struct config *config)
+{
+    struct arena arena;
+    int sweeping = 0, behind = 0;
+    arena_init(&arena, 0);
+    struct standing *standings = ARENA_ARRAY(&arena, struct standing, config->shards);
+    bool good = standings_read(config, &arena, standings);
+    for (int32_t h = 0; good && h < config->shards; h++) {
+        const struct meta *meta = &standings[h].meta;
+        char name[PLAYBOOK_SHORT_SIZE];
+        if (!standings[h].known) {
+            printf("shard %-4d not born, or its view is being rebuilt\n", (int)h);
+            behind++;
+            continue;
+        }
+        printf("shard %-4d %s  version %.*s  activation %lld", (int)h, playbook_short(meta->playbook_hash, name),
+               (int)meta->playbook_version.size, meta->playbook_version.data, (long long)meta->activation);
+        if (meta->sweeping)
+            printf("  sweeping, behind \"%.*s\"", (int)meta->swept.size, meta->swept.data);
+        putchar('\n');
+        sweeping += meta->sweeping;
+        behind += standings[0].known &&
+                  memcmp(meta->playbook_hash, standings[0].meta.playbook_hash, sizeof(meta->playbook_hash)) != 0;
+    }
+    if (good)
+        printf("%s\n", behind     ? "the shards are not all at one playbook"
+                       : sweeping ? "all shards are at one playbook; customers are still visited"
+                                  : "all shards and customers are at one playbook");
+    arena_release(&arena);
+    return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- what there is ---- */
+
+static void print_activation(const struct playbook_entry *entry)
+{
+    char name[PLAYBOOK_SHORT_SIZE], at[TIMESTAMP_TEXT_SIZE];
+    timestamp_text(entry->activated_at, at);
+    printf("activation %-4lld %s  %s  version %.*s\n", (long long)entry->activation, at,
+           playbook_short(entry->hash, name), (int)entry->version.size, entry->version.data);
+}
+
+static int list(struct config *config)
+{
+    struct published published;
+    bool good = published_read(config, &published);
+    for (size_t i = 0; good && i < published.text_count; i++) {
+        const struct playbook_entry *entry = &published.texts[i];
+        char name[PLAYBOOK_SHORT_SIZE];
+        printf("playbook %s  version %.*s  %zu bytes\n", playbook_short(entry->hash, name), (int)entry->version.size,
+               entry->version.data, entry->yaml.size);
+    }
+    for (size_t i = 0; good && i < published.activation_count; i++)
+        print_activation(&published.activations[i]);
+    if (good && published.activation_count == 0)
+        puts("nothing was activated yet: each shard is at the playbook it was born with");
+    published_release(&published);
+    return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+static const struct playbook_entry *find_said(const struct published *published, const char *prefix)
+{
+    size_t count;
+    const struct playbook_entry *entry = published_find(published, prefix, &count);
+    if (!entry)
+        fprintf(stderr, "oriori: %s playbook's hash begins with \"%s\"; `oriori playbook list` prints them\n",
+                count ? "more than one" : "no", prefix);
+    return entry;
+}
+
+static int text(struct config *config, const char *prefix)
+{
+    struct published published;
+    const struct playbook_entry *entry = published_read(config, &published) ? find_said(&published, prefix) : NULL;
+    if (entry)
+        fwrite(entry->yaml.data, 1, entry->yaml.size, stdout);
+    published_release(&published);
+    return entry ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- activate ---- */
+
+struct activation {
+    struct config *config;
+    const struct order *order;
+    struct published published;
+    struct buffer file;
+    struct span yaml;
+    const char *name; /* of the text, for messages */
+    struct step_world world;
+};
+
+static bool text_take(struct activation *activation)
+{
+    const struct order *order = activation->order;
+    if (order->prefix) {
+        const struct playbook_entry *entry = find_said(&activation->published, order->prefix);
+        activation->yaml = entry ? entry->yaml : SPAN_NONE;
+        activation->name = order->prefix;
+        return entry != NULL;
+    }
+    activation->name = order->path;
+    if (!file_read(order->path, &activation->file)) {
+        fprintf(stderr, "oriori: cannot read %s: %s\n", order->path, strerror(errno));
+        return false;
+    }
+    activation->yaml = buffer_span(&activation->file);
+    return true;
+}
+
+/* Errors refuse it, warnings are shown. */
+static bool text_check(struct activation *activation)
+{
+    struct playbook_errors errors = {0};
+    char no_zones[ZONES_ERROR_SIZE];
+    activation->world.playbook = playbook_compile(activation->yaml, activation->name, &errors);
+    if (errors.count)
+        fputs(errors.text.data, stderr);
+    buffer_release(&errors.text);
+    if (!activation->world.playbook)
+        return false;
+    activation->world.zones = zones_load(activation->config->zones, no_zones);
+    if (!activation->world.zones) {
+        fprintf(stderr, "oriori: %s\n", no_zones);
+        return false;
+    }
+    struct lint lint = {.playbook = activation->world.playbook,
+                        .yaml = activation->yaml,
+                        .file_name = activation->name,
+                        .zones = activation->world.zones,
+                        .events = LINT_ALL_EVENTS,
+                        .least = LINT_WARNING};
+    lint_run(&lint);
+    fwrite(lint.text.data ? lint.text.data : "", 1, lint.text.size, stderr);
+    bool good = lint.counts[LINT_ERROR] == 0;
+    if (!good)
+        fprintf(stderr, "oriori: %s: errors %zu: not activated\n", activation->name, lint.counts[LINT_ERROR]);
+    lint_release(&lint);
+    return good;
+}
+
+/* In force is what was activated last, wherever the shards are on their way; before the first activation, what all of
+ * them were born with. */
+static bool in_force(struct activation *activation, bool *ret_in_force)
+{
+    const unsigned char *hash = activation->world.playbook->hash;
+    const struct playbook_entry *last = published_last(&activation->published);
+    struct config *config = activation->config;
+    struct arena arena;
+    *ret_in_force = last && memcmp(last->hash, hash, sizeof(last->hash)) == 0;
+    if (last)
+        return true;
+    arena_init(&arena, 0);
+    struct standing *standings = ARENA_ARRAY(&arena, struct standing, config->shards);
+    bool good = standings_read(config, &arena, standings);
+    *ret_in_force = good;
+    for (int32_t h = 0; good && h < config->shards; h++)
+        *ret_in_force = *ret_in_force && standings[h].known &&
+                        memcmp(standings[h].meta.playbook_hash, hash, sizeof(standings[h].meta.playbook_hash)) == 0;
+    arena_release(&arena);
+    return good;
+}
+
+static bool entry_produce(struct activation *activation, struct kafka_command *command, struct playbook_entry entry)
+{
+    const struct playbook *playbook = activation->world.playbook;
+    struct buffer value = {0};
+    char key[PLAYBOOK_KEY_SIZE];
+    memcpy(entry.hash, playbook->hash, sizeof(entry.hash));
+    entry.version = playbook->version;
+    playbook_entry_key(&entry, key);
+    playbook_entry_encode(&entry, &value);
+    bool good = kafka_command_produce_keyed(command, config_topic(activation->config, "playbook"), 0, span_of(key),
+                                            buffer_span(&value));
+    buffer_release(&value);
+    return good;
+}
+
+static bool controls_produce(struct activation *activation, struct kafka_command *command, int64_t number)
+{
+    const struct playbook *playbook = activation->world.playbook;
+    struct forward forward = {.kind = FORWARD_PLAYBOOK, .playbook_version = playbook->version, .activation = number};
+    struct buffer value = {0};
+    bool good = true;
+    memcpy(forward.playbook_hash, playbook->hash, sizeof(forward.playbook_hash));
+    forward_encode(&forward, &value);
+    for (int32_t h = 0; h < activation->config->shards && good; h++)
+        good = kafka_command_produce(command, config_topic(activation->config, "forward"), h, buffer_span(&value));
+    buffer_release(&value);
+    return good;
+}
+
+/* All of it or nothing. number 0: the text alone, of a playbook that is in force. */
+static bool publish(struct activation *activation, struct kafka_command *command, int64_t number, int64_t now)
+{
+    struct playbook_entry text_entry = {.activated_at = NEVER, .yaml = activation->yaml};
+    struct playbook_entry done = {.activation = number, .activated_at = now};
+    bool good = kafka_command_begin(command);
+    if (!published_text(&activation->published, activation->world.playbook->hash))
+        good = good && entry_produce(activation, command, text_entry);
+    if (number)
+        good = good && entry_produce(activation, command, done) && controls_produce(activation, command, number);
+    return good && kafka_command_commit(command);
+}
+
+static bool change(struct activation *activation, struct kafka_command *command, bool already)
+{
+    const struct playbook *playbook = activation->world.playbook;
+    const struct playbook_entry *last = published_last(&activation->published);
+    int64_t number = already ? 0 : (last ? last->activation : 0) + 1;
+    struct clock clock = clock_wall_open();
+    char name[PLAYBOOK_SHORT_SIZE];
+    if (already && published_text(&activation->published, playbook->hash))
+        return true;
+    if (!publish(activation, command, number, clock_wall(&clock))) {
+        fprintf(stderr, "oriori: %s\n", command->error.data);
+        return false;
+    }
+    if (number)
+        printf("activation %lld: playbook %s (version %.*s) on all %lld shards; `oriori playbook show` tells how far "
+               "they are\n",
+               (long long)number, playbook_short(playbook->hash, name), (int)playbook->version.size,
+               playbook->version.data, (long long)activation->config->shards);
+    return true;
+}
+
+static bool activate_with(struct activation *activation, struct kafka_command *command)
+{
+    const struct order *order = activation->order;
+    struct clock clock = clock_wall_open();
+    char name[PLAYBOOK_SHORT_SIZE];
+    bool already;
+    if (!published_read(activation->config, &activation->published) || !text_take(activation) ||
+        !text_check(activation) || !in_force(activation, &already))
+        return false;
+    if (already)
+        printf("playbook %s (version %.*s) is in force: nothing to do\n",
+               playbook_short(activation->world.playbook->hash, name), (int)activation->world.playbook->version.size,
+               activation->world.playbook->version.data);
+    else if (!order->no_count && !affected_print(activation->config, &activation->world, clock_wall(&clock)))
+        return false;
+    if (order->dry_run) {
+        puts("dry run: nothing was changed");
+        return true;
+    }
+    return change(activation, command, already);
+}
+
+/* The command's producer is opened first: of two activations at once the later fences the earlier, before it reads what
+ * it decides by. */
+static int activate(struct config *config, const struct order *order)
+{
+    struct activation activation = {.config = config, .order = order};
+    struct kafka_command command = {0};
+    bool good = order->dry_run || kafka_command_open(&command, config);
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", command.error.data);
+    good = good && activate_with(&activation, &command);
+    kafka_command_close(&command);
+    playbook_free((struct playbook *)activation.world.playbook);
+    zones_free((struct zones *)activation.world.zones);
+    buffer_release(&activation.file);
+    published_release(&activation.published);
+    return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- the command ---- */
+
+static int run(const char *verb, const char *word, struct order *order)
+{
+    struct config config;
+    struct buffer errors = {0};
+    int status = EXIT_FAILED;
+    order->path = word;
+    if (!config_load(&config, order->config_path, &errors)) {
+        fputs(errors.data, stderr);
+    } else {
+        logger_init(config.level, config.format);
+        if (strcmp(verb, "activate") == 0)
+            status = activate(&config, order);
+        else if (strcmp(verb, "show") == 0)
+            status = show(&config);
+        else
+            status = strcmp(verb, "list") == 0 ? list(&config) : text(&config, word);
+    }
+    buffer_release(&errors);
+    config_release(&config);
+    return status;
+}
+
+/* How many words the verb wants behind it; -1 = no such verb. */
+static int words_of(const char *verb, const struct order *order)
+{
+    if (strcmp(verb, "activate") == 0)
+        return order->prefix ? 0 : 1;
+    if (strcmp(verb, "text") == 0)
+        return 1;
+    return strcmp(verb, "show") == 0 || strcmp(verb, "list") == 0 ? 0 : -1;
+}
+
+int playbook_main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"hash", required_argument, NULL, 'H'},
+        {"dry-run", no_argument, NULL, 'd'},      {"no-count", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    struct order order = {0};
+    bool good = true;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return EXIT_DONE;
+        }
+        if (option == 'c')
+            order.config_path = optarg;
+        if (option == 'H')
+            order.prefix = optarg;
+        order.dry_run = order.dry_run || option == 'd';
+        order.no_count = order.no_count || option == 'n';
+        good = good && option != '?';
+    }
+    const char *verb = optind < argc ? argv[optind] : "";
+    if (!good || order.config_path == NULL || optind + 1 + words_of(verb, &order) != argc ||
+        words_of(verb, &order) < 0) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    return run(verb, optind + 1 < argc ? argv[optind + 1] : NULL, &order);
+}

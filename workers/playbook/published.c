@@ -1,0 +1,96 @@
+#include "workers/playbook/published.h"
+
+#include "common/base/check.h"
+#include "common/io/topic_reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void list_put(struct playbook_entry **list, size_t *count, const struct playbook_entry *entry)
+{
+    for (size_t i = 0; i < *count; i++) /* not compacted yet: the later record of a key counts */
+        if (entry->activation ? (*list)[i].activation == entry->activation
+                              : memcmp((*list)[i].hash, entry->hash, sizeof(entry->hash)) == 0) {
+            (*list)[i] = *entry;
+            return;
+        }
+    *list = realloc(*list, (*count + 1) * sizeof(**list));
+    CHECK(*list);
+    (*list)[(*count)++] = *entry;
+}
+
+static void take(void *context, const rd_kafka_message_t *message)
+{
+    struct published *published = context;
+    struct playbook_entry entry;
+    struct span value = arena_copy(&published->arena, (struct span){message->payload, message->len});
+    if (!playbook_entry_decode(value, &published->arena, &entry))
+        return; /* not one of ours */
+    if (entry.activation)
+        list_put(&published->activations, &published->activation_count, &entry);
+    else
+        list_put(&published->texts, &published->text_count, &entry);
+}
+
+static int activation_order(const void *left, const void *right)
+{
+    int64_t a = ((const struct playbook_entry *)left)->activation,
+            b = ((const struct playbook_entry *)right)->activation;
+    return (a > b) - (a < b);
+}
+
+bool published_read(struct config *config, struct published *ret_published)
+{
+    struct topic_reader reader;
+    struct buffer error = {0};
+    *ret_published = (struct published){0};
+    arena_init(&ret_published->arena, 0);
+    bool good = topic_reader_open(&reader, config, config_topic(config, "playbook"), true, &error);
+    while (good && !topic_reader_ended(&reader))
+        good = topic_reader_run(&reader, take, ret_published, &error);
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    if (ret_published->activation_count)
+        qsort(ret_published->activations, ret_published->activation_count, sizeof(*ret_published->activations),
+              activation_order);
+    topic_reader_close(&reader);
+    buffer_release(&error);
+    return good;
+}
+
+void published_release(struct published *published)
+{
+    free(published->texts);
+    free(published->activations);
+    arena_release(&published->arena);
+    *published = (struct published){0};
+}
+
+const struct playbook_entry *published_text(const struct published *published, const unsigned char hash[32])
+{
+    for (size_t i = 0; i < published->text_count; i++)
+        if (memcmp(published->texts[i].hash, hash, sizeof(published->texts[i].hash)) == 0)
+            return &published->texts[i];
+    return NULL;
+}
+
+const struct playbook_entry *published_find(const struct published *published, const char *prefix, size_t *ret_count)
+{
+    const struct playbook_entry *found = NULL;
+    char key[PLAYBOOK_KEY_SIZE];
+    *ret_count = 0;
+    for (size_t i = 0; i < published->text_count; i++) {
+        playbook_entry_key(&published->texts[i], key);
+        if (strncmp(key, prefix, strlen(prefix)) != 0)
+            continue;
+        found = &published->texts[i];
+        ++*ret_count;
+    }
+    return *ret_count == 1 ? found : NULL;
+}
+
+const struct playbook_entry *published_last(const struct published *published)
+{
+    return published->activation_count ? &published->activations[published->activation_count - 1] : NULL;
+}
