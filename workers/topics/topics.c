@@ -163,8 +163,9 @@ static void check_partitions(struct job *job, const struct topic_plan *plan, int
     } else if (count == 0) {
         fault(job, plan->name, "there is no such topic; `oriori topics create` makes it");
     } else if (plan->role == TOPIC_INTERNAL && count != plan->partitions) {
-        snprintf(text, sizeof(text), "%d partitions, but it must have %s%d; neither can be changed", count,
-                 plan->partitions == job->config.shards ? "S = " : "", plan->partitions);
+        bool of_shards = plan->partitions == job->config.shards;
+        snprintf(text, sizeof(text), "%d partitions, but %s%d; neither can be changed", count,
+                 of_shards ? "S = " : "it must have ", plan->partitions);
         fault(job, plan->name, text);
     } else if (plan->role == TOPIC_INPUT && count != job->config.shards) {
         printf("%-20s %d partitions, not S = %lld: correct, but every record is forwarded\n", plan->name, count,
