@@ -55,8 +55,8 @@ struct batch {
     size_t shard_count;
     size_t record_count, bytes;
     int64_t begun_at; /* the transaction; monotonic ms */
-    bool noted;    /* it is tried under a note in the store: records only, no timers of others */
-    bool isolated; /* its one record has ended too many processes: a dead letter, unread */
+    bool noted;       /* it is tried under a note in the store: records only, no timers of others */
+    bool isolated;    /* its one record has ended too many processes: a dead letter, unread */
     struct letter *letters, **letters_end;
     struct outgoing *outgoing, **outgoing_end;
 };
@@ -81,8 +81,9 @@ struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, i
 
 /* ---- a sweep's part in the steps (sweep.c) ---- */
 
-bool sweep_waits(const struct worker *worker, const struct shard *shard);     /* for its next step */
-void sweep_take(struct worker *worker, struct batch_shard *touched);          /* the portion; after the controls */
+bool sweep_waits(const struct worker *worker, const struct shard *shard); /* for its next step */
+void sweep_take(struct worker *worker, struct batch_shard *touched);      /* the portion; after the controls */
+int64_t sweep_idle(const struct worker *worker); /* ms until a sweep goes on; INT64_MAX = there is none */
 void sweep_advance(struct worker *worker, const struct batch_shard *touched); /* after the commit */
 
 /* ---- what several steps share (loop.c) ---- */

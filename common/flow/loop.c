@@ -308,13 +308,13 @@ static enum world recover_when_needed(struct worker *worker)
 static int32_t idle_wait(const struct worker *worker)
 {
     int64_t wait = IDLE_WAIT_MS, now = clock_monotonic(worker->clock);
+    if (sweep_idle(worker) < wait)
+        wait = sweep_idle(worker);
     for (int32_t h = 0; h < worker->config.shard_count; h++) {
         const struct shard *shard = &worker->shards[h];
         int64_t left = wait;
         if (shard->phase == SHARD_READY && shard->next_wake_at != NEVER)
             left = shard->next_wake_at - shard_now(worker, shard);
-        if (shard->phase == SHARD_READY && shard->control.sweeping)
-            left = 0;
         if (shard->phase == SHARD_WAITING)
             left = shard->retry_at - now;
         if (left < wait)

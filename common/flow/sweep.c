@@ -47,6 +47,7 @@ static void list_begin(struct worker *worker, const struct shard *shard)
     sweep->count = sweep->at = 0;
     sweep->next = LOG_OFFSET_NONE;
     sweep->end = shard->pos;
+    sweep->retry_at = 0;
 }
 
 /* ---- the list ---- */
@@ -104,8 +105,10 @@ static enum world read_part(struct worker *worker, const struct shard *shard)
             !span_equal(event.record.key, meta_key()))
             list_add(sweep, event.record.key);
         sweep->listed = sweep->next >= sweep->end;
-        if (event.happening == LOG_END)
-            break; /* a marker is late: the next turn goes on from here */
+        if (event.happening == LOG_END && !sweep->listed) { /* a marker is late, or a dead owner's transaction open */
+            sweep->retry_at = clock_monotonic(worker->clock) + worker->config.backoff_ms;
+            return WORLD_DONE;
+        }
     }
     if (sweep->listed)
         list_tidy(sweep);
@@ -137,7 +140,17 @@ enum world flow_sweep(struct worker *worker, struct batch *batch)
         return WORLD_DONE;
     if (!list_is_of(worker, shard) || (worker->sweep.cut && worker->sweep.at == worker->sweep.count))
         list_begin(worker, shard);
-    return worker->sweep.listed ? WORLD_DONE : list_read_on(worker, shard);
+    bool waits = worker->sweep.listed || clock_monotonic(worker->clock) < worker->sweep.retry_at;
+    return waits ? WORLD_DONE : list_read_on(worker, shard);
+}
+
+int64_t sweep_idle(const struct worker *worker)
+{
+    const struct shard *shard = swept_shard(worker);
+    int64_t left = worker->sweep.retry_at - clock_monotonic(worker->clock);
+    if (!shard)
+        return INT64_MAX;
+    return list_is_of(worker, shard) && !worker->sweep.listed && left > 0 ? left : 0;
 }
 
 /* ---- a step's portion ---- */

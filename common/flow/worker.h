@@ -190,6 +190,7 @@ struct sweep {
     uint64_t epoch_count; /* of the worker when the list was begun */
     int64_t activation;
     int64_t next, end; /* offsets of crm.state[shard]: to be read from here, up to there */
+    int64_t retry_at;  /* monotonic ms: what is not stable yet is looked at again */
     struct span *ids;  /* sorted when listed; in memory */
     size_t count, capacity, at;
     struct arena memory, spare;

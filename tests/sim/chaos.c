@@ -373,7 +373,7 @@ static void bad_times(struct chaos *chaos, int turns)
         clocks_suffer(chaos);
         if (sim_random(world, chaos->odds) == 0)
             compact(chaos);
-        if (world->config.activates && sim_random(world, 50) == 0)
+        if (world->config.activates && sim_random(world, chaos->large ? 30 : 10) == 0)
             activate(chaos);
         late_text(chaos, 1);
     }

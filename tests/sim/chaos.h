@@ -42,13 +42,13 @@
     X(CLOCKS_DIFFER, 50, "a worker saw that its clock and the store's differ, and stood still")                        \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
     X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
-    X(ACTIVATED, 300, "a playbook was activated")                                                                      \
-    X(SWITCHED, 300, "a shard switched to it")                                                                         \
-    X(PLAYBOOK_LACKED, 20, "a shard waited for a playbook that was not there yet")                                     \
-    X(SWEPT, 300, "a sweep came to its end")                                                                           \
-    X(ACTIVATED_IN_SWEEP, 15, "a playbook was activated while a shard was swept")                                      \
-    X(DEATH_IN_SWEEP, 20, "a worker died while it swept")                                                              \
-    X(WIPE_IN_SWEEP, 15, "the store was wiped while somebody swept")
+    X(ACTIVATED, 200, "a playbook was activated")                                                                      \
+    X(SWITCHED, 200, "a shard switched to it")                                                                         \
+    X(PLAYBOOK_LACKED, 2, "a shard waited for a playbook that was not there yet")                                      \
+    X(SWEPT, 200, "a sweep came to its end")                                                                           \
+    X(ACTIVATED_IN_SWEEP, 2, "a playbook was activated while a shard was swept")                                       \
+    X(DEATH_IN_SWEEP, 2, "a worker died while it swept")                                                               \
+    X(WIPE_IN_SWEEP, 2, "the store was wiped while somebody swept")
 
 enum situation {
 #define X(name, least, text) SITUATION_##name,

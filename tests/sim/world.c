@@ -438,7 +438,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .playbook_topic = "playbook",
                                        .batch_records_max = config->batch_records_max ? config->batch_records_max : 16,
                                        .batch_bytes_max = 1 << 20,
-                                       .batch_timers_max = 3,
+                                       .batch_timers_max = config->activates ? 1 : 3, /* long sweeps */
                                        .arena_limit = 1 << 20,
                                        .dead_value_max = 1000,
                                        .portion_max = 3,
