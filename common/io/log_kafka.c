@@ -1,6 +1,7 @@
 #include "common/io/log_kafka_private.h"
 
 #include "common/base/check.h"
+#include "common/io/logger.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -331,10 +332,26 @@ static int64_t log_kafka_end(void *context, int topic, int32_t partition)
     return high >= 0 ? high : LOG_OFFSET_NONE;
 }
 
+/* An idle consumer calls nothing that could fail: without this line nobody would hear of an outage before there is
+ * work. */
+static void say_reach(struct log_kafka *log)
+{
+    bool up = log->consumer_stats.brokers_up > 0;
+    if (!up && log->reached) /* before the first connection the worker's start says it */
+        logger(CONFIG_LEVEL_ERROR, "Kafka: no broker can be reached; waiting for one",
+               LOG_TEXT("why", log->trouble.text));
+    else if (up && log->away)
+        logger(CONFIG_LEVEL_INFO, "Kafka: a broker is reached again");
+    log->away = !up;
+    log->reached = log->reached || up;
+}
+
 static int stats_callback(rd_kafka_t *client, char *json, size_t size, void *opaque)
 {
     struct log_kafka *log = (struct log_kafka *)((char *)opaque - offsetof(struct log_kafka, trouble));
     kafka_stats_read((struct span){json, size}, client == log->consumer ? &log->consumer_stats : &log->producer_stats);
+    if (client == log->consumer)
+        say_reach(log);
     return 0; /* librdkafka frees the text */
 }
 

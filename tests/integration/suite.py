@@ -178,6 +178,8 @@ def an_outage_longer_than_the_watchdog_is_waited_for(rig):
     rig.drain()
     if rig.workers["a"].pid != process:
         raise Failure("the worker was replaced")
+    wait_for("the log to say that Kafka was away, and is back", 30,
+             lambda: "no broker can be reached" in rig.log_of("a") and "a broker is reached again" in rig.log_of("a"))
     rig.stop("a")
     audit(rig)
 

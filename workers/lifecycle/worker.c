@@ -34,9 +34,8 @@ static const char usage[] =
     "usage: oriori worker --config FILE\n\n"
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
-    "the start or later: it says so every few seconds and tries again, however long. When they answer and still "
-    "nothing\n"
-    "moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
+    "the start or later: it says so every few seconds and tries again, however long. When they answer\n"
+    "and still nothing moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
 
