@@ -6,10 +6,11 @@ import subprocess
 from rig import INPUTS, ORIORI, SHARDS, Failure, home, now_ms
 
 STATE_KEY = b"crm:{%d}:c:"
+ACTIONS = ("crm.actions", "crm.actions.shadow")
 
 
 def each_action_once(rig):
-    seen = collections.Counter((a["action_id"], a["kind"]) for a in rig.values("crm.actions"))
+    seen = collections.Counter((a["action_id"], a["kind"]) for topic in ACTIONS for a in rig.values(topic))
     twice = [key for key, count in seen.items() if count > 1]
     if twice:
         raise Failure(f"{len(twice)} actions published twice, such as {twice[0]}")
@@ -19,7 +20,7 @@ def each_action_once(rig):
 def each_sequence_unbroken(rig):
     """seq counts per customer from 1 over transitions, actions and decisions: no gap, nothing twice."""
     numbers = collections.defaultdict(list)
-    for topic in ("crm.transitions", "crm.actions", "crm.decisions"):
+    for topic in ("crm.transitions", *ACTIONS, "crm.decisions"):
         for record in rig.values(topic):
             numbers[record["customer_id"]].append(record["seq"])
     for customer, found in numbers.items():

@@ -397,6 +397,33 @@ def r81_a_playbook_is_activated_under_load(rig):
 
 
 @test
+def actions_in_the_shadow_are_never_sent_again(rig):
+    def orders(first):
+        return [("orders", {"event_id": f"p{n}", "customer_id": f"p{n % 40}", "occurred_at": now_ms(), "kind": "PLACED",
+                            "order_id": f"p{n}"}) for n in range(first, first + 40)]
+
+    rig.start("a", actions="shadow")
+    rig.produce(orders(0))
+    rig.drain()
+    rig.stop("a")
+    if rig.values("crm.actions"):
+        raise Failure("a worker in the shadow wrote to crm.actions")
+    rig.start("b")  # live
+    rig.produce(orders(0))  # the same facts again
+    rig.produce(orders(100))
+    rig.drain()
+    rig.stop("b")
+    shadow, live = rig.values("crm.actions.shadow"), rig.values("crm.actions")
+    thanked = [{a["order_id"] for a in actions if a["rule"] == "thank_you"} for actions in (shadow, live)]
+    if thanked != [{f"p{n}" for n in range(40)}, {f"p{n}" for n in range(100, 140)}]:
+        raise Failure(f"thanked in the shadow {sorted(thanked[0])}, live {sorted(thanked[1])}")
+    twice = {a["action_id"] for a in shadow} & {a["action_id"] for a in live if a["kind"] == "send"}
+    if twice:
+        raise Failure(f"{len(twice)} messages of the shadow were sent again")
+    audit(rig)
+
+
+@test
 def an_order_by_hand_is_thanked_within_seconds(rig):
     """The README's quick start: typed JSON in, a visible thank-you out, by our own commands."""
     rig.start("a")
