@@ -108,6 +108,9 @@ def a_platforms_message_in_an_action_out(rig):
         if action["rule"] == "thank_you":
             thanked.append(action["customer_id"])
     claim(sorted(thanked) == [str(500 + i) for i in range(8)], f"thanked: {sorted(thanked)}")
+    seen = rig.oriori("consume", "actions", "--from", "beginning", "--json", "--config", rig.config).stdout.splitlines()
+    claim(sorted(a["customer_id"] for a in map(json.loads, seen) if a.get("rule") == "thank_you") == sorted(thanked),
+          "oriori consume shows other actions than a consumer reads")
     shown = [json.loads(rig.oriori("customer", "show", str(500 + i), "--json", "--config", rig.config, check=False).stdout or "{}")
              for i in range(8)]
     claim(len(shown) == 8, "customers")

@@ -62,8 +62,20 @@ static bool add_state(struct job *job, const rd_kafka_message_t *message)
     return true;
 }
 
+/* `formats: json`, `actions_format: json`, a platform's own message; Avro in the wire format begins with a 0. */
+static bool add_json(struct job *job, struct span value)
+{
+    const struct json *json = value.size > 0 && value.data[0] != '\0' ? json_read(value, &job->arena) : NULL;
+    if (json == NULL || json->type != JSON_KIND_OBJECT)
+        return false;
+    json_add(&job->line, json);
+    return true;
+}
+
 static bool add_value(struct job *job, struct span value)
 {
+    if (add_json(job, value))
+        return true;
     const struct schema_set *schemas = setup_schemas_of(&job->setup, job->topic, value);
     if (schemas == NULL && !job->told) {
         fprintf(stderr, "oriori: %s\n", schema_catalog_trouble(job->setup.catalog));
