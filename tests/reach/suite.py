@@ -15,21 +15,20 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
 from kafka_servers import OLDER
 from load import Load
 from redis_servers import cli
-from rig import ORIORI, ROOT, SHARDS, Failure, Rig, wait_for
+from rig import ORIORI, ROOT, SHARDS, Failure, Rig, now_ms, wait_for
 
 TESTS = {}
+SLOW = set()  # these only under `./tests/run --all`, or by name
 
 
-def test(**options):
+def test(slow=False, **options):
     def add(function):
         TESTS[function.__name__] = (function, options)
+        if slow:
+            SLOW.add(function.__name__)
         return function
 
     return add
-
-
-def now_ms():
-    return int(time.time() * 1000)
 
 
 def feed(rig, load, until, seconds=90, rate=200):
@@ -262,7 +261,7 @@ def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
     redis_equals_changelog(rig)
 
 
-@test(kafka={"secure": True, "version": OLDER})
+@test(slow=True, kafka={"secure": True, "version": OLDER})
 def kafka_3_9_with_scram_end_to_end(rig):
     load = Load("older", 100, now_ms())
     grant(rig, rights())
@@ -279,7 +278,7 @@ def kafka_3_9_with_scram_end_to_end(rig):
 
 
 def main():
-    names = sys.argv[1:] or list(TESTS)
+    names = sys.argv[1:] or [name for name in TESTS if name not in SLOW or os.environ.get("ORIORI_ALL")]
     passed = failed = 0
     for name in names:
         folder = ROOT / "build/reach" / name
