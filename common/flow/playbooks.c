@@ -11,6 +11,7 @@
 struct held_playbook {
     const struct step_world *world;
     struct step_world *owned; /* the same, when it is the list's own */
+    struct buffer text;       /* its YAML, when it is the list's own */
 };
 
 static void list_add(struct playbooks *playbooks, struct held_playbook held)
@@ -46,7 +47,9 @@ bool playbooks_add(struct playbooks *playbooks, const struct playbook_entry *ent
         struct step_world *world = calloc(1, sizeof(*world));
         CHECK(world);
         *world = (struct step_world){.playbook = playbook, .zones = zones};
-        list_add(playbooks, (struct held_playbook){world, world});
+        struct held_playbook held = {world, world, {0}};
+        buffer_add_span(&held.text, entry->yaml);
+        list_add(playbooks, held);
     } else {
         buffer_add_text(error, playbook ? "the text is not the one of its hash" : errors.text.data);
         playbook_free(playbook);
@@ -61,6 +64,7 @@ void playbooks_release(struct playbooks *playbooks)
         if (!playbooks->items[i].owned)
             continue;
         playbook_free((struct playbook *)playbooks->items[i].owned->playbook);
+        buffer_release(&playbooks->items[i].text);
         free(playbooks->items[i].owned);
     }
     free(playbooks->items);
@@ -72,6 +76,19 @@ const char *playbook_short(const unsigned char hash[32], char text[PLAYBOOK_SHOR
     for (size_t i = 0; i < (PLAYBOOK_SHORT_SIZE - 1) / 2; i++)
         snprintf(text + 2 * i, 3, "%02x", hash[i]);
     return text;
+}
+
+struct span worker_playbook_text(const struct worker *worker)
+{
+    for (int32_t h = 0; h < worker->config.shard_count; h++) {
+        if (worker->shards[h].phase != SHARD_READY)
+            continue;
+        for (size_t i = 0; i < worker->playbooks.count; i++)
+            if (worker->playbooks.items[i].owned && worker->playbooks.items[i].world == worker->shards[h].world)
+                return buffer_span(&worker->playbooks.items[i].text);
+        break;
+    }
+    return worker->config.playbook_text;
 }
 
 /* ---- crm.playbook ---- */

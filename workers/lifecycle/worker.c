@@ -166,8 +166,7 @@ static void note_ready(const struct worker *worker, bool *was_ready)
 }
 
 /* What the HTTP thread shows. */
-static void publish_picture(const struct worker *worker, struct span playbook, struct monitor *monitor,
-                            struct buffer *text, bool *started)
+static void publish_picture(const struct worker *worker, struct monitor *monitor, struct buffer *text, bool *started)
 {
     struct clock *clock = worker->clock;
     bool ready = worker_ready(worker);
@@ -178,7 +177,7 @@ static void publish_picture(const struct worker *worker, struct span playbook, s
     log_kafka_stats_write(worker->log, text);
     trace_exporter_write(worker->config.trace.context, text);
     monitor_publish(monitor, &(struct monitor_picture){.metrics = buffer_span(text),
-                                                       .playbook = playbook,
+                                                       .playbook = worker_playbook_text(worker),
                                                        .trouble = span_of(ready ? "" : worker->trouble),
                                                        .ready = ready,
                                                        .started = *started,
@@ -215,7 +214,7 @@ static void run(struct worker *worker, const struct setup *setup, struct monitor
             schema_catalog_expire(setup->catalog);
         transactions = worker->counts.transactions;
         if (monitor && turned_at >= picture_at) {
-            publish_picture(worker, buffer_span(&setup->playbook_text), monitor, &text, &started);
+            publish_picture(worker, monitor, &text, &started);
             picture_at = turned_at + PICTURE_MS;
         }
         pause_when_backing_off(worker);
