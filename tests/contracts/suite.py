@@ -2,20 +2,19 @@
 import json
 import pathlib
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-import traceback
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition  # noqa: E402
-from rig import INPUTS, ROOT, Failure, Rig, home, wait_for  # noqa: E402
+from rig import INPUTS, ROOT, Rig, home, wait_for  # noqa: E402
+from runner import claim, run_suite  # noqa: E402
 from sink import Sink  # noqa: E402
 
 TESTS = {}
@@ -24,11 +23,6 @@ TESTS = {}
 def test(function):
     TESTS[function.__name__] = function
     return function
-
-
-def claim(condition, words):
-    if not condition:
-        raise Failure(words)
 
 
 def iso(seconds_ago=0):
@@ -248,29 +242,5 @@ def the_mailer_keeps_the_contract(rig):
     claim(insert["action_id"] not in states, "an insert is not the mailer's")
 
 
-def run_one(name):
-    folder = ROOT / "build" / "contracts" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    began = time.monotonic()
-    try:
-        with Rig(folder) as rig:
-            TESTS[name](rig)
-    except Exception as error:  # a test that cannot run has failed
-        print(f"FAILED: {name}: {error}", flush=True)
-        if not isinstance(error, Failure):
-            traceback.print_exc()
-        return False
-    print(f"passed: {name} ({time.monotonic() - began:.0f} s)", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return True
-
-
-def main():
-    names = sys.argv[1:] or list(TESTS)
-    results = [run_one(name) for name in names]
-    print(f"{sum(results)} passed, {len(results) - sum(results)} failed, 0 skipped")
-    return 0 if all(results) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_suite("contracts", {name: (Rig, function) for name, function in TESTS.items()}))

@@ -5,12 +5,10 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from io import BytesIO
 
 import fastavro
@@ -19,6 +17,7 @@ from audit import audit, changelog
 from collector import Collector
 from load import DAY, Load
 from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, now_ms, wait_for
+from runner import run_suite
 from scrape import ask, names_in, promtool_accepts, samples, total
 
 TESTS = {}
@@ -582,28 +581,5 @@ def a_trace_goes_on_in_the_action(rig):
     audit(rig)
 
 
-def main():
-    names = sys.argv[1:] or list(TESTS)
-    passed = failed = 0
-    for name in names:
-        folder = ROOT / "build/integration" / name
-        shutil.rmtree(folder, ignore_errors=True)
-        began = time.monotonic()
-        try:
-            with Rig(folder) as rig:
-                TESTS[name](rig)
-            passed += 1
-            print(f"ok     {name} ({time.monotonic() - began:.0f} s)", flush=True)
-            if not os.environ.get("ORIORI_KEEP"):
-                shutil.rmtree(folder, ignore_errors=True)
-        except Exception as error:  # a test's failure or trouble of its servers: both count, the others run on
-            failed += 1
-            if not isinstance(error, Failure):
-                traceback.print_exc()
-            print(f"FAILED {name}: {error}\n       logs are in {folder}", flush=True)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_suite("integration", {name: (Rig, function) for name, function in TESTS.items()}))

@@ -19,6 +19,7 @@ import fastavro
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from rig import ROOT, Failure, Rig, free_port, home, wait_for  # noqa: E402
+from runner import claim  # noqa: E402
 
 TESTS = {}
 UNKNOWN_ID = 424242
@@ -27,11 +28,6 @@ UNKNOWN_ID = 424242
 def test(function):
     TESTS[function.__name__] = function
     return function
-
-
-def claim(condition, text):
-    if not condition:
-        raise Failure(text)
 
 
 class RegistryRig(Rig):
