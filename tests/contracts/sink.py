@@ -1,6 +1,7 @@
-"""A mail server that keeps what it gets, for tests: one line per accepted mail, the action's id."""
+"""A mail server that keeps what it gets, for tests: of each accepted mail the action's id, and when it came."""
 import socketserver
 import threading
+import time
 
 
 class Session(socketserver.StreamRequestHandler):
@@ -31,6 +32,7 @@ class Session(socketserver.StreamRequestHandler):
         if line:  # the mail is whole
             with self.server.lock:
                 self.server.actions.append(action)
+                self.server.taken_at[action] = time.time()
             self.say("250 taken")
 
     def say(self, text):
@@ -43,7 +45,7 @@ class Sink(socketserver.ThreadingTCPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Session)
-        self.lock, self.actions = threading.Lock(), []
+        self.lock, self.actions, self.taken_at = threading.Lock(), [], {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
