@@ -254,6 +254,7 @@ class Rig:
         self.start("settle", **more)
         wait_for("the worker that settles", 60, lambda: self.alive() or self.owned_by("settle"))
         self.stop("settle")
+        wait_for("all open transactions to end", 60, self.no_transaction_is_open, every=0.5)
 
     def owned_by(self, name):
         """The view's owner of every shard is this worker and its pos is the changelog's end."""
@@ -300,10 +301,23 @@ class Rig:
 
     # ---- records out
 
-    def consumer(self):
+    def consumer(self, isolation="read_committed"):
         return Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"audit-{self.random.random()}",
-                         "isolation.level": "read_committed", "enable.auto.commit": False,
+                         "isolation.level": isolation, "enable.auto.commit": False,
                          "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+
+    def no_transaction_is_open(self):
+        """What a worker that was refused a right, or killed, left open ends by its timeout; until then readers stall."""
+        ends = []
+        for isolation in ("read_committed", "read_uncommitted"):
+            consumer = self.consumer(isolation)
+            try:
+                topics = consumer.list_topics(timeout=30).topics
+                ends.append({(name, p): consumer.get_watermark_offsets(TopicPartition(name, p), 30)[1]
+                             for name, topic in topics.items() if name.startswith("crm.") for p in topic.partitions})
+            finally:
+                consumer.close()
+        return ends[0] == ends[1]
 
     def read(self, topic, headers=False):
         """All committed records of a topic that are still there, [(partition, offset, key, value)]; with headers, those last."""
