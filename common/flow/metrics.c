@@ -283,11 +283,9 @@ static void write_build(const struct worker *worker, const char *version, struct
 {
     const struct playbook *playbook = worker->config.world->playbook;
     struct buffer labels = {0};
-    char hash[2 * sizeof(playbook->hash) + 1];
-    for (size_t i = 0; i < sizeof(playbook->hash); i++)
-        snprintf(hash + 2 * i, 3, "%02x", playbook->hash[i]);
+    char hash[PLAYBOOK_SHORT_SIZE];
     exposition_label(&labels, "version", span_of(version));
-    exposition_label(&labels, "playbook", (struct span){hash, 12});
+    exposition_label(&labels, "playbook", span_of(playbook_short(playbook->hash, hash)));
     exposition_label(&labels, "playbook_version", playbook->version);
     exposition_head(text, EXPOSITION_GAUGE, "build_info",
                     "Always 1: this program's version, its config's playbook (hash, and as the file names it).");

@@ -91,3 +91,14 @@ void topic_reader_close(struct topic_reader *reader)
         rd_kafka_destroy(reader->consumer);
     *reader = (struct topic_reader){0};
 }
+
+bool topic_read(const struct config *config, const char *topic,
+                void (*take)(void *context, const rd_kafka_message_t *message), void *context, struct buffer *error)
+{
+    struct topic_reader reader;
+    bool good = topic_reader_open(&reader, config, topic, true, error);
+    while (good && !topic_reader_ended(&reader))
+        good = topic_reader_run(&reader, take, context, error);
+    topic_reader_close(&reader);
+    return good;
+}

@@ -29,4 +29,8 @@ bool topic_reader_ended(const struct topic_reader *reader);
 
 void topic_reader_close(struct topic_reader *reader);
 
+/* All of the above at once: hands every record that is there now to take. False: *error says why. */
+bool topic_read(const struct config *config, const char *topic,
+                void (*take)(void *context, const rd_kafka_message_t *message), void *context, struct buffer *error);
+
 #endif

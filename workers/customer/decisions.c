@@ -49,18 +49,14 @@ static void take_message(void *context, const rd_kafka_message_t *message)
 
 bool decisions_read_topic(struct setup *setup, struct decisions *decisions)
 {
-    struct topic_reader reader;
     struct buffer error = {0};
     lines_new(decisions);
     if (!setup_schemas(setup))
         return false;
     struct reading_topic reading = {.decisions = decisions, .schemas = setup->schemas};
-    bool good = topic_reader_open(&reader, &setup->config, config_topic(&setup->config, "decisions"), true, &error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take_message, &reading, &error);
+    bool good = topic_read(&setup->config, config_topic(&setup->config, "decisions"), take_message, &reading, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
-    topic_reader_close(&reader);
     buffer_release(&reading.json);
     buffer_release(&error);
     return good;

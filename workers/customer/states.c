@@ -56,13 +56,9 @@ static void note_message(void *context, const rd_kafka_message_t *message)
 
 bool states_read_topic(struct setup *setup, struct states *ret_states)
 {
-    struct topic_reader reader;
     struct buffer error = {0};
     states_init(ret_states);
-    bool good = topic_reader_open(&reader, &setup->config, config_topic(&setup->config, "state"), true, &error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, note_message, ret_states, &error);
-    topic_reader_close(&reader);
+    bool good = topic_read(&setup->config, config_topic(&setup->config, "state"), note_message, ret_states, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
     buffer_release(&error);

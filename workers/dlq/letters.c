@@ -135,14 +135,10 @@ static void take(void *context, const rd_kafka_message_t *message)
 bool letters_read(struct letters *letters, struct config *config, const struct letters_filter *filter,
                   struct buffer *error)
 {
-    struct topic_reader reader;
     struct reading reading = {.letters = letters, .filter = filter};
     *letters = (struct letters){0};
     arena_init(&letters->arena, 0);
-    bool good = topic_reader_open(&reader, config, config_topic(config, "dead"), true, error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take, &reading, error);
-    topic_reader_close(&reader);
+    bool good = topic_read(config, config_topic(config, "dead"), take, &reading, error);
     marks_apply(&reading);
     free(reading.marks);
     return good;

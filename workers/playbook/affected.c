@@ -28,14 +28,10 @@ static void take(void *context, const rd_kafka_message_t *message)
 
 static bool states_read(struct config *config, struct affected *affected)
 {
-    struct topic_reader reader;
     struct buffer error = {0};
-    bool good = topic_reader_open(&reader, config, config_topic(config, "state"), true, &error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take, affected, &error);
+    bool good = topic_read(config, config_topic(config, "state"), take, affected, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
-    topic_reader_close(&reader);
     buffer_release(&error);
     return good;
 }

@@ -42,19 +42,15 @@ static int activation_order(const void *left, const void *right)
 
 bool published_read(struct config *config, struct published *ret_published)
 {
-    struct topic_reader reader;
     struct buffer error = {0};
     *ret_published = (struct published){0};
     arena_init(&ret_published->arena, 0);
-    bool good = topic_reader_open(&reader, config, config_topic(config, "playbook"), true, &error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take, ret_published, &error);
+    bool good = topic_read(config, config_topic(config, "playbook"), take, ret_published, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
     if (ret_published->activation_count)
         qsort(ret_published->activations, ret_published->activation_count, sizeof(*ret_published->activations),
               activation_order);
-    topic_reader_close(&reader);
     buffer_release(&error);
     return good;
 }

@@ -180,14 +180,10 @@ static void take_state_message(void *context, const rd_kafka_message_t *message)
 static bool read_topic(struct setup *setup, const char *topic,
                        void (*take)(void *context, const rd_kafka_message_t *message), struct reading_topic *reading)
 {
-    struct topic_reader reader;
     struct buffer error = {0};
-    bool good = topic_reader_open(&reader, &setup->config, config_topic(&setup->config, topic), true, &error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take, reading, &error);
+    bool good = topic_read(&setup->config, config_topic(&setup->config, topic), take, reading, &error);
     if (!good)
         fprintf(stderr, "oriori report: %s\n", error.data);
-    topic_reader_close(&reader);
     buffer_release(&error);
     return good;
 }
