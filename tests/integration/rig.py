@@ -22,6 +22,7 @@ import redis_servers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORIORI = os.environ.get("ORIORI_PROGRAM", str(ROOT / "build/release/oriori"))
+ORIORI_HOOKS = os.environ.get("ORIORI_HOOKS_PROGRAM", str(ROOT / "build/release/tests/oriori"))  # tests/hooks/README.md
 INPUTS = {"orders": ("order", 3), "deliveries": ("delivery", 4), "surveys": ("survey", 3), "email-opens": ("email_open", 4),
           "customers": ("customer", 4)}
 SHARDS = 4
@@ -210,11 +211,13 @@ class Rig:
 
     # ---- workers
 
-    def start(self, name, **more):
-        self.started[name] = more
+    def start(self, name, hooks=None, **more):
+        """hooks: the test build, with ORIORI_FAULT, ORIORI_CRASH as they say; more: keys of the config."""
+        self.started[name] = {"hooks": hooks, **more}
         log = (self.folder / f"{name}.log").open("a")
         config = self.write_config(name, **more)
-        self.workers[name] = subprocess.Popen([ORIORI, "worker", "--config", config], stdout=log, stderr=log)
+        self.workers[name] = subprocess.Popen([ORIORI_HOOKS if hooks else ORIORI, "worker", "--config", config],
+                                              env=dict(os.environ, **(hooks or {})), stdout=log, stderr=log)
 
     def signal(self, name, number):
         self.workers[name].send_signal(number)

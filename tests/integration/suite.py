@@ -13,6 +13,7 @@ from io import BytesIO
 
 import fastavro
 
+import poison
 from audit import audit, changelog
 from collector import Collector
 from load import DAY, Load
@@ -580,6 +581,9 @@ def a_trace_goes_on_in_the_action(rig):
     rig.stop("a")
     audit(rig)
 
+
+for function in poison.TESTS:
+    test(function)
 
 if __name__ == "__main__":
     sys.exit(run_suite("integration", {name: (Rig, function) for name, function in TESTS.items()}))

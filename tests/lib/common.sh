@@ -37,3 +37,12 @@ build_preset() {
     tail -n 40 "$log"
     return 1
 }
+
+# build_hooks: the test build of the program, build/release/tests/oriori (tests/hooks/README.md).
+build_hooks() {
+    local log="$root/build/hooks.log"
+    (cd "$root" && cmake --preset release -DORIORI_TEST_HOOKS=ON &&
+        cmake --build --preset release --target oriori_hooks -j "$jobs") >"$log" 2>&1 && return
+    tail -n 40 "$log"
+    return 1
+}

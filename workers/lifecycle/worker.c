@@ -12,6 +12,9 @@
 #include "common/io/store_redis.h"
 #include "common/io/trace_exporter.h"
 #include "workers/lifecycle/setup.h"
+#ifdef ORIORI_TEST_HOOKS
+#include "tests/hooks/hooks.h"
+#endif
 
 #include <getopt.h>
 #include <signal.h>
@@ -261,6 +264,9 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     flow.report = report;
     flow.report_context = &reporter;
     flow.trace = trace_exporter_sink(exporter);
+#ifdef ORIORI_TEST_HOOKS /* the test build alone: build/PRESET/tests/oriori */
+    hooks_install(&setup->config, &flow, log, store);
+#endif
     worker_init(&worker, &flow, log, store, &clock);
     watched = &worker;
     run(&worker, setup, monitor);
