@@ -2,9 +2,9 @@
 
 #include "common/base/check.h"
 #include "common/codec/json.h"
+#include "common/io/run_folder.h"
 #include "common/io/topic_reader.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,34 +62,33 @@ bool decisions_read_topic(struct setup *setup, struct decisions *decisions)
     return good;
 }
 
-static void take_line(struct decisions *decisions, struct span line, struct arena *arena)
+struct reading_folder {
+    struct decisions *decisions;
+    struct arena arena; /* of the line in hand */
+};
+
+static void take_line(void *context, struct span line)
 {
-    const struct json *record = json_read(line, arena);
+    struct reading_folder *reading = context;
+    const struct json *record = json_read(line, &reading->arena);
     const struct json *id =
         record && record->type == JSON_KIND_OBJECT ? json_member(record, SPAN("customer_id")) : NULL;
-    if (id != NULL && id->type == JSON_KIND_TEXT && span_equal(id->text, decisions->id))
-        keep(decisions, line);
-    arena_reset(arena);
+    if (id != NULL && id->type == JSON_KIND_TEXT && span_equal(id->text, reading->decisions->id))
+        keep(reading->decisions, line);
+    arena_reset(&reading->arena);
 }
 
 bool decisions_read_folder(struct setup *setup, const char *folder, struct decisions *decisions)
 {
-    struct buffer path = {0};
-    struct arena arena;
-    char *line = NULL;
-    size_t capacity = 0;
+    struct buffer error = {0};
+    struct reading_folder reading = {.decisions = decisions};
     lines_new(decisions);
-    arena_init(&arena, 0);
-    buffer_format(&path, "%s/%s.jsonl", folder, config_topic(&setup->config, "decisions"));
-    FILE *file = fopen(path.data, "r");
-    if (file == NULL)
-        fprintf(stderr, "oriori: cannot read %s: %s\n", path.data, strerror(errno));
-    for (ssize_t size; file != NULL && (size = getline(&line, &capacity, file)) > 0;)
-        take_line(decisions, (struct span){line, (size_t)size - (line[size - 1] == '\n')}, &arena);
-    bool good = file != NULL && fclose(file) == 0;
-    free(line);
-    arena_release(&arena);
-    buffer_release(&path);
+    arena_init(&reading.arena, 0);
+    bool good = run_folder_read(folder, config_topic(&setup->config, "decisions"), take_line, &reading, &error);
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    arena_release(&reading.arena);
+    buffer_release(&error);
     return good;
 }
 

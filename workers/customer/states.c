@@ -4,9 +4,9 @@
 #include "common/base/check.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
+#include "common/io/run_folder.h"
 #include "common/io/topic_reader.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,34 +72,25 @@ static struct span bytes_of(const json_t *record, const char *name, struct arena
     return bytes;
 }
 
-static void note_line(struct states *states, const char *line)
+static void note_line(void *context, struct span line)
 {
     struct arena arena;
     arena_init(&arena, 0);
-    json_t *record = json_loads(line, 0, NULL);
-    note(states, bytes_of(record, "key", &arena), bytes_of(record, "value", &arena));
+    json_t *record = json_loadb(line.data, line.size, 0, NULL);
+    note(context, bytes_of(record, "key", &arena), bytes_of(record, "value", &arena));
     json_decref(record);
     arena_release(&arena);
 }
 
 bool states_read_folder(struct setup *setup, const char *folder, struct states *ret_states)
 {
-    struct buffer path = {0};
+    struct buffer error = {0};
     states_init(ret_states);
-    buffer_format(&path, "%s/%s.jsonl", folder, config_topic(&setup->config, "state"));
-    FILE *file = fopen(path.data, "r");
-    if (file == NULL)
-        fprintf(stderr, "oriori: cannot read %s: %s\n", path.data, strerror(errno));
-    buffer_release(&path);
-    if (file == NULL)
-        return false;
-    char *line = NULL;
-    size_t capacity = 0;
-    while (getline(&line, &capacity, file) >= 0)
-        note_line(ret_states, line);
-    free(line);
-    fclose(file);
-    return true;
+    bool good = run_folder_read(folder, config_topic(&setup->config, "state"), note_line, ret_states, &error);
+    if (!good)
+        fprintf(stderr, "oriori: %s\n", error.data);
+    buffer_release(&error);
+    return good;
 }
 
 void states_release(struct states *states)

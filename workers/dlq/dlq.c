@@ -19,7 +19,7 @@ static const char usage[] =
     "drop     puts letters away: they stay in the topic, marked\n\n"
     "  --reason WORD   undecodable, missing_field, future, too_late ...\n"
     "  --topic TOPIC   where the record came from: orders or crm.orders\n"
-    "  --from TIME     written at or after; --to TIME: before; as 2024-01-31T09:00:00+09:00\n"
+    "  --from TIME     written at or after; --to TIME: before; UTC ms, or ISO 8601 with an offset\n"
     "  --all           redrive, drop: every letter that waits; without it places or a filter must be given\n"
     "                  list, show: also letters that are done with\n"
     "  --force         redrive: also letters that were redriven or dropped before\n"
@@ -183,11 +183,6 @@ static bool act(const struct options *options, struct config *config, enum lette
 
 /* ---- the command ---- */
 
-static bool time_read(const char *text, int64_t *ret_time)
-{
-    return timestamp_parse(span_of(text), ret_time);
-}
-
 static bool option_take(struct options *options, int option)
 {
     switch (option) {
@@ -198,7 +193,7 @@ static bool option_take(struct options *options, int option)
         options->config = optarg;
         return true;
     case 'f':
-        return time_read(optarg, &options->filter.from);
+        return timestamp_read(span_of(optarg), &options->filter.from);
     case 'F':
         options->force = true;
         return true;
@@ -212,7 +207,7 @@ static bool option_take(struct options *options, int option)
         options->topic = optarg;
         return true;
     case 'T':
-        return time_read(optarg, &options->filter.to);
+        return timestamp_read(span_of(optarg), &options->filter.to);
     default:
         return false;
     }

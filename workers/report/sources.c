@@ -3,6 +3,7 @@
 #include "common/base/base64.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/json.h"
+#include "common/io/run_folder.h"
 #include "common/io/topic_reader.h"
 #include "workers/simulate/simulate.h"
 
@@ -72,6 +73,7 @@ static const struct {
 struct reading_states {
     struct outcomes *outcomes;
     struct arena arena;
+    enum record_type type; /* of the lines in hand */
     int64_t clock;
 };
 
@@ -88,29 +90,21 @@ static void take_state(struct reading_states *reading, struct span key, struct s
 
 /* ---- a run's folder ---- */
 
-typedef void line_taker(void *context, enum record_type type, struct span line);
-
-static bool each_line(struct setup *setup, const char *folder, const char *topic, enum record_type type,
-                      line_taker *take, void *context)
+static bool read_lines(struct setup *setup, const char *folder, const char *topic,
+                       void (*take)(void *context, struct span line), struct reading_states *reading)
 {
-    struct buffer path = {0};
-    char *line = NULL;
-    size_t capacity = 0;
-    buffer_format(&path, "%s/%s.jsonl", folder, config_topic(&setup->config, topic));
-    FILE *file = fopen(path.data, "r");
-    if (file == NULL)
-        fprintf(stderr, "oriori report: cannot read %s: %s\n", path.data, strerror(errno));
-    for (ssize_t size; file != NULL && (size = getline(&line, &capacity, file)) > 0;)
-        take(context, type, (struct span){line, (size_t)size - (line[size - 1] == '\n')});
-    free(line);
-    buffer_release(&path);
-    return file != NULL && fclose(file) == 0;
+    struct buffer error = {0};
+    bool good = run_folder_read(folder, config_topic(&setup->config, topic), take, reading, &error);
+    if (!good)
+        fprintf(stderr, "oriori report: %s\n", error.data);
+    buffer_release(&error);
+    return good;
 }
 
-static void take_line(void *context, enum record_type type, struct span line)
+static void take_line(void *context, struct span line)
 {
     struct reading_states *reading = context;
-    source_take_json(reading->outcomes, type, line, &reading->arena);
+    source_take_json(reading->outcomes, reading->type, line, &reading->arena);
     arena_reset(&reading->arena);
 }
 
@@ -121,11 +115,10 @@ static struct span bytes_of(const struct json *record, struct span name, struct 
     return bytes;
 }
 
-static void take_state_line(void *context, enum record_type type, struct span line)
+static void take_state_line(void *context, struct span line)
 {
     struct reading_states *reading = context;
     const struct json *record = json_read(line, &reading->arena);
-    (void)type;
     if (record != NULL && record->type == JSON_KIND_OBJECT)
         take_state(reading, bytes_of(record, SPAN("key"), &reading->arena),
                    bytes_of(record, SPAN("value"), &reading->arena));
@@ -137,10 +130,12 @@ bool source_folder(struct outcomes *outcomes, struct setup *setup, const char *f
     struct reading_states reading = {.outcomes = outcomes, .clock = NEVER};
     bool good = true;
     arena_init(&reading.arena, 0);
-    for (size_t i = 0; i < sizeof record_topics / sizeof record_topics[0] && good; i++)
-        good = each_line(setup, folder, record_topics[i].topic, record_topics[i].type, take_line, &reading);
+    for (size_t i = 0; i < sizeof record_topics / sizeof record_topics[0] && good; i++) {
+        reading.type = record_topics[i].type;
+        good = read_lines(setup, folder, record_topics[i].topic, take_line, &reading);
+    }
     outcomes_close(outcomes);
-    good = good && each_line(setup, folder, "state", RECORD_TRANSITION, take_state_line, &reading);
+    good = good && read_lines(setup, folder, "state", take_state_line, &reading);
     arena_release(&reading.arena);
     *ret_clock = reading.clock;
     return good;
@@ -151,7 +146,6 @@ bool source_folder(struct outcomes *outcomes, struct setup *setup, const char *f
 struct reading_topic {
     struct reading_states states;
     const struct schema_set *schemas;
-    enum record_type type;
     struct buffer json;
 };
 
@@ -165,7 +159,7 @@ static void take_message(void *context, const rd_kafka_message_t *message)
         value =
             schema_set_json_write(reading->schemas, value, &reading->json) ? buffer_span(&reading->json) : SPAN_NONE;
     }
-    source_take_json(reading->states.outcomes, reading->type, value, &reading->states.arena);
+    source_take_json(reading->states.outcomes, reading->states.type, value, &reading->states.arena);
     arena_reset(&reading->states.arena);
 }
 
@@ -195,7 +189,7 @@ bool source_topics(struct outcomes *outcomes, struct setup *setup, int64_t *ret_
     arena_init(&reading.states.arena, 0);
     reading.schemas = setup->schemas;
     for (size_t i = 0; i < sizeof record_topics / sizeof record_topics[0] && good; i++) {
-        reading.type = record_topics[i].type;
+        reading.states.type = record_topics[i].type;
         good = read_topic(setup, record_topics[i].topic, take_message, &reading);
     }
     outcomes_close(outcomes);
