@@ -10,11 +10,15 @@ import tempfile
 import kubernetes_validate
 import yaml
 
+import kubeconform_schemas
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy/helm/oriori"
-HELM = os.environ["HELM"]
+HELM, HELM3 = os.environ["HELM"], os.environ["HELM3"]
+VERSIONS = ["1.32", "1.34", "1.36", "1.37"]  # of Kubernetes
 EVERYTHING = ["keda.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "networkPolicy.enabled=true",
               "dashboards.enabled=true", "serviceMonitor.enabled=true"]
+SETTINGS = ([], EVERYTHING, ["hpa.enabled=true"])
 OWN_KINDS = {"ScaledObject", "PodMonitor", "ServiceMonitor", "PrometheusRule"}  # their schemas are not Kubernetes' own
 passed = failed = skipped = 0
 
@@ -28,8 +32,8 @@ def check(name, holds, detail=""):
         print(f"FAILED: {name}{': ' if detail else ''}{detail}")
 
 
-def helm(*arguments, values=None):
-    command = [HELM, *arguments]
+def helm(*arguments, values=None, program=HELM):
+    command = [program, *arguments]
     if values is not None:
         command += ["-f", "-"]
     return subprocess.run(command, input=values, capture_output=True, text=True)
@@ -47,8 +51,9 @@ def of_kind(documents, kind):
 
 
 def refuses(setting, word):
-    done = helm("template", "shop", str(CHART), "--set", setting)
-    check(f"refuses {setting}", done.returncode != 0 and word in done.stderr, done.stderr.strip()[-200:])
+    for program, name in ((HELM, "Helm 4"), (HELM3, "Helm 3")):
+        done = helm("template", "shop", str(CHART), "--set", setting, program=program)
+        check(f"{name} refuses {setting}", done.returncode != 0 and word in done.stderr, done.stderr.strip()[-200:])
 
 
 def restricted(pod):
@@ -72,19 +77,37 @@ def restricted(pod):
     return problems
 
 
+def check_helm_3():
+    """The two Helms have the versions that they are here for, and render alike but for blank lines."""
+    for program, major in ((HELM, "v4."), (HELM3, "v3.")):
+        done = helm("version", "--short", program=program)
+        check(f"a Helm {major[1]} is tested", done.stdout.startswith(major), done.stdout + done.stderr)
+        done = helm("lint", "--strict", str(CHART), program=program)
+        check(f"helm {major[1]} lint --strict", done.returncode == 0, done.stdout)
+    for settings in SETTINGS:
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        done = helm("template", "shop", str(CHART), "--namespace", "crm", *flags, program=HELM3)
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        check(f"Helm 3 renders {settings or 'defaults'} as Helm 4 does", documents and documents == render(*settings), done.stderr)
+
+
+def strictly_valid(document, version):
+    """What is wrong with it in that Kubernetes, or nothing."""
+    try:
+        kubernetes_validate.validate(document, version, strict=True)
+    except Exception as error:  # the package has one exception per kind of fault
+        return str(error).splitlines()[0]
+    return ""
+
+
 def check_documents():
-    done = helm("lint", "--strict", str(CHART))
-    check("helm lint --strict", done.returncode == 0, done.stdout)
-    for settings in ([], EVERYTHING, ["hpa.enabled=true"]):
+    for settings in SETTINGS:
         for document in render(*settings):
             if document["kind"] in OWN_KINDS:
                 continue
-            try:
-                kubernetes_validate.validate(document, "1.35", strict=True)
-                problem = ""
-            except Exception as error:  # the package has one exception per kind of fault
-                problem = str(error).splitlines()[0]
-            check(f"{document['kind']} is strictly valid", not problem, problem)
+            for version in VERSIONS:
+                problem = strictly_valid(document, version)
+                check(f"{document['kind']} is strictly valid in {version}", not problem, problem)
             pod = document.get("spec", {}).get("template", {}).get("spec")
             if pod:
                 check(f"{document['kind']} is restricted", not restricted(pod), ", ".join(restricted(pod)))
@@ -202,7 +225,34 @@ def check_dashboards():
             check(f"{name}: promtool parses the {len(queries)} queries", done.returncode == 0, done.stdout + done.stderr)
 
 
+def check_with_kubeconform():
+    """All kinds, those of KEDA and of the Prometheus operator by the schemas in their CRDs; a misspelt field is found."""
+    kubeconform = os.environ.get("KUBECONFORM")
+    if not kubeconform:  # it takes a minute to build: under --all only
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        crds = kubeconform_schemas.write(pathlib.Path(folder), VERSIONS, os.environ["CRDS"].split(":"))
+        check("the CRDs have all other kinds", OWN_KINDS <= crds, str(OWN_KINDS - crds))
+        for version in VERSIONS:
+            for settings in SETTINGS:
+                problem = conforms(kubeconform, folder, version, render(*settings))
+                check(f"kubeconform {version} takes {settings or 'defaults'}", not problem, problem)
+            for document in render(*EVERYTHING):
+                document["spec" if "spec" in document else "metadata"]["misspelt"] = 1
+                check(f"kubeconform {version} refuses a misspelt field in {document['kind']}",
+                      "misspelt" in conforms(kubeconform, folder, version, [document]))
+
+
+def conforms(kubeconform, folder, version, documents):
+    location = folder + "/{{.NormalizedKubernetesVersion}}-standalone{{.StrictSuffix}}/{{.ResourceKind}}{{.KindSuffix}}.json"
+    done = subprocess.run([kubeconform, "-strict", "-kubernetes-version", version + ".0", "-schema-location", location],
+                          input=yaml.safe_dump_all(documents), capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip() if done.returncode else ""
+
+
+check_helm_3()
 check_documents()
+check_with_kubeconform()
 check_promises()
 check_dashboards()
 check_refusals()

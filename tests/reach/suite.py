@@ -247,6 +247,7 @@ def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
         serves(rig, "scram", as_user(rig, "SCRAM-SHA-512"), load)
     ends(rig, "wrong-password", as_user(rig, "PLAIN", password="wrong"), "Authentication failed", "authentication failure")
     ends(rig, "unknown-ca", as_user(rig, "PLAIN", ca="otherca.pem"), "certificate verify failed", "verify")
+    shadow_writes_its_own_topic_alone(rig, plain, load)
     some = [("topic", "crm.orders", "Read"), ("topic", "crm.state", "Write"), ("group", "oriori-test", "Read"),
             ("transactional-id", "oriori-test*", "Write")]
     everything = [right for right in granted if right[1] != "crm.playbook" and right[2] != "Delete"]
@@ -260,6 +261,15 @@ def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
     each_action_once(rig)
     each_sequence_unbroken(rig)
     redis_equals_changelog(rig)
+
+
+def shadow_writes_its_own_topic_alone(rig, kafka, load):
+    live, shadow = ("topic", "crm.actions", "Write"), ("topic", "crm.actions.shadow", "Write")
+    take_away(rig, live)
+    grant(rig, [shadow])
+    serves(rig, "shadow", kafka, load, actions="shadow")
+    take_away(rig, shadow)
+    grant(rig, [live])
 
 
 @test(slow=True, kafka={"secure": True, "version": OLDER})
