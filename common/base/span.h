@@ -41,17 +41,38 @@ static inline int span_compare(struct span a, struct span b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
-/* How many bytes at the head are printable ASCII, looked at by eights (the last eight may overlap): all of a text of
- * eight or more when it is plain, as ids and names mostly are; else a part, perhaps 0. What it stops at is for a slower
- * look. */
-static inline size_t span_plain(struct span text)
+/* Is every byte of the word printable ASCII? */
+static inline bool span_word_plain(uint64_t word)
 {
     const uint64_t each = UINT64_C(0x0101010101010101);
-    for (size_t at = 0; text.size >= 8;) {
+    /* a byte above 0x7f, below 0x20, or 0x7f */
+    return ((word | (word - 0x20 * each) | (word + each)) & 0x80 * each) == 0;
+}
+
+static inline bool span_short_plain(struct span text) /* of 1 to 7 bytes: read into one word, some of them twice */
+{
+    uint32_t head = 0x20202020, tail = 0x20202020;
+    if (text.size >= 4) {
+        memcpy(&head, text.data, 4);
+        memcpy(&tail, text.data + text.size - 4, 4);
+    } else {
+        memcpy(&head, text.data, 1);
+        memcpy(&tail, text.data + text.size / 2, 1);
+        memcpy((char *)&tail + 1, text.data + text.size - 1, 1);
+    }
+    return span_word_plain((uint64_t)head << 32 | tail);
+}
+
+/* How many bytes at the head are printable ASCII, looked at by eights (the last eight may overlap): all of the text
+ * when it is plain, as ids and names mostly are; else a part, perhaps 0. What it stops at is for a slower look. */
+static inline size_t span_plain(struct span text)
+{
+    if (text.size < 8)
+        return text.size == 0 || span_short_plain(text) ? text.size : 0;
+    for (size_t at = 0;;) {
         uint64_t word;
         memcpy(&word, text.data + at, sizeof word);
-        /* a byte above 0x7f, below 0x20, or 0x7f */
-        if (((word | (word - 0x20 * each) | (word + each)) & 0x80 * each) != 0)
+        if (!span_word_plain(word))
             return at;
         at += 8;
         if (at >= text.size)
@@ -59,7 +80,6 @@ static inline size_t span_plain(struct span text)
         if (text.size - at < 8)
             at = text.size - 8;
     }
-    return 0;
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/base/buffer.h"
 #include "common/base/span.h"
 
+#include <endian.h>
 #include <stdint.h>
 
 enum { WIRE_HEADER_SIZE = 5 };
@@ -43,6 +44,21 @@ static inline int64_t avro_read_long(struct avro_cursor *cursor) /* mostly one b
         return (value >> 1) ^ -(value & 1);
     }
     return avro_read_long_whole(cursor);
+}
+/* A long without its zigzag out of at least eight readable bytes at once; its size in bytes, 0 = more than eight. */
+static inline size_t avro_long_of_eight(const unsigned char *at, uint64_t *ret_value)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    word = le64toh(word);
+    uint64_t ends = ~word & UINT64_C(0x8080808080808080);
+    if (ends == 0)
+        return 0;
+    word &= (ends ^ (ends - 1)) & UINT64_C(0x7f7f7f7f7f7f7f7f); /* up to the first byte that ends; seven bits of each */
+    word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1; /* fourteen ... */
+    word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
+    *ret_value = (word & UINT64_C(0x000000000fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
+    return (size_t)__builtin_ctzll(ends) / 8 + 1;
 }
 int32_t avro_read_int(struct avro_cursor *cursor); /* a long outside 32 bits is bad */
 bool avro_read_boolean(struct avro_cursor *cursor);

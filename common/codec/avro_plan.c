@@ -1,53 +1,8 @@
-#include "common/codec/avro_plan.h"
+#include "common/codec/avro_plan_private.h"
 
 #include "common/base/check.h"
-#include "common/codec/avro_binary.h"
-#include "common/codec/event_field.h"
-#include "common/codec/json.h"
 
 #include <stdlib.h>
-
-enum {
-    DEPTH_MAX = 64,         /* of nested data that is skipped: a schema may name itself */
-    EMPTY_ITEMS_MAX = 65536 /* items of no bytes in one datum (an array of nulls may claim any number) */
-};
-
-/* What becomes of a value. */
-enum sink {
-    SINK_SKIP,
-    SINK_FIELD,    /* into node->field */
-    SINK_MISMATCH, /* the writer's type does not resolve to the field's: a fault of this record */
-    SINK_LINE,     /* one more order line */
-    SINK_SKU,      /* into the order line at hand */
-    SINK_QUANTITY,
-    SINK_UNIT_PRICE,
-    SINK_CONCERN, /* one more concern */
-    SINK_CHECK    /* a text that only must be one */
-};
-
-struct plan_node {
-    avro_type_t type; /* of the writer */
-    enum sink sink;
-    const struct event_field
-        *field;     /* also of mismatches and of what is within lines and concerns; NULL = unknown field */
-    uint32_t first; /* record fields, union branches, items: in children; enum: in symbols */
-    uint32_t count;
-    size_t size;       /* fixed: bytes */
-    size_t least_size; /* no value of the type is shorter */
-};
-
-struct avro_plan {
-    enum topic topic;
-    uint32_t root;
-    struct plan_node *nodes;
-    uint32_t node_count;
-    uint32_t *children; /* node numbers */
-    uint32_t child_count;
-    int *symbols; /* the reader's value for each symbol of the writer, -1 = unknown */
-    uint32_t symbol_count;
-};
-
-/* ---- compiling ---- */
 
 /* What the reader wants where the compiler stands. */
 struct want {
@@ -69,111 +24,6 @@ struct compiler {
 };
 
 static const struct want want_skip = {SINK_SKIP, NULL};
-
-/* ---- the reader's schema ---- */
-
-struct plan_reader {
-    struct arena arena;
-    const struct json *root;
-};
-
-static const struct json *json_part(const struct json *type, struct span key)
-{
-    return type != NULL && type->type == JSON_KIND_OBJECT ? json_member(type, key) : NULL;
-}
-
-static const struct json *json_items(const struct json *list)
-{
-    return list != NULL && list->type == JSON_KIND_ARRAY ? list->first : NULL;
-}
-
-static bool json_is(const struct json *value, struct span text)
-{
-    return value != NULL && value->type == JSON_KIND_TEXT && span_equal(value->text, text);
-}
-
-struct plan_reader *plan_reader_new(struct span avsc)
-{
-    struct plan_reader *reader = calloc(1, sizeof *reader);
-    CHECK(reader != NULL);
-    arena_init(&reader->arena, 0);
-    struct span kept = arena_copy(&reader->arena, avsc); /* the tree borrows from it */
-    reader->root = json_read(kept, &reader->arena);
-    if (json_is(json_part(reader->root, SPAN("type")), SPAN("record")))
-        return reader;
-    plan_reader_free(reader);
-    return NULL;
-}
-
-void plan_reader_free(struct plan_reader *reader)
-{
-    if (reader == NULL)
-        return;
-    arena_release(&reader->arena);
-    free(reader);
-}
-
-static const struct json *reader_field(const struct json *record, struct span name)
-{
-    const struct json *field = json_items(json_part(record, SPAN("fields")));
-    while (field != NULL && !json_is(json_part(field, SPAN("name")), name))
-        field = field->next;
-    return field;
-}
-
-static const struct json *reader_record(const struct plan_reader *reader, bool is_line)
-{
-    const struct json *root = reader != NULL ? reader->root : NULL;
-    return is_line ? json_part(json_part(reader_field(root, SPAN("lines")), SPAN("type")), SPAN("items")) : root;
-}
-
-/* The field that the reader's record knows under that name as an alias; "" = none. The writer's own field of the
- * field's name goes before. */
-static struct span alias_of(const struct json *record, avro_schema_t writer, struct span name)
-{
-    const struct json *field = json_items(json_part(record, SPAN("fields")));
-    for (; field != NULL; field = field->next) {
-        const struct json *own = json_part(field, SPAN("name")), *alias = json_items(json_part(field, SPAN("aliases")));
-        while (alias != NULL && !json_is(alias, name))
-            alias = alias->next;
-        if (alias == NULL || own == NULL || own->type != JSON_KIND_TEXT)
-            continue;
-        bool written = false;
-        for (int i = 0; i < (int)avro_schema_record_size(writer); i++)
-            written = written || span_equal(span_of(avro_schema_record_field_name(writer, i)), own->text);
-        if (!written)
-            return own->text;
-    }
-    return SPAN("");
-}
-
-/* The first enum in a type, through unions and arrays; a name is looked up in the whole schema. */
-static const struct json *enum_in(const struct json *root, const struct json *type, struct span name, int depth)
-{
-    if (type == NULL || depth > DEPTH_MAX)
-        return NULL;
-    if (type->type == JSON_KIND_TEXT)
-        return span_empty(name) ? enum_in(root, root, type->text, 0) : NULL;
-    if (json_is(json_part(type, SPAN("type")), SPAN("enum")))
-        return span_empty(name) || json_is(json_part(type, SPAN("name")), name) ? type : NULL;
-    const struct json *found = NULL;
-    for (const struct json *child = type->first; child != NULL && found == NULL; child = child->next)
-        if (child->type == JSON_KIND_ARRAY || child->type == JSON_KIND_OBJECT || type->type == JSON_KIND_ARRAY)
-            found = enum_in(root, child, name, depth + 1);
-    return found;
-}
-
-/* What an unknown symbol of the field becomes; -1 = a fault. */
-static int enum_default(const struct plan_reader *reader, enum topic topic, const struct event_field *field)
-{
-    if (reader == NULL)
-        return -1;
-    const struct json *type = json_part(reader_field(reader->root, field->name), SPAN("type"));
-    const struct json *symbol = json_part(enum_in(reader->root, type, SPAN(""), 0), SPAN("default"));
-    return symbol != NULL && symbol->type == JSON_KIND_TEXT ? event_field_symbol(field, topic, symbol->text) : -1;
-}
-
-/* ---- compiling: nodes ---- */
 
 static void *grown(void *items, size_t count, size_t item_size)
 {
@@ -273,7 +123,7 @@ static void compile_enum(struct compiler *c, avro_schema_t schema, uint32_t node
         struct span name = span_of(avro_schema_enum_get(schema, i));
         const struct event_field *field = plan->nodes[node].sink != SINK_SKIP ? plan->nodes[node].field : NULL;
         int symbol = field != NULL ? event_field_symbol(field, plan->topic, name) : 0;
-        plan->symbols[plan->symbol_count++] = symbol >= 0 ? symbol : enum_default(c->reader, plan->topic, field);
+        plan->symbols[plan->symbol_count++] = symbol >= 0 ? symbol : plan_reader_default(c->reader, plan->topic, field);
     }
 }
 
@@ -298,22 +148,124 @@ static struct want want_of_member(struct compiler *c, avro_schema_t writer, bool
     struct want want = want_of_name(c, is_root, record, name);
     if (want.sink != SINK_SKIP || !(is_root || record.sink == SINK_LINE))
         return want;
-    struct span own = alias_of(reader_record(c->reader, !is_root), writer, name);
+    struct span own = plan_reader_alias(c->reader, !is_root, writer, name);
     return span_empty(own) ? want : want_of_name(c, is_root, record, own);
+}
+
+/* A union of null and one other type reads as that other type, or as nothing: the quick way looks at its byte. */
+static uint32_t see_through(const struct avro_plan *plan, struct plan_member *member)
+{
+    const struct plan_node *node = &plan->nodes[member->node];
+    member->absent = member->present = NO_BRANCH;
+    if (node->type != AVRO_UNION || node->count != 2)
+        return member->node;
+    const uint32_t *branches = &plan->children[node->first];
+    int null = plan->nodes[branches[0]].type == AVRO_NULL ? 0 : 1;
+    const struct plan_node *absent = &plan->nodes[branches[null]];
+    if (absent->type != AVRO_NULL || absent->sink == SINK_MISMATCH)
+        return member->node;
+    member->absent = (uint8_t)(2 * null);
+    member->present = (uint8_t)(2 - 2 * null);
+    return branches[1 - null];
+}
+
+static enum quick quick_of_field(enum event_field_type type)
+{
+    switch (type) {
+    case FIELD_TEXT:
+        return QUICK_TEXT;
+    case FIELD_TIME:
+    case FIELD_INTEGER:
+        return QUICK_WHOLE;
+    case FIELD_SCORE:
+        return QUICK_SCORE;
+    case FIELD_BOOLEAN:
+        return QUICK_BOOLEAN;
+    case FIELD_ANSWER:
+        return QUICK_ANSWER;
+    case FIELD_KIND:
+    case FIELD_PURPOSE:
+    case FIELD_CHANNEL:
+    case FIELD_AGENT:
+        return QUICK_SYMBOL;
+    default:
+        return QUICK_NONE;
+    }
+}
+
+static enum quick quick_of(const struct plan_node *node)
+{
+    if (node->type == AVRO_NULL)
+        return QUICK_NONE;
+    switch (node->sink) {
+    case SINK_SKIP:
+        return is_text(node->type) ? QUICK_SKIP_TEXT : is_whole(node->type) ? QUICK_SKIP_WHOLE : QUICK_NONE;
+    case SINK_FIELD:
+        return node->type == AVRO_UNION ? QUICK_NONE : quick_of_field(node->field->type);
+    case SINK_SKU:
+        return is_text(node->type) ? QUICK_TEXT : QUICK_NONE;
+    case SINK_QUANTITY:
+    case SINK_UNIT_PRICE:
+        return is_whole(node->type) ? QUICK_WHOLE : QUICK_NONE;
+    default:
+        return QUICK_NONE;
+    }
+}
+
+static size_t offset_of(const struct plan_node *node)
+{
+    switch (node->sink) {
+    case SINK_FIELD:
+        return node->field->offset;
+    case SINK_SKU:
+        return offsetof(struct order_line, sku);
+    case SINK_QUANTITY:
+        return offsetof(struct order_line, quantity);
+    case SINK_UNIT_PRICE:
+        return offsetof(struct order_line, unit_price);
+    default:
+        return 0; /* not stored */
+    }
+}
+
+static struct plan_member member_of(const struct avro_plan *plan, uint32_t number)
+{
+    struct plan_member member = {.node = number, .low = INT64_MIN, .high = INT64_MAX};
+    const struct plan_node *node = &plan->nodes[see_through(plan, &member)];
+    member.quick = (uint8_t)quick_of(node);
+    member.offset = (uint32_t)offset_of(node);
+    if (node->sink == SINK_FIELD && is_whole(node->type)) {
+        member.low = node->field->type == FIELD_TIME ? 0 : node->field->low;
+        member.high = node->field->type == FIELD_TIME ? TIMESTAMP_MAX : node->field->high;
+    }
+    if (node->type == AVRO_INT32) { /* a value outside of an int's range is a fault wherever it goes */
+        member.low = member.low > INT32_MIN ? member.low : INT32_MIN;
+        member.high = member.high < INT32_MAX ? member.high : INT32_MAX;
+    }
+    if (node->type == AVRO_ENUM) {
+        member.symbol = node->first;
+        member.symbol_count = (uint8_t)(node->count < 64 ? node->count : 64);
+    }
+    return member;
 }
 
 static void compile_record(struct compiler *c, avro_schema_t schema, uint32_t node, struct want want)
 {
+    struct avro_plan *plan = c->plan;
     size_t count = avro_schema_record_size(schema), least_size = 0;
-    uint32_t first = new_children(c->plan, node, count);
+    uint32_t first = plan->member_count; /* the record's members lie together, those of records within it behind them */
+    plan->member_count += (uint32_t)count;
+    plan->members = grown(plan->members, plan->member_count + 1, sizeof *plan->members);
+    plan->nodes[node].first = first;
+    plan->nodes[node].count = (uint32_t)count;
     for (size_t i = 0; i < count; i++) {
         struct span name = span_of(avro_schema_record_field_name(schema, (int)i));
-        struct want member = want_of_member(c, schema, node == c->plan->root, want, name);
+        struct want member = want_of_member(c, schema, node == plan->root, want, name);
         uint32_t child = compile(c, avro_schema_record_field_get_by_index(schema, (int)i), member);
-        c->plan->children[first + i] = child;
-        least_size += c->plan->nodes[child].least_size;
+        plan->members[first + i] = member_of(plan, child);
+        least_size += plan->nodes[child].least_size;
     }
-    c->plan->nodes[node].least_size = least_size;
+    plan->nodes[node].least_size = least_size;
 }
 
 static void compile_union(struct compiler *c, avro_schema_t schema, uint32_t node, struct want want)
@@ -399,6 +351,7 @@ struct avro_plan *avro_plan_compile(avro_schema_t writer, enum topic topic, cons
     struct avro_plan *plan = calloc(1, sizeof *plan);
     CHECK(plan != NULL);
     plan->topic = topic;
+    plan->blank = event_fields_blank(topic);
     struct compiler compiler = {.plan = plan, .reader = reader};
     plan->root = 0; /* the first node made */
     new_node(plan, AVRO_RECORD, want_skip);
@@ -412,220 +365,16 @@ void avro_plan_free(struct avro_plan *plan)
     if (plan == NULL)
         return;
     free(plan->nodes);
+    free(plan->members);
     free(plan->children);
     free(plan->symbols);
     free(plan);
 }
 
-/* ---- running ---- */
-
-struct run {
-    const struct avro_plan *plan;
-    struct avro_cursor cursor;
-    struct arena *arena;
-    struct event *event;
-    struct order_line *lines; /* room for line_room of them */
-    size_t line_room;
-    size_t empty_items; /* seen so far */
-    int depth;
-    enum reason reason; /* the first fault; what follows it is not read */
-    const char *field;
-};
-
-static bool fail(struct run *run, enum reason reason, const struct plan_node *node)
+void avro_plan_forget_quick(struct avro_plan *plan)
 {
-    run->reason = reason;
-    run->field = node != NULL && node->field != NULL ? node->field->name.data : NULL;
-    return false;
-}
-
-static bool run_node(struct run *run, uint32_t number);
-
-static struct order_line *line_at_hand(struct run *run)
-{
-    return &run->lines[run->event->line_count - 1];
-}
-
-static bool take_text(struct run *run, const struct plan_node *node)
-{
-    struct span text = avro_read_bytes(&run->cursor);
-    if (node->sink == SINK_SKIP)
-        return true;
-    if (!utf8_valid(text))
-        return fail(run, REASON_BAD_TEXT, node);
-    if (node->sink == SINK_SKU)
-        line_at_hand(run)->sku = text;
-    else if (node->sink == SINK_FIELD && node->field->type == FIELD_TEXT)
-        *(struct span *)(void *)((char *)run->event + node->field->offset) = text;
-    return true;
-}
-
-static bool store_integer(struct run *run, const struct plan_node *node, int64_t value)
-{
-    char *to = (char *)run->event + node->field->offset;
-    bool is_time = node->field->type == FIELD_TIME;
-    int64_t low = is_time ? 0 : node->field->low, high = is_time ? TIMESTAMP_MAX : node->field->high;
-    if (value < low || value > high)
-        return fail(run, REASON_OUT_OF_RANGE, node);
-    if (node->field->type == FIELD_SCORE)
-        *(int32_t *)(void *)to = (int32_t)value;
-    else
-        *(int64_t *)(void *)to = value;
-    return true;
-}
-
-static bool take_integer(struct run *run, const struct plan_node *node)
-{
-    int64_t value = node->type == AVRO_INT32 ? avro_read_int(&run->cursor) : avro_read_long(&run->cursor);
-    if (run->cursor.bad || node->sink == SINK_SKIP)
-        return true;
-    if (node->sink == SINK_FIELD)
-        return store_integer(run, node, value);
-    *(node->sink == SINK_QUANTITY ? &line_at_hand(run)->quantity : &line_at_hand(run)->unit_price) = value;
-    return true;
-}
-
-static bool take_boolean(struct run *run, const struct plan_node *node)
-{
-    bool value = avro_read_boolean(&run->cursor);
-    if (node->sink == SINK_SKIP)
-        return true;
-    char *to = (char *)run->event + node->field->offset;
-    if (node->field->type == FIELD_BOOLEAN)
-        *(bool *)(void *)to = value;
-    else
-        *(enum answer *)(void *)to = value ? ANSWER_TRUE : ANSWER_FALSE;
-    return true;
-}
-
-static bool take_enum(struct run *run, const struct plan_node *node)
-{
-    int64_t index = avro_read_long(&run->cursor);
-    if (index < 0 || index >= (int64_t)node->count)
-        return fail(run, REASON_UNDECODABLE, node);
-    if (node->sink == SINK_SKIP)
-        return true;
-    int symbol = run->plan->symbols[node->first + (size_t)index];
-    if (symbol < 0)
-        return fail(run, REASON_BAD_ENUM, node);
-    event_field_set_symbol(node->field, run->event, symbol);
-    return true;
-}
-
-static bool take_union(struct run *run, const struct plan_node *node)
-{
-    int64_t branch = avro_read_long(&run->cursor);
-    if (branch < 0 || branch >= (int64_t)node->count)
-        return fail(run, REASON_UNDECODABLE, node);
-    uint32_t number = run->plan->children[node->first + (size_t)branch];
-    const struct plan_node *taken = &run->plan->nodes[number];
-    if (taken->type == AVRO_NULL && taken->sink != SINK_MISMATCH)
-        return true; /* absent: every other field of most events, so it is worth a short way */
-    return run_node(run, number);
-}
-
-/* One more order line, blank. The room doubles, so that all of it stays within a constant times the lines there are. */
-static void add_line(struct run *run)
-{
-    if (run->event->line_count == run->line_room) {
-        struct order_line *old = run->lines;
-        run->line_room = run->line_room ? 2 * run->line_room : 8;
-        run->lines = ARENA_ARRAY(run->arena, struct order_line, run->line_room);
-        if (old != NULL)
-            memcpy(run->lines, old, run->event->line_count * sizeof *old);
-        run->event->lines = run->lines;
+    for (uint32_t i = 0; i < plan->member_count; i++) {
+        plan->members[i].quick = QUICK_NONE;
+        plan->members[i].present = NO_BRANCH;
     }
-    run->lines[run->event->line_count++] = (struct order_line){.quantity = 1};
-}
-
-static bool take_record(struct run *run, const struct plan_node *node)
-{
-    if (node->sink == SINK_LINE)
-        add_line(run);
-    for (uint32_t i = 0; i < node->count; i++)
-        if (!run_node(run, run->plan->children[node->first + i]))
-            return false;
-    return true;
-}
-
-static bool take_item(struct run *run, const struct plan_node *node, uint32_t item)
-{
-    if (node->type == AVRO_MAP)
-        avro_read_bytes(&run->cursor); /* the key */
-    return run_node(run, item);
-}
-
-static bool take_items(struct run *run, const struct plan_node *node)
-{
-    uint32_t item = run->plan->children[node->first];
-    size_t least_size = run->plan->nodes[item].least_size + (node->type == AVRO_MAP);
-    for (;;) {
-        size_t left = least_size != 0 ? 0 : EMPTY_ITEMS_MAX - run->empty_items;
-        size_t count =
-            least_size != 0 ? avro_read_block(&run->cursor, least_size) : avro_read_block_within(&run->cursor, left);
-        if (count == 0)
-            return true; /* the end, or bad */
-        run->empty_items += least_size == 0 ? count : 0;
-        for (; count > 0; count--)
-            if (!take_item(run, node, item) || run->cursor.bad)
-                return false;
-    }
-}
-
-static bool take_value(struct run *run, const struct plan_node *node)
-{
-    switch (node->type) {
-    case AVRO_NULL:
-        return true; /* absent */
-    case AVRO_STRING:
-    case AVRO_BYTES:
-        return take_text(run, node);
-    case AVRO_INT32:
-    case AVRO_INT64:
-        return take_integer(run, node);
-    case AVRO_BOOLEAN:
-        return take_boolean(run, node);
-    case AVRO_ENUM:
-        return take_enum(run, node);
-    case AVRO_UNION:
-        return take_union(run, node);
-    case AVRO_RECORD:
-        return take_record(run, node);
-    case AVRO_ARRAY:
-    case AVRO_MAP:
-        return take_items(run, node);
-    default: /* float, double, fixed: only ever skipped */
-        avro_read_fixed(&run->cursor, node->least_size);
-        return true;
-    }
-}
-
-static bool run_node(struct run *run, uint32_t number)
-{
-    const struct plan_node *node = &run->plan->nodes[number];
-    if (node->sink == SINK_MISMATCH)
-        return fail(run, REASON_BAD_TYPE, node);
-    if (++run->depth > DEPTH_MAX)
-        return fail(run, REASON_UNDECODABLE, NULL);
-    bool taken = take_value(run, node);
-    run->depth--;
-    if (!taken)
-        return false;
-    return run->cursor.bad ? fail(run, REASON_UNDECODABLE, node) : true;
-}
-
-enum reason avro_plan_run(const struct avro_plan *plan, struct span datum, struct arena *arena, struct event *ret_event,
-                          const char **ret_field)
-{
-    *ret_event = event_fields_blank(plan->topic);
-    *ret_field = NULL;
-    struct run run = {.plan = plan, .cursor = avro_cursor_of(datum), .arena = arena, .event = ret_event};
-    if (!run_node(&run, plan->root)) {
-        *ret_field = run.field;
-        return run.reason != REASON_NONE ? run.reason : REASON_UNDECODABLE;
-    }
-    if (run.cursor.at != run.cursor.end)
-        return REASON_UNDECODABLE; /* more bytes than the schema explains: another schema wrote them */
-    *ret_field = event_fields_missing(ret_event);
-    return *ret_field != NULL ? REASON_MISSING_FIELD : event_validate(ret_event, ret_field);
 }

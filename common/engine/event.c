@@ -214,7 +214,7 @@ static enum reason fault(enum reason reason, const char *field, const char **ret
     return reason;
 }
 
-static enum reason validate_ids(const struct event *event, const char **ret_field)
+static enum reason validate_texts(const struct event *event, const char **ret_field)
 {
     const struct {
         struct span text;
@@ -235,6 +235,11 @@ static enum reason validate_ids(const struct event *event, const char **ret_fiel
     for (size_t i = 0; i < COUNT_OF(ids); i++)
         if (!text_is_clean(ids[i].text))
             return fault(REASON_BAD_TEXT, ids[i].field, ret_field);
+    return REASON_NONE;
+}
+
+static enum reason validate_ids(const struct event *event, const char **ret_field)
+{
     if (event->customer_id.size > ID_SIZE_MAX)
         return fault(REASON_OUT_OF_RANGE, "customer_id", ret_field);
     if (event->referrer_customer_id.size > ID_SIZE_MAX)
@@ -250,7 +255,7 @@ static bool needs_order_id(const struct event *event)
            event->kind == EVENT_REFUNDED;
 }
 
-enum reason event_validate(const struct event *event, const char **ret_field)
+static enum reason validate_values(const struct event *event, const char **ret_field)
 {
     if (span_empty(event->event_id))
         return fault(REASON_MISSING_FIELD, "event_id", ret_field);
@@ -276,5 +281,19 @@ enum reason event_validate(const struct event *event, const char **ret_field)
         return fault(REASON_OUT_OF_RANGE, "campaign", ret_field);
     if (event->goal.size > LABEL_SIZE_MAX)
         return fault(REASON_OUT_OF_RANGE, "goal", ret_field);
-    return validate_ids(event, ret_field);
+    return REASON_NONE;
+}
+
+enum reason event_validate_plain(const struct event *event, const char **ret_field)
+{
+    enum reason reason = validate_values(event, ret_field);
+    return reason != REASON_NONE ? reason : validate_ids(event, ret_field);
+}
+
+enum reason event_validate(const struct event *event, const char **ret_field)
+{
+    enum reason reason = validate_values(event, ret_field);
+    if (reason == REASON_NONE)
+        reason = validate_texts(event, ret_field);
+    return reason != REASON_NONE ? reason : validate_ids(event, ret_field);
 }

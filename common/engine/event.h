@@ -150,5 +150,7 @@ struct event event_blank(enum topic topic, enum event_kind kind);
 
 /* REASON_NONE when the promises above hold; else the reason, and the field's name in *ret_field (a literal). */
 enum reason event_validate(const struct event *event, const char **ret_field);
+/* The same for who knows already that every text of the event is printable ASCII, as most are. */
+enum reason event_validate_plain(const struct event *event, const char **ret_field);
 
 #endif

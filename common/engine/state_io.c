@@ -165,8 +165,10 @@ struct span state_read_text(struct state_reader *reader)
 
 uint32_t state_read_count(struct state_reader *reader, size_t item_size_min)
 {
-    int64_t most = (reader->end - reader->at) / (int64_t)item_size_min;
-    return (uint32_t)state_read_range(reader, 0, most < INT32_MAX ? most : INT32_MAX);
+    int64_t count = state_read_range(reader, 0, INT32_MAX);
+    if (count * (int64_t)item_size_min > reader->end - reader->at) /* what is left behind the count itself */
+        return (uint32_t)state_read_fail(reader);
+    return (uint32_t)count;
 }
 
 void state_read_array_end(struct state_reader *reader, uint32_t count)

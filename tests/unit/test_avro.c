@@ -1,6 +1,7 @@
 /* What we write as Avro, libavro reads; what anyone writes, the plans read or refuse. */
 #include "common/base/check.h"
 #include "common/codec/avro_binary.h"
+#include "common/codec/avro_plan_private.h"
 #include "common/codec/avro_write.h"
 #include "common/codec/event_field.h"
 #include "common/codec/event_json.h"
@@ -309,6 +310,111 @@ static void hostile_bytes_are_refused_with_bounded_memory(void **state)
         buffer_release(&value);
         arena_reset(&arena);
     }
+}
+
+/* ---- the quick way ---- */
+
+static struct avro_plan *plan_of(const char *json, enum topic topic)
+{
+    avro_schema_t schema;
+    assert_int_equal(avro_schema_from_json_length(json, strlen(json), &schema), 0);
+    struct avro_plan *plan = avro_plan_compile(schema, topic, NULL);
+    avro_schema_decref(schema);
+    assert_non_null(plan);
+    return plan;
+}
+
+/* The same event, or the same refusal of the same field. */
+static void assert_same_reading(struct avro_plan *const plans[2], struct span datum)
+{
+    struct event events[2];
+    enum reason reasons[2];
+    const char *fields[2];
+    arena_reset(&arena);
+    for (int i = 0; i < 2; i++)
+        reasons[i] = avro_plan_run(plans[i], datum, &arena, &events[i], &fields[i]);
+    assert_int_equal(reasons[0], reasons[1]);
+    assert_true(fields[0] == fields[1]);
+    assert_true(events[0].event_id.data == events[1].event_id.data &&
+                events[0].event_id.size == events[1].event_id.size);
+    assert_true(events[0].version == events[1].version);
+    if (reasons[0] == REASON_NONE)
+        assert_same_event(&events[0], &events[1]);
+}
+
+static void assert_same_readings_around(struct avro_plan *const plans[2], struct span datum)
+{
+    for (size_t cut = 0; cut <= datum.size; cut++) { /* memory of just that size: a sanitizer sees a step beyond it */
+        char *exact = test_malloc(cut + 1);
+        memcpy(exact + 1, datum.data, cut);
+        assert_same_reading(plans, (struct span){exact + 1, cut});
+        test_free(exact);
+    }
+    char *bytes = test_malloc(datum.size);
+    memcpy(bytes, datum.data, datum.size);
+    for (size_t at = 0; at < datum.size; at++) {
+        for (int byte = 0; byte < 256; byte++) {
+            bytes[at] = (char)byte;
+            assert_same_reading(plans, (struct span){bytes, datum.size});
+        }
+        bytes[at] = datum.data[at];
+    }
+    test_free(bytes);
+}
+
+/* Every cut and every changed byte of every event: the quick way gives what the general way gives. */
+static void the_quick_way_agrees_with_the_general_way(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(whole_events); i++) {
+        struct event event = event_of(i);
+        struct buffer value = {0}, avsc = {0};
+        uint32_t id;
+        struct span datum;
+        event_avro_write(&event, NULL, &value);
+        assert_true(wire_header_read(buffer_span(&value), &id, &datum));
+        assert_true(read_schema_file(NULL, file_of_id(id), &avsc));
+        buffer_add_char(&avsc, 0);
+        struct avro_plan *plans[2] = {plan_of(avsc.data, event.topic), plan_of(avsc.data, event.topic)};
+        avro_plan_forget_quick(plans[1]);
+        assert_same_readings_around(plans, datum);
+        for (int p = 0; p < 2; p++)
+            avro_plan_free(plans[p]);
+        buffer_release(&avsc);
+        buffer_release(&value);
+    }
+}
+
+/* Lengths of a text around the quick way's words and its one byte of size, each with a stranger at each place. */
+static void texts_of_any_length_and_bytes_are_read(void **state)
+{
+    static const char *const schema =
+        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"event_id\",\"type\":\"string\"},"
+        "{\"name\":\"x\",\"type\":[\"string\",\"null\"]},{\"name\":\"y\",\"type\":\"int\"},"
+        "{\"name\":\"version\",\"type\":[\"long\",\"null\"]}]}";
+    static const char *const strangers[] = {"", "\x1f", "\x7f", "\x80", "\xff", "é", "折", "\xed\xa0\x80"};
+    struct avro_plan *plans[2] = {plan_of(schema, TOPIC_ORDERS), plan_of(schema, TOPIC_ORDERS)};
+    (void)state;
+    avro_plan_forget_quick(plans[1]);
+    for (size_t size = 0; size <= 68; size++)
+        for (size_t stranger = 0; stranger < COUNT_OF(strangers); stranger++)
+            for (size_t place = 0; place <= size; place += 1 + (stranger == 0) * size) {
+                struct buffer text = {0}, datum = {0};
+                buffer_add(&text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ~!+-/", place);
+                buffer_add_text(&text, strangers[stranger]);
+                buffer_add(&text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ~!+-/abcdefghijklmnopqrstuvwxyz", size - place);
+                avro_add_bytes(&datum, buffer_span(&text));
+                avro_add_long(&datum, 0);
+                avro_add_bytes(&datum, buffer_span(&text));
+                avro_add_long(&datum, (int64_t)((uint64_t)place << (size % 40)));
+                avro_add_long(&datum, 0);
+                avro_add_long(&datum, (int64_t)((uint64_t)1 << (size < 64 ? size : 63)));
+                assert_same_reading(plans, buffer_span(&datum));
+                buffer_release(&text);
+                buffer_release(&datum);
+            }
+    for (int p = 0; p < 2; p++)
+        avro_plan_free(plans[p]);
 }
 
 static void lengths_that_lie_are_refused(void **state)
@@ -784,6 +890,8 @@ int main(void)
         cmocka_unit_test(libavro_reads_the_events_that_we_write),
         cmocka_unit_test(the_plan_reads_the_events_that_we_write),
         cmocka_unit_test(hostile_bytes_are_refused_with_bounded_memory),
+        cmocka_unit_test(the_quick_way_agrees_with_the_general_way),
+        cmocka_unit_test(texts_of_any_length_and_bytes_are_read),
         cmocka_unit_test(lengths_that_lie_are_refused),
         cmocka_unit_test(writers_schemas_are_resolved),
         cmocka_unit_test(nesting_without_end_is_refused),
