@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -67,12 +68,12 @@ static void assert_original(const struct original *actual)
 #define ASSERT_ROBUST(decode, type)                                                                                    \
     do {                                                                                                               \
         type scratch;                                                                                                  \
-        char *bytes = test_malloc(buffer.size + 1);                                                                    \
+        char *bytes = malloc(buffer.size + 1);                                                                    \
         for (size_t cut = 0; cut < buffer.size; cut++) {                                                               \
-            char *exact = test_malloc(cut + 1);                                                                        \
+            char *exact = malloc(cut + 1);                                                                        \
             memcpy(exact, buffer.data, cut);                                                                           \
             assert_false(decode((struct span){exact, cut}, &arena, &scratch));                                         \
-            test_free(exact);                                                                                          \
+            free(exact);                                                                                          \
         }                                                                                                              \
         memcpy(bytes, buffer.data, buffer.size);                                                                       \
         bytes[buffer.size] = 0;                                                                                        \
@@ -85,7 +86,7 @@ static void assert_original(const struct original *actual)
                 arena_reset(&arena);                                                                                   \
                 assert_true(arena.used < 64 * 1024);                                                                   \
             }                                                                                                          \
-        test_free(bytes);                                                                                              \
+        free(bytes);                                                                                              \
     } while (0)
 
 static void forward_of_an_event_keeps_the_record(void **state)

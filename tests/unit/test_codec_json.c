@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -75,7 +76,7 @@ static bool known_difference(const json_error_t *error)
 static void compare(const char *text, size_t size)
 {
     json_error_t error;
-    char *exact = test_malloc(size + 1); /* so that the sanitizer sees a read behind the end */
+    char *exact = malloc(size + 1); /* so that the sanitizer sees a read behind the end */
     memcpy(exact, text, size);
     json_t *theirs = json_loadb(exact, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     const struct json *ours = json_read((struct span){exact, size}, &arena);
@@ -84,7 +85,7 @@ static void compare(const char *text, size_t size)
         print_message("differ (%s): %.*s\n", theirs ? "read" : error.text, (int)size, text);
     assert_true(same);
     json_decref(theirs);
-    test_free(exact);
+    free(exact);
     arena_reset(&arena);
 }
 
@@ -188,10 +189,10 @@ static void nesting_without_end_is_refused(void **state)
 {
     (void)state;
     size_t size = 1000000;
-    char *text = test_malloc(size);
+    char *text = malloc(size);
     memset(text, '[', size);
     assert_null(json_read((struct span){text, size}, &arena));
-    test_free(text);
+    free(text);
 }
 
 static void texts_written_are_read_back(void **state)
