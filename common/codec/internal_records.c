@@ -183,10 +183,11 @@ static bool has_original(enum forward_kind kind)
     return kind == FORWARD_EVENT || kind == FORWARD_CREDIT;
 }
 
-/* Only an activation is written in the newer schema: what an older program can read it goes on reading. */
+/* Only what an older program would not understand is written in the newer schema: the rest it goes on reading. */
 void forward_encode(const struct forward *forward, struct buffer *buffer)
 {
-    wire_header_add(buffer, forward->kind == FORWARD_PLAYBOOK ? SCHEMA_FORWARD_2 : SCHEMA_FORWARD);
+    bool newer = forward->kind == FORWARD_PLAYBOOK || forward->kind == FORWARD_RELEASE;
+    wire_header_add(buffer, newer ? SCHEMA_FORWARD_2 : SCHEMA_FORWARD);
     avro_add_long(buffer, forward->kind);
     avro_add_long(buffer, has_original(forward->kind));
     if (has_original(forward->kind))
@@ -209,7 +210,8 @@ bool forward_decode(struct span value, struct arena *arena, struct forward *ret_
 {
     bool newer;
     struct avro_cursor cursor = datum_of_two(value, SCHEMA_FORWARD, SCHEMA_FORWARD_2, &newer);
-    struct forward forward = {.kind = (enum forward_kind)read_enum(&cursor, FORWARD_RESUME + 1)};
+    int64_t kinds = newer ? FORWARD_RELEASE + 1 : FORWARD_RESUME + 1;
+    struct forward forward = {.kind = (enum forward_kind)read_enum(&cursor, kinds)};
     bool original = read_branch(&cursor);
     if (original)
         read_original(&cursor, arena, &forward.original);

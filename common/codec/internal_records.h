@@ -35,7 +35,8 @@ enum forward_kind {
     FORWARD_TICK,     /* tick_at: a demo's clock moves */
     FORWARD_PLAYBOOK, /* playbook_*, activation: this playbook is in force from the next step on */
     FORWARD_PAUSE,    /* rule: held from here on (R66) */
-    FORWARD_RESUME    /* rule */
+    FORWARD_RESUME,   /* rule */
+    FORWARD_RELEASE   /* rule: a customer's id; his quarantine ends */
 };
 
 struct forward {

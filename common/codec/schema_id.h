@@ -21,7 +21,7 @@ enum schema_id {
     SCHEMA_META = 302,
     SCHEMA_STEP = 303,
     SCHEMA_META_2 = 304,    /* with an activation or a sweep */
-    SCHEMA_FORWARD_2 = 305, /* FORWARD_PLAYBOOK with its activation's number */
+    SCHEMA_FORWARD_2 = 305, /* FORWARD_PLAYBOOK with its activation's number; FORWARD_RELEASE */
     SCHEMA_PLAYBOOK_ENTRY = 306
 };
 

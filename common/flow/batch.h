@@ -54,9 +54,13 @@ struct batch {
     struct batch_shard *shards; /* at most shard_count; those not touched in the end are dropped by load */
     size_t shard_count;
     size_t record_count, bytes;
-    int64_t begun_at; /* the transaction; monotonic ms */
-    bool noted;       /* it is tried under a note in the store: records only, no timers of others */
-    bool isolated;    /* its one record has ended too many processes: a dead letter, unread */
+    int64_t begun_at;  /* the transaction; monotonic ms */
+    size_t timers_max; /* customers visited for timers, per shard; 0 = no timers */
+    size_t sweep_max;  /* customers visited by a sweep; 0 = none */
+    bool timers_only;  /* of one shard, or a sweep's portion, in a process young in timers: nothing is fetched */
+    bool noted;        /* it is tried under a note in the store */
+    bool isolated;     /* its one record has ended too many processes: a dead letter, and nothing else comes of it */
+    bool suspected;    /* the same, but it was read each time: its customer may be to blame */
     struct letter *letters, **letters_end;
     struct outgoing *outgoing, **outgoing_end;
 };
@@ -67,6 +71,7 @@ enum world flow_decode(struct worker *worker, struct batch *batch);
 enum world flow_sweep(struct worker *worker, struct batch *batch);
 enum world flow_route(struct worker *worker, struct batch *batch);
 enum world flow_load(struct worker *worker, struct batch *batch);
+enum world flow_suspect(struct worker *worker, struct batch *batch);
 enum world flow_decide(struct worker *worker, struct batch *batch);
 enum world flow_survived(struct worker *worker, struct batch *batch);
 enum world flow_publish(struct worker *worker, struct batch *batch);
@@ -82,7 +87,8 @@ struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, i
 /* ---- a sweep's part in the steps (sweep.c) ---- */
 
 bool sweep_waits(const struct worker *worker, const struct shard *shard); /* for its next step */
-void sweep_take(struct worker *worker, struct batch_shard *touched);      /* the portion; after the controls */
+/* The portion, of at most so many customers; after the controls. */
+void sweep_take(struct worker *worker, struct batch_shard *touched, size_t most);
 int64_t sweep_idle(const struct worker *worker); /* ms until a sweep goes on; INT64_MAX = there is none */
 void sweep_advance(struct worker *worker, const struct batch_shard *touched); /* after the commit */
 
@@ -103,6 +109,7 @@ __attribute__((format(printf, 3, 4))) void worker_report(struct worker *worker, 
                                                          const char *format, ...);
 const char *source_topic_name(const struct worker *worker, int topic);
 struct source *worker_source(struct worker *worker, int topic, int32_t partition); /* NULL: not ours */
+bool shard_timers_due(const struct worker *worker, const struct shard *shard);
 /* After a commit: how large the next batch may be (attempt.c). */
 void batch_grow(struct worker *worker, const struct batch *batch);
 /* Resolved, and loose or of a shard that is ready: it is among what the log was told to read. */

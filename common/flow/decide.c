@@ -24,8 +24,8 @@ static void letters_add(struct worker *worker, struct batch *batch, const struct
 {
     for (size_t i = 0; i < visit->event_count; i++) {
         const struct event_result *result = &visit->result.results[i];
-        if (result->verdict == VERDICT_DEAD && visit->items[i]->kind == ITEM_EVENT &&
-            !letter_written(batch, visit->items[i]))
+        bool lost = visit->items[i]->kind == ITEM_EVENT || result->reason == REASON_QUARANTINED; /* a credit too */
+        if (result->verdict == VERDICT_DEAD && lost && !letter_written(batch, visit->items[i]))
             batch_letter_add(worker, batch, visit->items[i]->original, result->reason, result->field, SPAN_NONE);
     }
 }
@@ -53,6 +53,21 @@ static void credits_add(struct worker *worker, struct batch *batch, const struct
     }
 }
 
+/* The state that is to blame, as a record of crm.state: whoever redrives the letter ends the quarantine. */
+static void state_letter_add(struct worker *worker, struct batch *batch, const struct batch_shard *touched,
+                             const struct customer_visit *visit)
+{
+    struct original *original = ARENA_NEW(&worker->arena, struct original);
+    *original = (struct original){.topic = span_of(worker->config.state_topic),
+                                  .partition = touched->shard->index,
+                                  .offset = -1,
+                                  .timestamp = touched->now,
+                                  .key = visit->customer_id,
+                                  .value = visit->state};
+    batch_letter_add(worker, batch, original, REASON_QUARANTINED, NULL,
+                     SPAN("the worker ended each time it visited this customer; redriven, he is visited again"));
+}
+
 static enum world decide_shard(struct worker *worker, struct batch *batch, struct batch_shard *touched)
 {
     struct span customer;
@@ -66,6 +81,8 @@ static enum world decide_shard(struct worker *worker, struct batch *batch, struc
         return WORLD_RECOVER;
     }
     for (size_t i = 0; i < run->visit_count; i++) {
+        if (run->visits[i].quarantine && run->visits[i].result.changed)
+            state_letter_add(worker, batch, touched, &run->visits[i]);
         letters_add(worker, batch, &run->visits[i]);
         credits_add(worker, batch, &run->visits[i]);
     }

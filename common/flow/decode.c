@@ -122,6 +122,8 @@ enum world lane_read_forward(const struct formats *formats, struct arena *arena,
         item->home = (int32_t)hash_home_shard(item->event.customer_id, (uint32_t)shard_count);
     } else {
         item->kind = ITEM_CONTROL;
+        if (forward.kind == FORWARD_RELEASE)
+            item->home = (int32_t)hash_home_shard(forward.rule, (uint32_t)shard_count);
     }
     if (item->home != record->partition)
         item_dead(item, REASON_OUT_OF_RANGE, "customer_id", SPAN("forwarded to a shard that is not its home"));
@@ -165,7 +167,7 @@ enum world flow_decode(struct worker *worker, struct batch *batch)
     for (size_t s = 0; s < batch->source_count; s++) {
         struct batch_source *moved = &batch->sources[s];
         for (size_t i = 0; i < moved->record_count; i++) {
-            enum world outcome = decode_record(worker, moved, moved->records[i], batch->isolated);
+            enum world outcome = decode_record(worker, moved, moved->records[i], batch->isolated && !batch->suspected);
             if (outcome == WORLD_AGAIN)
                 return put_off(worker, batch);
             if (outcome != WORLD_DONE)

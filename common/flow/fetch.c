@@ -115,13 +115,31 @@ static bool batch_full(const struct worker *worker, const struct batch *batch)
     return batch->record_count >= worker->batch_records || batch->bytes >= worker->config.batch_bytes_max;
 }
 
+/* A process young in timers visits them, and whom a sweep visits, in batches of their own, every other one: a fault is
+ * then theirs alone. What is due goes before a sweep. */
+static void timers_plan(struct worker *worker, struct batch *batch)
+{
+    bool due = false, sweeps = false;
+    for (int32_t h = 0; h < worker->config.shard_count; h++) {
+        due = due || shard_timers_due(worker, &worker->shards[h]);
+        sweeps = sweeps || sweep_waits(worker, &worker->shards[h]);
+    }
+    batch->timers_only = worker->young_timers && worker->timers_turn && (due || sweeps);
+    batch->timers_max = worker->young_timers ? 0 : worker->config.batch_timers_max;
+    if (batch->timers_only)
+        batch->timers_max = worker->timer_batch;
+    batch->sweep_max = batch->timers_only && due ? 0 : batch->timers_max;
+    worker->timers_turn = !batch->timers_only;
+}
+
 enum world flow_fetch(struct worker *worker, struct batch *batch)
 {
     int32_t wait_ms = batch->wait_ms;
     int64_t begun_at = clock_monotonic(worker->clock);
     batch->sources = ARENA_ARRAY(&worker->arena, struct batch_source, worker->source_count);
     batch->shards = ARENA_ARRAY(&worker->arena, struct batch_shard, worker->config.shard_count);
-    for (;;) {
+    timers_plan(worker, batch);
+    while (!batch->timers_only) {
         struct log_event event;
         enum world outcome = log_poll(worker->log, wait_ms, &event);
         if (outcome == WORLD_AGAIN)

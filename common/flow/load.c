@@ -11,7 +11,7 @@ static void request_fill(struct worker *worker, const struct batch *batch, struc
 {
     struct step_run *run = &touched->run;
     step_run_control(run, &worker->arena, &touched->shard->control, &touched->control);
-    sweep_take(worker, touched);
+    sweep_take(worker, touched, batch->sweep_max);
     struct span *ids = ARENA_ARRAY(&worker->arena, struct span, run->visit_count + touched->sweep_count);
     for (size_t i = 0; i < run->visit_count; i++)
         ids[i] = run->visits[i].customer_id;
@@ -21,7 +21,7 @@ static void request_fill(struct worker *worker, const struct batch *batch, struc
                                         .ids = ids,
                                         .id_count = run->visit_count + touched->sweep_count,
                                         .due_before = least_now(worker, touched) + 1,
-                                        .due_max = batch->noted ? 0 : worker->config.batch_timers_max};
+                                        .due_max = batch->timers_only && touched->sweeps ? 0 : batch->timers_max};
 }
 
 /* Without this check a view wiped since the last apply makes known customers look new, and the wrong state is committed

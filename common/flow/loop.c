@@ -22,6 +22,7 @@ static const struct {
     {"sweep", flow_sweep},       /* whom a new playbook has still to visit: listed */
     {"route", flow_route},       /* home, or forward; shards with due timers or a sweep join */
     {"load", flow_load},         /* states, in one round trip with epoch, pos and seq */
+    {"suspect", flow_suspect},   /* in a young process: noted, so that a customer who ends it is found */
     {"decide", flow_decide},     /* the engine: pure */
     {"survived", flow_survived}, /* the note is taken back */
     {"publish", flow_publish},   /* all of it, into one transaction */
@@ -459,8 +460,9 @@ void worker_init(struct worker *worker, const struct flow_config *config, struct
     arena_init(&worker->sweep.memory, 0);
     arena_init(&worker->sweep.spare, 0);
     playbooks_borrow(&worker->playbooks, config->world);
-    worker->young = config->record_tries > 0;
+    worker->young = worker->young_timers = config->record_tries > 0;
     worker->batch_records = worker->young ? 1 : config->batch_records_max;
+    worker->timer_batch = 1;
     worker->shards = calloc((size_t)config->shard_count, sizeof(struct shard));
     CHECK(worker->shards);
     for (int32_t h = 0; h < config->shard_count; h++)

@@ -4,6 +4,7 @@
 #include "common/base/uuid.h"
 #include "common/codec/avro_binary.h"
 #include "common/flow/batch.h"
+#include "common/flow/quarantine.h"
 
 static enum world emit_message(struct worker *worker, struct log_message message, int64_t *ret_ticket)
 {
@@ -109,7 +110,9 @@ static enum world publish_step(struct worker *worker, const struct batch *batch,
                             .ranges = ranges};
     memcpy(step.playbook_hash, world->playbook->hash, sizeof(step.playbook_hash));
     for (size_t i = 0; i < run->visit_count; i++)
-        if (run->visits[i].timer_only)
+        if (run->visits[i].quarantine)
+            timers[step.timer_customer_count++] = quarantine_name(run->visits[i].customer_id, &worker->arena);
+        else if (run->visits[i].timer_only)
             timers[step.timer_customer_count++] = run->visits[i].customer_id;
     for (size_t i = 0; i < batch->source_count; i++) {
         const struct batch_source *moved = &batch->sources[i];

@@ -10,6 +10,7 @@
  * What cannot be right (a pos beyond the log, a seq that cannot be reached, offsets gone) stops the shard loudly. */
 #include "common/flow/batch.h"
 #include "common/flow/control.h"
+#include "common/flow/quarantine.h"
 
 #include <stdio.h>
 
@@ -181,9 +182,11 @@ static enum world portion_add_state(struct worker *worker, struct shard *shard, 
     struct store_write *write = &portion->writes[portion->count];
     write->customer_id = arena_copy(&worker->portion, record->key);
     write->state = arena_copy(&worker->portion, record->value);
+    write->wake_at = NEVER;
     if (span_empty(record->value) ||
-        !worker->config.engine.wake_at(worker->config.world, &worker->portion, write->customer_id, write->state,
-                                       &write->wake_at)) {
+        (!quarantine_holds(write->state) &&
+         !worker->config.engine.wake_at(worker->config.world, &worker->portion, write->customer_id, write->state,
+                                        &write->wake_at))) {
         shard_stop(worker, shard, "crm.state holds a state that this program cannot read");
         return WORLD_STOP;
     }

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
+#include "common/flow/quarantine.h"
 
 #include <stdlib.h>
 
@@ -141,8 +142,12 @@ static void states_fill(struct replay *replay, const struct step_log *step, stru
 {
     for (size_t i = 0; i < run->visit_count; i++)
         run->visits[i].state = state_before(replay, run->visits[i].customer_id);
-    for (size_t i = 0; i < step->timer_customer_count; i++)
-        step_run_add_timer(run, step->timer_customers[i], state_before(replay, step->timer_customers[i]));
+    for (size_t i = 0; i < step->timer_customer_count; i++) {
+        struct span id = step->timer_customers[i];
+        bool quarantine = quarantine_named(&id);
+        step_run_add_timer(run, id, state_before(replay, id));
+        step_run_find(run, id)->quarantine = quarantine;
+    }
 }
 
 static void states_keep(struct replay *replay, const struct step_run *run)

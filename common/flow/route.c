@@ -48,7 +48,7 @@ static void merge_shard(struct worker *worker, struct batch *batch, struct batch
     step_run_group(&touched->run, &worker->arena, worker->config.batch_timers_max * (touched->sweeps ? 2 : 1));
 }
 
-static bool timers_due(const struct worker *worker, const struct shard *shard)
+bool shard_timers_due(const struct worker *worker, const struct shard *shard)
 {
     return shard->phase == SHARD_READY && shard->next_wake_at != NEVER &&
            shard->next_wake_at <= shard_now(worker, shard);
@@ -73,10 +73,12 @@ enum world flow_route(struct worker *worker, struct batch *batch)
         if (moved->source->shard >= 0)
             batch_shard_of(worker, batch, moved->source->shard)->moved = true;
     }
-    for (int32_t h = 0; h < worker->config.shard_count && !batch->noted; h++) {
-        if (timers_due(worker, &worker->shards[h]))
+    for (int32_t h = 0; h < worker->config.shard_count; h++) {
+        if (batch->timers_max > 0 && shard_timers_due(worker, &worker->shards[h]) &&
+            !(batch->timers_only && batch->shard_count > 0))
             batch_shard_of(worker, batch, h);
-        if (sweep_waits(worker, &worker->shards[h]))
+        if (batch->sweep_max > 0 && sweep_waits(worker, &worker->shards[h]) &&
+            !(batch->timers_only && batch->shard_count > 0))
             batch_shard_of(worker, batch, h)->sweeps = true;
     }
     for (size_t i = 0; i < batch->shard_count; i++)

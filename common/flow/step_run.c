@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/flow/control.h"
+#include "common/flow/quarantine.h"
 
 /* ---- lanes ---- */
 
@@ -52,6 +53,11 @@ static bool takes_part(const struct item *item)
     return !item->away && (item->kind == ITEM_EVENT || item->kind == ITEM_CREDIT);
 }
 
+static bool is_release(const struct item *item)
+{
+    return item->kind == ITEM_CONTROL && item->forward.kind == FORWARD_RELEASE;
+}
+
 static size_t slot_of(const struct step_run *run, struct span customer_id)
 {
     size_t mask = run->slot_count - 1;
@@ -79,9 +85,12 @@ void step_run_group(struct step_run *run, struct arena *arena, size_t timer_max)
     for (run->slot_count = 16; run->slot_count < 2 * run->visit_capacity;)
         run->slot_count *= 2;
     run->slots = ARENA_ARRAY(arena, uint32_t, run->slot_count);
-    for (size_t i = 0; i < run->item_count; i++)
+    for (size_t i = 0; i < run->item_count; i++) {
         if (takes_part(run->order[i]))
             visit_take(run, run->order[i]->event.customer_id)->event_count++;
+        if (is_release(run->order[i]))
+            visit_take(run, run->order[i]->forward.rule)->release = true;
+    }
     for (size_t i = 0; i < run->visit_count; i++) {
         struct customer_visit *visit = &run->visits[i];
         visit->events = ARENA_ARRAY(arena, struct event, visit->event_count);
@@ -126,6 +135,39 @@ void step_run_control(const struct step_run *run, struct arena *arena, const str
             *ret_control = control_after(ret_control, &run->order[i]->forward, arena);
 }
 
+/* Nobody is asked: his events are dead, his state is as it was, or goes behind the mark. */
+static void visit_hold(struct customer_visit *slot, struct arena *arena)
+{
+    bool held = quarantine_holds(slot->state);
+    struct event_result *results = ARENA_ARRAY(arena, struct event_result, slot->event_count);
+    for (size_t i = 0; i < slot->event_count; i++)
+        results[i] = (struct event_result){.verdict = VERDICT_DEAD, .reason = REASON_QUARANTINED};
+    slot->result = (struct visit_result){.state = held ? slot->state : quarantine_of(slot->state, arena),
+                                         .changed = !held,
+                                         .wake_at = NEVER,
+                                         .results = results};
+}
+
+static bool visit_decide(struct customer_visit *slot, struct arena *arena, const struct engine *engine,
+                         const struct step_world *world, int64_t now)
+{
+    bool held = quarantine_holds(slot->state), released = held && slot->release;
+    if ((held && !released) || (slot->quarantine && !span_empty(slot->state))) {
+        visit_hold(slot, arena);
+        return true;
+    }
+    struct visit visit = {.customer_id = slot->customer_id,
+                          .state = released ? quarantine_inside(slot->state) : slot->state,
+                          .events = slot->events,
+                          .event_count = slot->event_count,
+                          .now = now,
+                          .fire_now = true};
+    if (!engine->visit(world, arena, &visit, &slot->result))
+        return false;
+    slot->result.changed = slot->result.changed || released;
+    return true;
+}
+
 bool step_run_decide(struct step_run *run, struct arena *arena, const struct engine *engine,
                      const struct step_world *world, const struct control *control, int64_t now,
                      struct span *ret_customer)
@@ -134,18 +176,10 @@ bool step_run_decide(struct step_run *run, struct arena *arena, const struct eng
     *pauses = control_pauses(control);
     struct step_world shard_world = *world;
     shard_world.pauses = pauses;
-    for (size_t i = 0; i < run->visit_count; i++) {
-        struct customer_visit *slot = &run->visits[i];
-        struct visit visit = {.customer_id = slot->customer_id,
-                              .state = slot->state,
-                              .events = slot->events,
-                              .event_count = slot->event_count,
-                              .now = now,
-                              .fire_now = true};
-        if (!engine->visit(&shard_world, arena, &visit, &slot->result)) {
-            *ret_customer = slot->customer_id;
+    for (size_t i = 0; i < run->visit_count; i++)
+        if (!visit_decide(&run->visits[i], arena, engine, &shard_world, now)) {
+            *ret_customer = run->visits[i].customer_id;
             return false;
         }
-    }
     return true;
 }

@@ -49,6 +49,8 @@ struct customer_visit {
     size_t event_count;
     bool due;        /* the wake index named him */
     bool timer_only; /* due, and no record of his is in the step */
+    bool quarantine; /* from this step on; the engine is not asked */
+    bool release;    /* a record of the step ends his quarantine, for all of the step */
     struct visit_result result;
 };
 

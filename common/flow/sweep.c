@@ -160,7 +160,7 @@ bool sweep_waits(const struct worker *worker, const struct shard *shard)
     return shard->phase == SHARD_READY && shard->control.sweeping && list_is_of(worker, shard) && worker->sweep.listed;
 }
 
-void sweep_take(struct worker *worker, struct batch_shard *touched)
+void sweep_take(struct worker *worker, struct batch_shard *touched, size_t most)
 {
     const struct sweep *sweep = &worker->sweep;
     const struct control *before = &touched->shard->control;
@@ -168,7 +168,7 @@ void sweep_take(struct worker *worker, struct batch_shard *touched)
         touched->sweeps = false; /* this very step ends the playbook: the next one's sweep begins anew */
         return;
     }
-    size_t left = sweep->count - sweep->at, most = worker->config.batch_timers_max;
+    size_t left = sweep->count - sweep->at;
     touched->sweep_ids = sweep->ids + sweep->at;
     touched->sweep_count = left < most ? left : most;
     touched->control.sweeping = touched->sweep_count < left || sweep->cut;

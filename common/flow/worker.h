@@ -112,6 +112,16 @@ bool flow_decision_wanted(enum decisions_published published, const struct decis
 
 /* ---- what is owned ---- */
 
+/* What was tried under a note in the store, so that the next process knows what ended this one (attempt.c). */
+struct attempt {
+    int64_t offset;  /* of the first record of the batch; of a batch of timers its first customer, hashed;
+                        LOG_OFFSET_NONE = none */
+    int64_t records; /* of that batch; or customers */
+    int64_t count;   /* processes that ended in the try */
+    uint64_t process;
+    int64_t deciding; /* 1: one record, read already, of one customer: what ended was the engine */
+};
+
 /* What control records have said to a shard; in force from the step that consumes them, kept in `__meta`. */
 struct control {
     bool pause_marketing;
@@ -149,8 +159,10 @@ struct shard {
     int64_t next_wake_at;           /* the earliest wake-up not yet visited, as of the last load; NEVER = none */
     const struct step_world *world; /* the playbook in force; SHARD_READY */
     struct control control;
-    struct arena memory; /* of control */
-    int64_t retry_at;    /* SHARD_WAITING: monotonic ms */
+    struct arena memory;   /* of control */
+    struct attempt timers; /* as noted in the store */
+    bool timers_known;
+    int64_t retry_at; /* SHARD_WAITING: monotonic ms */
     int64_t backoff_ms;
     struct trim_mark marks[TRIM_MARKS]; /* oldest first */
     size_t mark_count;
@@ -162,17 +174,12 @@ struct shard {
 struct source {
     int topic; /* index in the subscription; TOPIC_COUNT = crm.forward */
     int32_t partition;
-    int32_t shard; /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
-    int64_t next;  /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
-    struct attempt {
-        int64_t offset;  /* of the first record of the batch that was tried; LOG_OFFSET_NONE = none */
-        int64_t records; /* of that batch */
-        int64_t count;   /* processes that ended in the try */
-        uint64_t process;
-    } attempt;          /* as noted in the store */
-    bool attempt_known; /* it has been read there */
-    bool at_end;        /* the log has told its end since it was assigned, and no record after that */
-    int64_t read_at;    /* the timestamp of the last record committed, UTC ms; 0 = none yet */
+    int32_t shard;          /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
+    int64_t next;           /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
+    struct attempt attempt; /* as noted in the store */
+    bool attempt_known;     /* it has been read there */
+    bool at_end;            /* the log has told its end since it was assigned, and no record after that */
+    int64_t read_at;        /* the timestamp of the last record committed, UTC ms; 0 = none yet */
 };
 
 struct flow_counts { /* since start; monotonic */
@@ -236,6 +243,10 @@ struct worker {
     size_t batch_records; /* at most; shrinks on overflow, grows back */
     bool young;           /* the batches still grow from one record, each noted in the store (attempt.c) */
     int64_t singles;      /* so many records still one by one: among them is what ended a process */
+    bool young_timers;    /* the same for timers: they have batches of their own, noted by their first customer */
+    bool timers_turn;     /* the next batch is one of those, if any are due */
+    size_t timer_batch;   /* customers in it, at most */
+    int64_t timer_singles;
     struct flow_counts counts;
     struct flow_measures measures;
     char trouble[512]; /* the last thing reported, for /readyz */

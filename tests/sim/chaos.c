@@ -150,6 +150,8 @@ static uint64_t odds(const struct chaos *chaos, const char *call)
 {
     if (call_is(call, "log.poll") || call_is(call, "log.produce"))
         return (chaos->large ? 10 : 6) * chaos->odds;
+    if (call_is(call, "store.note_write")) /* between it and the next one a death is blamed on what is tried */
+        return 3;
     bool narrow = call_is(call, "log.send_offsets") || call_is(call, "log.commit") || call_is(call, "store.apply") ||
                   call_is(call, "store.load");
     return narrow && !chaos->large ? chaos->odds / 3 : chaos->odds;
@@ -249,6 +251,8 @@ static void said(void *context, struct sim_worker *worker, const char *text)
     reach(chaos, SITUATION_SWITCHED, strstr(text, "is in force from here on") != NULL);
     reach(chaos, SITUATION_SWEPT, strstr(text, "all its customers are under playbook") != NULL);
     reach(chaos, SITUATION_PLAYBOOK_LACKED, strstr(text, "waits: its playbook") != NULL);
+    reach(chaos, SITUATION_ISOLATED, strstr(text, "it becomes a dead letter") != NULL);
+    reach(chaos, SITUATION_QUARANTINED, strstr(text, "he is quarantined") != NULL);
     reach(chaos, SITUATION_CLOCKS_DIFFER, strstr(text, "clock and the store's differ") != NULL);
 }
 
@@ -360,6 +364,17 @@ static void clocks_suffer(struct chaos *chaos)
     }
 }
 
+/* As `oriori dlq redrive` does, but of anyone: who is not quarantined does not notice. */
+static void release_someone(struct chaos *chaos)
+{
+    struct sim_world *world = &chaos->world;
+    char customer[16];
+    if (world->config.record_tries == 0 || sim_random(world, 20) != 0)
+        return;
+    snprintf(customer, sizeof(customer), "c%d", (int)sim_random(world, 12));
+    sim_world_release_customer(world, span_of(customer));
+}
+
 static void bad_times(struct chaos *chaos, int turns)
 {
     struct sim_world *world = &chaos->world;
@@ -368,7 +383,9 @@ static void bad_times(struct chaos *chaos, int turns)
         for (uint64_t n = sim_random(world, chaos->large ? 3 : 2); n > 0; n--)
             sim_world_event(world);
         worker_act(chaos, (int)sim_random(world, (uint64_t)world->config.worker_count));
-        clock_scripted_move(&world->script, (int64_t)sim_random(world, sim_random(world, 60) == 0 ? 8000 : 60));
+        clock_scripted_move(
+            &world->script,
+            (int64_t)sim_random(world, sim_random(world, world->config.record_tries ? 8 : 60) == 0 ? 8000 : 60));
         days_pass(chaos);
         clocks_suffer(chaos);
         if (sim_random(world, chaos->odds) == 0)
@@ -376,6 +393,7 @@ static void bad_times(struct chaos *chaos, int turns)
         if (world->config.activates && sim_random(world, chaos->large ? 30 : 10) == 0)
             activate(chaos);
         late_text(chaos, 1);
+        release_someone(chaos);
     }
     chaos->faults_on = false;
     if (world->config.activates)
@@ -401,6 +419,7 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .real = seed % 8 == 3 || seed % 8 == 6,
                                .activates = (seed % 8 == 3 || seed % 8 == 6) && x / 1920 % 2,
                                .clocks = seed % 2 == 1,
+                               .record_tries = seed % 3 == 1,
                                .trace = trace};
 }
 

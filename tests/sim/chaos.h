@@ -40,6 +40,8 @@
     X(CLOCK_JUMP_IN_BATCH, 20, "one worker's clock jumped between load and decide")                                    \
     X(CLOCK_STOOD, 100, "one worker's clock stood")                                                                    \
     X(CLOCKS_DIFFER, 50, "a worker saw that its clock and the store's differ, and stood still")                        \
+    X(ISOLATED, 5, "a record was isolated after its tries")                                                            \
+    X(QUARANTINED, 0, "a customer was quarantined after his tries (too rare for a least count)")                       \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
     X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
     X(ACTIVATED, 200, "a playbook was activated")                                                                      \

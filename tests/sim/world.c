@@ -129,6 +129,17 @@ void sim_world_control(struct sim_world *world, const struct forward *control)
     buffer_release(&bytes);
 }
 
+void sim_world_release_customer(struct sim_world *world, struct span customer_id)
+{
+    struct buffer bytes = {0};
+    forward_encode(&(struct forward){.kind = FORWARD_RELEASE, .rule = customer_id}, &bytes);
+    struct log_message message = {.topic = world->flow.forward_topic,
+                                  .partition = (int32_t)hash_home_shard(customer_id, SIM_SHARDS),
+                                  .value = buffer_span(&bytes)};
+    memory_cluster_append(world->cluster, &message);
+    buffer_release(&bytes);
+}
+
 void sim_world_activate_text(struct sim_world *world, int variant)
 {
     const struct playbook *playbook = real_variant(variant)->playbook;
@@ -443,6 +454,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .dead_value_max = 1000,
                                        .portion_max = 3,
                                        .decisions = DECISIONS_ALL,
+                                       .record_tries = config->record_tries,
                                        .skew_max_ms = 60000,
                                        .tries_max = 3,
                                        .backoff_ms = 50,

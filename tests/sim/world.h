@@ -23,6 +23,7 @@ struct sim_config {
     size_t batch_records_max;
     bool no_customers_topic; /* the optional topic is absent */
     bool clocks;             /* each worker has a clock that may jump and stand */
+    int64_t record_tries;    /* as in flow_config */
     bool real;               /* the real engine and its shop (real_engine.h), not the toy */
     bool activates;          /* real: playbooks are activated, and workers have files of their own */
     FILE *trace;             /* what the workers report; NULL = silent */
@@ -90,6 +91,9 @@ void sim_world_activate(struct sim_world *world, int variant);
 /* Its two parts: Kafka's markers may let the second be seen before the first. */
 void sim_world_activate_text(struct sim_world *world, int variant);
 void sim_world_activate_control(struct sim_world *world, int variant);
+
+/* One record to the crm.forward of the customer's home: his quarantine ends. */
+void sim_world_release_customer(struct sim_world *world, struct span customer_id);
 
 void sim_worker_start(struct sim_world *world, int index);
 void sim_worker_kill(struct sim_world *world, int index); /* without a goodbye */

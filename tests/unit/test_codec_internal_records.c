@@ -153,13 +153,16 @@ static void control_records_come_back(void **state)
     assert_int_equal(back.activation, 300);
     ASSERT_ROBUST(forward_decode, struct forward);
 
-    for (int kind = FORWARD_PAUSE; kind <= FORWARD_RESUME; kind++) {
+    for (int kind = FORWARD_PAUSE; kind <= FORWARD_RELEASE; kind++) {
         buffer_reset(&buffer);
         forward_encode(&(struct forward){.kind = (enum forward_kind)kind, .rule = SPAN("tip")}, &buffer);
         assert_true(forward_decode(buffer_span(&buffer), &arena, &back));
         assert_int_equal(back.kind, kind);
         assert_span(back.rule, SPAN("tip"));
     }
+    assert_int_equal(buffer.data[3] << 8 | buffer.data[4], SCHEMA_FORWARD_2); /* the last one: a release */
+    buffer.data[4] = (char)(SCHEMA_FORWARD & 0xff);                           /* that schema has no such symbol */
+    assert_false(forward_decode(buffer_span(&buffer), &arena, &back));
 }
 
 static void meta_comes_back(void **state)

@@ -269,6 +269,12 @@ static void activations_of_every_release_are_read(void **state)
     assert_true(forward_decode(old, &arena, &read));
     assert_int_equal(read.activation, 2);
     buffer_reset(&bytes);
+    forward_encode(&(struct forward){.kind = FORWARD_RELEASE, .rule = SPAN("花子")}, &bytes);
+    old = golden("forward_2-release", buffer_span(&bytes));
+    same("forward_2-release", old, buffer_span(&bytes));
+    assert_true(forward_decode(old, &arena, &read));
+    assert_true(read.kind == FORWARD_RELEASE && span_equal(read.rule, SPAN("花子")));
+    buffer_reset(&bytes);
     playbook_entry_encode(&entry, &bytes);
     old = golden("playbook_entry", buffer_span(&bytes));
     same("playbook_entry", old, buffer_span(&bytes));

@@ -5,6 +5,7 @@
 #include "common/codec/internal_records.h"
 #include "common/codec/json.h"
 #include "common/codec/record_json.h"
+#include "common/flow/quarantine.h"
 #include "common/io/topic_reader.h"
 #include "workers/lifecycle/setup.h"
 
@@ -56,7 +57,7 @@ static bool add_state(struct job *job, const rd_kafka_message_t *message)
     if (key.size == 1 && key.data[0] == '\0')
         return schema_set_json_write(job->setup.schemas, value, &job->line);
     struct customer_report report;
-    if (!step_report(&job->setup.world, &job->arena, key, value, (int64_t)time(NULL) * 1000, &report))
+    if (!step_report(&job->setup.world, &job->arena, key, quarantine_seen(value), (int64_t)time(NULL) * 1000, &report))
         return false;
     report_json_write(key, &report, &job->line);
     return true;

@@ -4,6 +4,7 @@
 #include "common/base/hash.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
+#include "common/flow/quarantine.h"
 #include "common/io/store_redis.h"
 #include "workers/customer/decisions.h"
 #include "workers/customer/states.h"
@@ -183,7 +184,12 @@ static bool show(struct setup *setup, struct span id, const struct found *found,
     int64_t now = states_instant(setup, found->clock, options->at);
     struct customer_report report;
     struct buffer line = {0};
-    if (!step_report(&setup->world, arena, id, found->state, now, &report)) {
+    if (quarantine_holds(found->state))
+        fprintf(stderr,
+                "oriori: %.*s is quarantined: his records are dead letters until his letter of the state topic is "
+                "redriven (`oriori dlq list --reason quarantined`)\n",
+                (int)id.size, id.data);
+    if (!step_report(&setup->world, arena, id, quarantine_seen(found->state), now, &report)) {
         fprintf(stderr, "oriori: the state of %.*s is none that this version can read\n", (int)id.size, id.data);
         return false;
     }

@@ -4,6 +4,7 @@
 #include "common/base/check.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
+#include "common/flow/quarantine.h"
 #include "common/io/run_folder.h"
 #include "common/io/topic_reader.h"
 
@@ -135,7 +136,7 @@ static bool print_state(struct setup *setup, const struct states *states, struct
     struct customer_report report;
     struct buffer line = {0};
     arena_init(&arena, 0);
-    bool good = step_report(&setup->world, &arena, id, states_of(states, id, &arena), at, &report);
+    bool good = step_report(&setup->world, &arena, id, quarantine_seen(states_of(states, id, &arena)), at, &report);
     if (good) {
         report_json_write(id, &report, &line);
         puts(line.data);

@@ -15,7 +15,8 @@ static const char usage[] =
     "list     one line per letter: place, when, reason, field, the record's own place, message\n"
     "show     letters as JSON, with the record's bytes\n"
     "redrive  sends the records once more to the topics that they came from, in transactions; a letter that was\n"
-    "         redriven or dropped is refused\n"
+    "         redriven or dropped is refused. Of a quarantined customer's state: his quarantine ends; redrive the\n"
+    "         letters of his records after that one\n"
     "drop     puts letters away: they stay in the topic, marked\n\n"
     "  --reason WORD   undecodable, missing_field, future, too_late ...\n"
     "  --topic TOPIC   where the record came from: orders or crm.orders\n"
@@ -116,14 +117,18 @@ static bool show(const struct options *options, struct config *config, void (*pr
 /* ---- doing ---- */
 
 /* NULL: it may be redriven. */
-static const char *objection(const struct config *config, const struct dead *dead, bool force)
+static const char *objection(struct config *config, const struct dead *dead, bool force)
 {
-    bool input = false;
+    const struct original *original = &dead->letter.original;
+    bool customer = dead->letter.reason == REASON_QUARANTINED &&
+                    span_equal(original->topic, span_of(config_topic(config, "state")));
+    bool input = customer || (dead->letter.reason == REASON_QUARANTINED &&
+                              span_equal(original->topic, span_of(config_topic(config, "forward"))));
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        input = input || span_equal(dead->letter.original.topic, span_of(config->topic_inputs[topic]));
+        input = input || span_equal(original->topic, span_of(config->topic_inputs[topic]));
     if (!input)
         return "its topic is no input of this config";
-    if (dead->letter.truncated)
+    if (dead->letter.truncated && !customer) /* his state is in crm.state */
         return "its record was cut: the letter does not hold all of it";
     if (dead->fate != LETTER_WAITS && !force)
         return dead->fate == LETTER_REDRIVEN ? "it was redriven before (--force sends it again)"
@@ -132,7 +137,7 @@ static const char *objection(const struct config *config, const struct dead *dea
 }
 
 /* A letter named by its place must be doable; by a filter, those that are done with are passed over. */
-static size_t choose(const struct options *options, const struct config *config, const struct letters *letters,
+static size_t choose(const struct options *options, struct config *config, const struct letters *letters,
                      enum letter_fate fate, const struct dead **chosen, size_t *ret_refused)
 {
     size_t count = 0;

@@ -82,6 +82,26 @@ static bool send_original(struct redriver *redriver, const struct dead *dead, st
     return record_send(redriver, topic, original->partition, original->key, original->value, headers, error);
 }
 
+/* The state of a quarantined customer is where it was, in crm.state: his home shard is told that he is to be visited.
+ */
+static bool send_release(struct redriver *redriver, const struct dead *dead, struct buffer *error)
+{
+    const struct original *original = &dead->letter.original;
+    const char *topic = config_topic(redriver->config, "forward");
+    struct buffer value = {0};
+    forward_encode(&(struct forward){.kind = FORWARD_RELEASE, .rule = original->key}, &value);
+    bool good = record_send(redriver, topic, original->partition, original->key, buffer_span(&value),
+                            rd_kafka_headers_new(1), error);
+    buffer_release(&value);
+    return good;
+}
+
+static bool send_again(struct redriver *redriver, const struct dead *dead, struct buffer *error)
+{
+    bool customer = span_equal(dead->letter.original.topic, span_of(config_topic(redriver->config, "state")));
+    return customer ? send_release(redriver, dead, error) : send_original(redriver, dead, error);
+}
+
 static bool send_mark(struct redriver *redriver, const struct dead *dead, enum letter_fate fate, struct buffer *error)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
@@ -98,7 +118,7 @@ static bool run_portion(struct redriver *redriver, const struct dead *const *let
 {
     bool good = check(redriver, rd_kafka_begin_transaction(redriver->producer), "begin", error);
     for (size_t i = 0; good && i < count; i++)
-        good = (fate == LETTER_DROPPED || send_original(redriver, letters[i], error)) &&
+        good = (fate == LETTER_DROPPED || send_again(redriver, letters[i], error)) &&
                send_mark(redriver, letters[i], fate, error);
     good = good && check(redriver, rd_kafka_commit_transaction(redriver->producer, CALL_MS), "commit", error);
     if (!good) {
