@@ -63,20 +63,40 @@ static void record_take(struct worker *worker, struct batch *batch, const struct
     batch->bytes += record->key.size + record->value.size;
 }
 
-static void partition_broken(struct worker *worker, const struct log_partition *partition)
+/* Has another worker gone on meanwhile? One that was paused for long still asks for what the others have consumed, and
+ * what is consumed may be deleted: then nothing is lost. WORLD_DONE: it is so still, the records are gone. */
+static enum world second_look(struct worker *worker, const struct source *source)
 {
-    const struct source *source = worker_source(worker, partition->topic, partition->partition);
+    struct log_offset now = {.topic = source->topic, .partition = source->partition};
+    enum world outcome = log_committed(worker->log, &now, 1, worker->config.wait_pending_ms, &worker->arena);
+    if (outcome == WORLD_DONE && now.offset == source->next)
+        return WORLD_DONE;
+    return outcome == WORLD_DONE || outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
+}
+
+/* Its shard stops, or if it has none, the partition alone: the others run on. Going on behind the gap is for people to
+ * decide. */
+static enum world partition_broken(struct worker *worker, const struct log_partition *partition)
+{
+    struct source *source = worker_source(worker, partition->topic, partition->partition);
     const char *name = source_topic_name(worker, partition->topic);
-    if (source && source->shard >= 0) {
-        char why[160];
-        snprintf(why, sizeof(why), "%s[%d]: the next offset %lld is gone (retention or truncation)", name,
-                 (int)partition->partition, (long long)source->next);
+    char why[160];
+    if (!source || source->next == LOG_OFFSET_NONE)
+        return WORLD_DONE; /* left over from an earlier assignment */
+    enum world outcome = second_look(worker, source);
+    if (outcome != WORLD_DONE)
+        return outcome;
+    snprintf(why, sizeof(why), "%s[%d]: the next offset %lld is gone (retention or truncation)", name,
+             (int)partition->partition, (long long)source->next);
+    worker->recover = true;
+    if (source->shard >= 0) {
         shard_stop(worker, &worker->shards[source->shard], why);
-        return;
+        return WORLD_DONE;
     }
-    worker_report(worker, REPORT_ERROR, "%s[%d]: the next offset is gone (retention or truncation)", name,
-                  (int)partition->partition);
-    worker->failed = true;
+    source->broken = true;
+    worker->counts.stopped_partitions++;
+    worker_report(worker, REPORT_ERROR, "%s; this partition is not read any more", why);
+    return WORLD_DONE;
 }
 
 static void end_note(struct worker *worker, const struct log_partition *partition)
@@ -96,14 +116,11 @@ static bool happening_take(struct worker *worker, struct batch *batch, const str
     case LOG_END:
         end_note(worker, &event->partition);
         return true;
-    case LOG_BROKEN:
-        partition_broken(worker, &event->partition);
-        worker->recover = true;
-        return false;
     case LOG_ASSIGNED:
     case LOG_REVOKED:
         worker_note_group(worker, event);
         return false;
+    case LOG_BROKEN: /* flow_fetch has seen to it */
     case LOG_NOTHING:
         break;
     }
@@ -144,6 +161,8 @@ enum world flow_fetch(struct worker *worker, struct batch *batch)
         enum world outcome = log_poll(worker->log, wait_ms, &event);
         if (outcome == WORLD_AGAIN)
             return WORLD_DONE;
+        if (outcome == WORLD_DONE && event.happening == LOG_BROKEN)
+            outcome = partition_broken(worker, &event.partition);
         if (outcome != WORLD_DONE)
             return outcome;
         if (!happening_take(worker, batch, &event) || batch_full(worker, batch))

@@ -204,8 +204,10 @@ void worker_note_group(struct worker *worker, const struct log_event *event)
     worker->sources = realloc(worker->sources, (event->partition_count + 1) * sizeof(struct source));
     CHECK(worker->sources);
     for (size_t i = 0; i < event->partition_count; i++)
-        worker->sources[worker->source_count++] = (struct source){
-            event->partitions[i].topic, event->partitions[i].partition, -1, LOG_OFFSET_NONE, {0}, false, false, 0};
+        worker->sources[worker->source_count++] = (struct source){.topic = event->partitions[i].topic,
+                                                                  .partition = event->partitions[i].partition,
+                                                                  .shard = -1,
+                                                                  .next = LOG_OFFSET_NONE};
     for (int32_t h = 0; h < worker->config.shard_count; h++)
         if (owns_forward(event, h))
             worker->shards[h].phase = SHARD_WAITING;
@@ -286,7 +288,7 @@ static bool shard_retry_due(const struct worker *worker)
 static bool loose_unresolved(const struct worker *worker)
 {
     for (size_t i = 0; i < worker->source_count; i++)
-        if (worker->sources[i].shard < 0 && worker->sources[i].next == LOG_OFFSET_NONE)
+        if (worker->sources[i].shard < 0 && worker->sources[i].next == LOG_OFFSET_NONE && !worker->sources[i].broken)
             return true;
     return false;
 }
@@ -403,6 +405,8 @@ bool worker_ready(const struct worker *worker)
     bool ready = worker->assigned && !worker->recover && !worker->failed && !worker->skewed;
     for (int32_t h = 0; h < worker->config.shard_count; h++)
         ready = ready && (worker->shards[h].phase == SHARD_READY || worker->shards[h].phase == SHARD_ABSENT);
+    for (size_t i = 0; i < worker->source_count; i++)
+        ready = ready && !worker->sources[i].broken;
     return ready;
 }
 

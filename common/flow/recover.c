@@ -511,7 +511,7 @@ static enum world loose_resolve(struct worker *worker)
     size_t count = 0;
     for (size_t i = 0; i < worker->source_count; i++) {
         struct source *source = &worker->sources[i];
-        if (source->shard >= 0 || source->next != LOG_OFFSET_NONE)
+        if (source->shard >= 0 || source->next != LOG_OFFSET_NONE || source->broken)
             continue;
         struct log_offset offset = {.topic = source->topic, .partition = source->partition};
         enum world outcome = log_committed(worker->log, &offset, 1, worker->config.wait_pending_ms, &worker->arena);
@@ -533,7 +533,8 @@ static enum world loose_resolve(struct worker *worker)
 
 bool source_is_read(const struct worker *worker, const struct source *source)
 {
-    return source->next != LOG_OFFSET_NONE && (source->shard < 0 || worker->shards[source->shard].phase == SHARD_READY);
+    return source->next != LOG_OFFSET_NONE && !source->broken &&
+           (source->shard < 0 || worker->shards[source->shard].phase == SHARD_READY);
 }
 
 static enum world assign_ready(struct worker *worker)

@@ -177,6 +177,7 @@ struct source {
     int32_t shard;          /* whose ranges it belongs to; -1: none (loose): everything read from it is forwarded */
     int64_t next;           /* the next offset to be committed; LOG_OFFSET_NONE = not resolved yet */
     struct attempt attempt; /* as noted in the store */
+    bool broken;            /* loose, and its next offset is gone: not read until the next assignment */
     bool attempt_known;     /* it has been read there */
     bool at_end;            /* the log has told its end since it was assigned, and no record after that */
     int64_t read_at;        /* the timestamp of the last record committed, UTC ms; 0 = none yet */
@@ -187,7 +188,8 @@ struct flow_counts { /* since start; monotonic */
         controls;
     uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
     uint64_t swept; /* customers, by sweeps */
-    uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, rewinds, unknown_time_zones;
+    uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, stopped_partitions, rewinds,
+        unknown_time_zones;
 };
 
 /* The customers that a sweep has still to visit (sweep.c). */

@@ -16,6 +16,7 @@ struct entry {
     bool marker;              /* the end of a transaction: takes an offset, is never delivered */
     bool removed;             /* compacted */
     int transaction;          /* index, -1 = none */
+    int64_t ticket;           /* its producer's, for as long as the transaction is open */
     struct log_record record; /* key, value and headers are owned */
 };
 
@@ -23,6 +24,17 @@ struct memory_partition {
     struct entry *entries; /* entries[i] has offset i */
     size_t count, capacity;
     int64_t low;
+    /* A change of leader: first there is none; then there is one that does not know yet how far its followers are, and
+     * shows its readers no more than what it knows. What was not acknowledged (at or behind `acked`) may be gone. */
+    int64_t acked;
+    uint32_t leaderless, catching_up; /* calls that it lasts still */
+    int64_t known;                    /* the new leader's high watermark until then */
+};
+
+/* A record that its producer's client has still to send: the partition has no leader, or the old one had it alone. */
+struct waiting {
+    struct memory_partition *partition;
+    struct entry entry;
 };
 
 struct memory_topic {
@@ -48,8 +60,8 @@ enum decision_of { TRANSACTION_OPEN, TRANSACTION_COMMITTED, TRANSACTION_ABORTED 
 
 struct touched { /* one partition in a transaction */
     struct memory_partition *partition;
-    int64_t first_offset;
-    uint32_t lag; /* calls until its marker is written, once decided */
+    int64_t first_offset; /* INT64_MAX = nothing has arrived */
+    uint32_t lag;         /* calls until its marker is written, once decided */
     bool marked;
 };
 
@@ -113,6 +125,8 @@ struct memory_log {
     int transaction; /* -1: begun but nothing sent */
     int64_t *tickets;
     size_t ticket_count, ticket_capacity;
+    struct waiting *waiting;
+    size_t waiting_count, waiting_capacity;
     /* reader */
     struct position reader;
     bool reader_open;
@@ -132,6 +146,9 @@ struct memory_cluster {
     size_t group_count, group_capacity;
     struct memory_log **handles;
     size_t handle_count, handle_capacity;
+    struct memory_partition **unsteady; /* without a leader, or with one that catches up */
+    size_t unsteady_count, unsteady_capacity;
+    struct memory_tally tally;
     uint64_t random;
 };
 
@@ -213,24 +230,36 @@ static struct entry *entry_add(struct memory_partition *partition, int64_t *ret_
     return entry;
 }
 
-static int64_t record_add(struct memory_cluster *cluster, struct memory_partition *partition, int32_t number,
-                          const struct log_message *message, int transaction)
+static struct entry record_make(const struct memory_cluster *cluster, int32_t number, const struct log_message *message,
+                                int transaction)
 {
-    int64_t offset;
-    struct entry *entry = entry_add(partition, &offset);
     struct log_header *headers = message->header_count ? calloc(message->header_count, sizeof(*headers)) : NULL;
     for (size_t i = 0; i < message->header_count; i++)
         headers[i] = (struct log_header){bytes_own(message->headers[i].name), bytes_own(message->headers[i].value)};
-    entry->transaction = transaction;
-    entry->record = (struct log_record){.topic = -1,
-                                        .partition = number,
-                                        .offset = offset,
-                                        .timestamp = message->timestamp ? message->timestamp : now_of(cluster),
-                                        .key = bytes_own(message->key),
-                                        .value = bytes_own(message->value),
-                                        .headers = headers,
-                                        .header_count = message->header_count};
+    return (struct entry){.transaction = transaction,
+                          .record = {.topic = -1,
+                                     .partition = number,
+                                     .timestamp = message->timestamp ? message->timestamp : now_of(cluster),
+                                     .key = bytes_own(message->key),
+                                     .value = bytes_own(message->value),
+                                     .headers = headers,
+                                     .header_count = message->header_count}};
+}
+
+static int64_t record_add(struct memory_partition *partition, struct entry made)
+{
+    int64_t offset;
+    struct entry *entry = entry_add(partition, &offset);
+    *entry = made;
+    entry->record.offset = offset;
     return offset;
+}
+
+/* Every replica in sync has all that there is: it outlives a change of leader, and the leader knows it. */
+static void partition_acknowledge(struct memory_partition *partition)
+{
+    partition->acked = (int64_t)partition->count;
+    partition->catching_up = 0;
 }
 
 static void entry_release(struct entry *entry)
@@ -253,7 +282,8 @@ static int32_t number_of(const struct memory_topic *topic, const struct log_mess
 
 static int64_t stable_of(const struct memory_cluster *cluster, const struct memory_partition *partition)
 {
-    int64_t stable = (int64_t)partition->count;
+    bool behind = partition->leaderless || partition->catching_up;
+    int64_t stable = behind ? partition->known : (int64_t)partition->count;
     for (size_t i = cluster->first_unsettled; i < cluster->transaction_count; i++) {
         const struct transaction *transaction = &cluster->transactions[i];
         for (size_t j = 0; !transaction->settled && j < transaction->touched_count; j++) {
@@ -318,6 +348,7 @@ static void marker_write(struct touched *touched, int transaction)
     entry->marker = true;
     entry->transaction = transaction;
     touched->marked = true;
+    partition_acknowledge(touched->partition);
 }
 
 static void offsets_settle(struct transaction *transaction)
@@ -341,7 +372,7 @@ static void transaction_advance(struct memory_cluster *cluster, int index, bool 
         return;
     for (size_t i = 0; i < transaction->touched_count; i++) {
         struct touched *touched = &transaction->touched[i];
-        if (!touched->marked && (!patience || touched->lag == 0))
+        if (!touched->marked && !touched->partition->leaderless && (!patience || touched->lag == 0))
             marker_write(touched, index);
         all = all && touched->marked;
         touched->lag -= touched->lag > 0;
@@ -377,14 +408,21 @@ static int transaction_begin(struct memory_cluster *cluster, int producer)
     return index;
 }
 
-static void transaction_touch(struct transaction *transaction, struct memory_partition *partition)
+static struct touched *transaction_touch(struct transaction *transaction, struct memory_partition *partition)
 {
     for (size_t i = 0; i < transaction->touched_count; i++)
         if (transaction->touched[i].partition == partition)
-            return;
+            return &transaction->touched[i];
     GROW(transaction->touched, transaction->touched_count, transaction->touched_capacity);
-    transaction->touched[transaction->touched_count++] =
-        (struct touched){.partition = partition, .first_offset = (int64_t)partition->count};
+    struct touched *touched = &transaction->touched[transaction->touched_count++];
+    *touched = (struct touched){.partition = partition, .first_offset = INT64_MAX};
+    return touched;
+}
+
+static void transaction_acknowledge(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->touched_count; i++)
+        partition_acknowledge(transaction->touched[i].partition);
 }
 
 static void producer_fence(struct memory_cluster *cluster, int producer)
@@ -490,9 +528,26 @@ static struct group *group_find(struct memory_cluster *cluster, const char *name
 
 /* ---- the passing of time: at the start of every call ---- */
 
+/* One call nearer to a leader, or to one that knows. */
+static void leaders_advance(struct memory_cluster *cluster)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < cluster->unsteady_count; i++) {
+        struct memory_partition *partition = cluster->unsteady[i];
+        if (partition->leaderless)
+            partition->leaderless--;
+        else
+            partition->catching_up -= partition->catching_up > 0;
+        if (partition->leaderless || partition->catching_up)
+            cluster->unsteady[kept++] = partition;
+    }
+    cluster->unsteady_count = kept;
+}
+
 static void cluster_advance(struct memory_cluster *cluster)
 {
     int64_t timeout = cluster->config.transaction_timeout_ms;
+    leaders_advance(cluster);
     for (size_t i = cluster->first_unsettled; i < cluster->transaction_count; i++) {
         const struct transaction *transaction = &cluster->transactions[i];
         if (timeout && transaction->decision == TRANSACTION_OPEN && now_of(cluster) - transaction->started_ms > timeout)
@@ -505,12 +560,51 @@ static void cluster_advance(struct memory_cluster *cluster)
         group_expire(cluster, cluster->groups[i]);
 }
 
+static bool fenced(const struct memory_log *handle)
+{
+    return handle->producer < 0 || handle->cluster->producers[handle->producer].epoch != handle->epoch;
+}
+
+static void waiting_drop(struct memory_log *handle)
+{
+    for (size_t i = 0; i < handle->waiting_count; i++)
+        entry_release(&handle->waiting[i].entry);
+    handle->waiting_count = 0;
+}
+
+/* One record arrives at its partition. */
+static void entry_send(struct memory_log *handle, const struct waiting *waiting)
+{
+    struct transaction *transaction = &handle->cluster->transactions[waiting->entry.transaction];
+    struct touched *touched = transaction_touch(transaction, waiting->partition);
+    int64_t offset = record_add(waiting->partition, waiting->entry);
+    handle->tickets[waiting->entry.ticket] = offset;
+    if (offset < touched->first_offset)
+        touched->first_offset = offset;
+}
+
+/* What the client has still to send goes out, in order, where there is a leader again. */
+static void waiting_send(struct memory_log *handle)
+{
+    size_t kept = 0;
+    if (handle->waiting_count && fenced(handle))
+        waiting_drop(handle);
+    for (size_t i = 0; i < handle->waiting_count; i++) {
+        if (handle->waiting[i].partition->leaderless)
+            handle->waiting[kept++] = handle->waiting[i];
+        else
+            entry_send(handle, &handle->waiting[i]);
+    }
+    handle->waiting_count = kept;
+}
+
 static struct memory_log *call_begin(void *context)
 {
     struct memory_log *handle = context;
     CHECK(!handle->closed);
     handle->seen_ms = now_of(handle->cluster); /* the background thread's heartbeat: alive as long as it calls */
     cluster_advance(handle->cluster);
+    waiting_send(handle);
     return handle;
 }
 
@@ -533,6 +627,10 @@ static void handle_unassign(struct memory_log *handle)
 static bool poll_membership(struct memory_log *handle, struct log_event *ret_event)
 {
     struct group *group = handle->group;
+    uint32_t deaf = handle->cluster->config.deaf_polls;
+    bool behind = !handle->member || group->rebalancing || handle->assignment_new;
+    if (deaf && handle->believes && behind && random_next(handle->cluster) % deaf != 0)
+        return false;
     if (!handle->member) {
         GROW(group->members, group->member_count, group->member_capacity);
         group->members[group->member_count++] = handle;
@@ -567,14 +665,17 @@ static bool poll_membership(struct memory_log *handle, struct log_event *ret_eve
 }
 
 /* One thing at a position: a record, its end (once), its loss (once). */
-static bool position_next(const struct memory_cluster *cluster, struct position *position, struct log_event *ret_event)
+static bool position_next(struct memory_cluster *cluster, struct position *position, struct log_event *ret_event)
 {
     struct memory_partition *partition = position->partition;
     int64_t stable = stable_of(cluster, partition);
+    if (partition->leaderless)
+        return false;
     if (position->offset < partition->low || position->offset > (int64_t)partition->count) {
         if (position->broken_told)
             return false;
         position->broken_told = true;
+        cluster->tally.out_of_range++;
         ret_event->happening = LOG_BROKEN;
         ret_event->partition = position->where;
         return true;
@@ -589,7 +690,9 @@ static bool position_next(const struct memory_cluster *cluster, struct position 
         ret_event->record.topic = position->where.topic;
         return true;
     }
-    if (position->end_told)
+    cluster->tally.beyond_end += position->offset > stable;
+    if (position->end_told ||
+        position->offset > stable) /* a leader that catches up has less to show: an empty answer */
         return false;
     position->end_told = true;
     ret_event->happening = LOG_END;
@@ -681,6 +784,19 @@ static enum world memory_partition_count(void *context, const char *topic, int32
     return WORLD_DONE;
 }
 
+/* NOT_LEADER_OR_FOLLOWER; and OFFSET_NOT_AVAILABLE of a leader that does not know its own high watermark yet (KIP-207).
+ * Who was told an offset may count on it. */
+static bool leader_answers(struct memory_log *handle, struct memory_partition *partition)
+{
+    if (partition->leaderless || partition->catching_up) {
+        handle->cluster->tally.refused++;
+        failed(handle, WORLD_AGAIN, partition->leaderless ? "not the leader" : "the offset is not available yet");
+        return false;
+    }
+    partition_acknowledge(partition);
+    return true;
+}
+
 static enum world memory_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
                                     int64_t *ret_high)
 {
@@ -688,6 +804,8 @@ static enum world memory_watermarks(void *context, const char *topic, int32_t pa
     struct memory_partition *found = partition_of(handle->cluster, topic, partition);
     if (!found)
         return failed(handle, WORLD_STOP, "watermarks: no such partition");
+    if (!leader_answers(handle, found))
+        return WORLD_AGAIN;
     *ret_low = found->low;
     *ret_high = (int64_t)found->count;
     return WORLD_DONE;
@@ -700,6 +818,8 @@ static enum world memory_offset_at(void *context, const char *topic, int32_t par
     struct memory_partition *found = partition_of(handle->cluster, topic, partition);
     if (!found)
         return failed(handle, WORLD_STOP, "offset_at: no such partition");
+    if (!leader_answers(handle, found))
+        return WORLD_AGAIN;
     *ret_offset = found->low;
     while (*ret_offset < (int64_t)found->count && found->entries[*ret_offset].record.timestamp < timestamp)
         ++*ret_offset;
@@ -712,6 +832,8 @@ static enum world memory_delete_records(void *context, const char *topic, int32_
     struct memory_partition *found = partition_of(handle->cluster, topic, partition);
     if (!found || before_offset > (int64_t)found->count)
         return failed(handle, WORLD_STOP, "delete_records: no such partition or offset");
+    if (!leader_answers(handle, found))
+        return WORLD_AGAIN;
     if (before_offset > found->low)
         found->low = before_offset;
     return WORLD_DONE;
@@ -734,6 +856,7 @@ static enum world memory_producer_new(void *context, int32_t timeout_ms)
     producer_fence(handle->cluster, producer);
     handle->producer = producer;
     handle->epoch = handle->cluster->producers[producer].epoch;
+    waiting_drop(handle);
     handle->begun = false;
     handle->transaction = -1;
     if (producer_busy(handle->cluster, producer))
@@ -754,11 +877,6 @@ static enum world memory_fence(void *context, struct span transactional_id, int3
     if (producer_busy(handle->cluster, producer))
         return failed(handle, WORLD_AGAIN, "fence: the transaction is still ending");
     return WORLD_DONE;
-}
-
-static bool fenced(const struct memory_log *handle)
-{
-    return handle->producer < 0 || handle->cluster->producers[handle->producer].epoch != handle->epoch;
 }
 
 static enum world memory_begin(void *context)
@@ -782,6 +900,13 @@ static struct transaction *transaction_of(struct memory_log *handle)
     return &handle->cluster->transactions[handle->transaction];
 }
 
+static void waiting_add(struct memory_log *handle, const struct waiting *waiting)
+{
+    GROW(handle->waiting, handle->waiting_count, handle->waiting_capacity);
+    handle->waiting[handle->waiting_count++] = *waiting;
+    handle->cluster->tally.queued++;
+}
+
 static enum world memory_produce(void *context, const struct log_message *message, int64_t *ret_ticket)
 {
     struct memory_log *handle = call_begin(context);
@@ -793,14 +918,17 @@ static enum world memory_produce(void *context, const struct log_message *messag
         return failed(handle, WORLD_STOP, "produce: no such topic");
     int32_t number = number_of(topic, message);
     CHECK(number >= 0 && number < topic->partition_count);
-    struct memory_partition *partition = &topic->partitions[number];
-    transaction_touch(transaction_of(handle), partition);
+    struct waiting waiting = {.partition = &topic->partitions[number]};
+    transaction_touch(transaction_of(handle), waiting.partition);
     GROW(handle->tickets, handle->ticket_count, handle->ticket_capacity);
-    handle->tickets[handle->ticket_count] =
-        record_add(handle->cluster, partition, number, message, handle->transaction);
+    waiting.entry = record_make(handle->cluster, number, message, handle->transaction);
+    waiting.entry.ticket = (int64_t)handle->ticket_count++;
     if (ret_ticket)
-        *ret_ticket = (int64_t)handle->ticket_count;
-    handle->ticket_count++;
+        *ret_ticket = waiting.entry.ticket;
+    if (waiting.partition->leaderless)
+        waiting_add(handle, &waiting);
+    else
+        entry_send(handle, &waiting);
     return WORLD_DONE;
 }
 
@@ -826,13 +954,36 @@ static enum world memory_send_offsets(void *context, const struct log_offset *of
     return WORLD_DONE;
 }
 
+/* A commit sends first what waits: half the leaders come in time. Else a message times out, and the transaction must be
+ * aborted; or the call does, and nobody knows. */
+static enum world flush(struct memory_log *handle)
+{
+    if (handle->waiting_count && random_next(handle->cluster) % 2)
+        for (size_t i = 0; i < handle->waiting_count; i++)
+            handle->waiting[i].partition->leaderless = 0;
+    waiting_send(handle);
+    if (handle->waiting_count == 0)
+        return WORLD_DONE;
+    handle->cluster->tally.undelivered++;
+    if (random_next(handle->cluster) % 2)
+        return failed(handle, WORLD_RECOVER, "commit: a message could not be delivered in time: no leader");
+    return failed(handle, WORLD_REPLACE, "commit: no answer in time");
+}
+
 static enum world memory_commit(void *context)
 {
     struct memory_log *handle = call_begin(context);
     CHECK(handle->begun);
-    handle->begun = false;
-    if (fenced(handle))
+    if (fenced(handle)) {
+        handle->begun = false;
         return failed(handle, WORLD_REPLACE, "commit: the producer is fenced");
+    }
+    enum world outcome = flush(handle);
+    if (outcome != WORLD_DONE)
+        return outcome;
+    handle->begun = false;
+    if (handle->transaction >= 0)
+        transaction_acknowledge(&handle->cluster->transactions[handle->transaction]);
     if (handle->transaction >= 0)
         transaction_end(handle->cluster, handle->transaction, TRANSACTION_COMMITTED);
     return WORLD_DONE;
@@ -844,6 +995,7 @@ static enum world memory_abort(void *context)
     if (!handle->begun)
         return WORLD_DONE;
     handle->begun = false;
+    waiting_drop(handle);
     if (fenced(handle))
         return failed(handle, WORLD_REPLACE, "abort: the producer is fenced");
     if (handle->transaction >= 0)
@@ -903,12 +1055,14 @@ static void memory_close(void *context)
     if (handle->begun && !fenced(handle) && handle->transaction >= 0)
         transaction_end(handle->cluster, handle->transaction, TRANSACTION_ABORTED);
     group_remove(handle->group, handle);
+    waiting_drop(handle);
     handle->closed = true;
 }
 
 void log_memory_abandon(struct log *log)
 {
     struct memory_log *handle = log->context;
+    waiting_drop(handle);
     handle->closed = true;
     log->context = NULL;
 }
@@ -983,6 +1137,8 @@ static void handle_free(struct memory_log *handle)
     free(handle->topics);
     free(handle->assigned);
     free(handle->positions);
+    waiting_drop(handle);
+    free(handle->waiting);
     free(handle->tickets);
     free(handle);
 }
@@ -1016,6 +1172,7 @@ void memory_cluster_free(struct memory_cluster *cluster)
         free(cluster->groups[i]);
     }
     free(cluster->handles);
+    free(cluster->unsteady);
     free(cluster->topics);
     free(cluster->transactions);
     free(cluster->producers);
@@ -1031,8 +1188,90 @@ int64_t memory_cluster_append(struct memory_cluster *cluster, const struct log_m
     CHECK(topic);
     int32_t number = number_of(topic, message);
     CHECK(number >= 0 && number < topic->partition_count);
-    return record_add(cluster, &topic->partitions[number], number, message, -1);
+    struct memory_partition *partition = &topic->partitions[number];
+    partition->leaderless = 0; /* it waited for a leader, and for its followers */
+    int64_t offset = record_add(partition, record_make(cluster, number, message, -1));
+    partition_acknowledge(partition);
+    return offset;
 }
+
+/* ---- what befalls it ---- */
+
+/* Its live producer sends it again: idempotence makes that one record. Else it is gone. */
+static void entry_lose(struct memory_cluster *cluster, struct memory_partition *partition, struct entry *entry)
+{
+    struct memory_log *handle = NULL;
+    bool open = entry->transaction >= 0 && entry->record.offset >= partition->acked; /* what it was told of is lost */
+    for (size_t i = 0; open && i < cluster->handle_count; i++)
+        if (!cluster->handles[i]->closed && cluster->handles[i]->begun &&
+            cluster->handles[i]->transaction == entry->transaction)
+            handle = cluster->handles[i];
+    if (!handle) {
+        entry_release(entry);
+        return;
+    }
+    GROW(handle->waiting, handle->waiting_count, handle->waiting_capacity);
+    memmove(handle->waiting + 1, handle->waiting, handle->waiting_count * sizeof(handle->waiting[0]));
+    handle->waiting[0] = (struct waiting){partition, *entry}; /* from the last one on: so they keep their order */
+    handle->waiting_count++;
+    cluster->tally.resent++;
+}
+
+static void partition_cut(struct memory_cluster *cluster, struct memory_partition *partition, int64_t end)
+{
+    while ((int64_t)partition->count > end)
+        entry_lose(cluster, partition, &partition->entries[--partition->count]);
+    for (size_t i = cluster->first_unsettled; i < cluster->transaction_count; i++)
+        for (size_t j = 0; j < cluster->transactions[i].touched_count; j++) {
+            struct touched *touched = &cluster->transactions[i].touched[j];
+            if (touched->partition == partition && touched->first_offset >= end)
+                touched->first_offset = INT64_MAX;
+        }
+}
+
+void memory_cluster_change_leader(struct memory_cluster *cluster, const char *topic, int32_t number,
+                                  uint32_t leaderless, uint32_t catching_up)
+{
+    struct memory_partition *partition = partition_of(cluster, topic, number);
+    CHECK(partition);
+    if (partition->leaderless || partition->catching_up)
+        return; /* one at a time */
+    int64_t loose = (int64_t)partition->count - partition->acked;
+    int64_t end = partition->acked + (loose > 0 ? (int64_t)(random_next(cluster) % (uint64_t)(loose + 1)) : 0);
+    int64_t late = (int64_t)(random_next(cluster) % 6);
+    partition_cut(cluster, partition, end);
+    partition->leaderless = leaderless + 1;
+    partition->catching_up = catching_up;
+    partition->known = end - late > partition->low ? end - late : partition->low;
+    GROW(cluster->unsteady, cluster->unsteady_count, cluster->unsteady_capacity);
+    cluster->unsteady[cluster->unsteady_count++] = partition;
+}
+
+void memory_cluster_expire(struct memory_cluster *cluster, const char *topic, int32_t number, int64_t before)
+{
+    struct memory_partition *partition = partition_of(cluster, topic, number);
+    CHECK(partition && before <= (int64_t)partition->count);
+    if (before > partition->low)
+        partition->low = before;
+}
+
+void memory_cluster_truncate(struct memory_cluster *cluster, const char *topic, int32_t number, int64_t end)
+{
+    struct memory_partition *partition = partition_of(cluster, topic, number);
+    CHECK(partition && end >= partition->low);
+    partition_cut(cluster, partition, end);
+    if (partition->acked > end)
+        partition->acked = end;
+    if (partition->known > end)
+        partition->known = end;
+}
+
+const struct memory_tally *memory_cluster_tally(const struct memory_cluster *cluster)
+{
+    return &cluster->tally;
+}
+
+/* ---- what others see ---- */
 
 bool memory_cluster_read(const struct memory_cluster *cluster, const char *topic, int32_t partition,
                          bool read_committed, int64_t *offset, struct log_record *ret_record)
@@ -1154,6 +1393,9 @@ void memory_cluster_compact(struct memory_cluster *cluster, const char *topic)
 
 void memory_cluster_settle(struct memory_cluster *cluster)
 {
+    for (size_t i = 0; i < cluster->unsteady_count; i++)
+        cluster->unsteady[i]->leaderless = cluster->unsteady[i]->catching_up = 0;
+    cluster->unsteady_count = 0;
     for (size_t i = cluster->first_unsettled; i < cluster->transaction_count; i++)
         transaction_advance(cluster, (int)i, false);
     cluster_advance(cluster);

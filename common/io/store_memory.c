@@ -23,12 +23,26 @@ struct memory_note {
     struct span name, text; /* owned */
 };
 
+/* A call that lies in the server's socket: its client has given up. All owned. */
+struct late_call {
+    bool waits, takes;
+    int calls_left;
+    int32_t shard;
+    struct span epoch, owner, identity, last;
+    int64_t pos_expected, pos, seq;
+    struct store_write *writes;
+    size_t write_count;
+};
+
 struct memory_server {
     struct memory_note *notes; /* a wipe leaves them */
     int32_t shard_count;
     const struct clock *clock;
     struct memory_shard *shards;
     struct memory_shard *marked; /* NULL = none */
+    int delay;                   /* of the next take or apply, in calls; 0 = none */
+    struct late_call late;
+    uint64_t late_count;
     bool evicting;
     char error[128];
 };
@@ -145,16 +159,88 @@ static void meta_give(const struct store_meta *meta, struct arena *arena, struct
                                     .seq = meta->seq};
 }
 
-static enum world memory_take(void *context, int32_t number, struct span epoch, struct span owner, struct span identity,
-                              struct arena *arena, struct store_meta *ret_before)
+static void take_now(struct memory_shard *shard, struct span epoch, struct span owner, struct span identity)
 {
-    struct memory_shard *shard = shard_of(context, number);
-    meta_give(&shard->meta, arena, ret_before);
     if (!span_empty(shard->meta.identity) && !span_equal(shard->meta.identity, identity))
-        return WORLD_DONE;
+        return;
     replace(&shard->meta.identity, identity);
     replace(&shard->meta.epoch, epoch);
     replace(&shard->meta.owner, owner);
+}
+
+static bool apply_now(struct memory_shard *shard, const struct store_apply *apply)
+{
+    if (!span_equal(shard->meta.epoch, apply->epoch) || shard->meta.pos != apply->pos_expected)
+        return false;
+    for (size_t j = 0; j < apply->write_count; j++)
+        customer_set(shard, &apply->writes[j]);
+    shard->meta.pos = apply->pos;
+    shard->meta.seq = apply->seq;
+    if (!span_empty(apply->last))
+        replace(&shard->meta.last, apply->last);
+    return true;
+}
+
+/* ---- calls that are done when nobody waits for them any more ---- */
+
+static void late_release(struct late_call *late)
+{
+    struct span texts[] = {late->epoch, late->owner, late->identity, late->last};
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        free((char *)texts[i].data);
+    for (size_t i = 0; i < late->write_count; i++) {
+        free((char *)late->writes[i].customer_id.data);
+        free((char *)late->writes[i].state.data);
+    }
+    free(late->writes);
+    *late = (struct late_call){0};
+}
+
+static void late_run(struct memory_server *server)
+{
+    struct late_call *late = &server->late;
+    struct store_apply apply = {.shard = late->shard,
+                                .epoch = late->epoch,
+                                .pos_expected = late->pos_expected,
+                                .pos = late->pos,
+                                .seq = late->seq,
+                                .last = late->last,
+                                .writes = late->writes,
+                                .write_count = late->write_count};
+    if (late->takes)
+        take_now(shard_of(server, late->shard), late->epoch, late->owner, late->identity);
+    server->late_count += late->takes || apply_now(shard_of(server, late->shard), &apply);
+    late_release(late);
+}
+
+/* At each take and apply. True: this one is put off. */
+static bool late_turn(struct memory_server *server)
+{
+    if (server->late.waits && --server->late.calls_left <= 0)
+        late_run(server);
+    if (server->delay == 0 || server->late.waits)
+        return false;
+    server->late = (struct late_call){.waits = true, .calls_left = server->delay};
+    server->delay = 0;
+    snprintf(server->error, sizeof(server->error), "no answer in time");
+    return true;
+}
+
+static enum world memory_take(void *context, int32_t number, struct span epoch, struct span owner, struct span identity,
+                              struct arena *arena, struct store_meta *ret_before)
+{
+    struct memory_server *server = context;
+    struct memory_shard *shard = shard_of(server, number);
+    if (late_turn(server)) {
+        server->late.takes = true;
+        server->late.shard = number;
+        server->late.epoch = own(epoch);
+        server->late.owner = own(owner);
+        server->late.identity = own(identity);
+        return WORLD_RECOVER;
+    }
+    meta_give(&shard->meta, arena, ret_before);
+    take_now(shard, epoch, owner, identity);
     return WORLD_DONE;
 }
 
@@ -213,21 +299,31 @@ static enum world memory_load(void *context, struct store_load *loads, size_t co
     return WORLD_DONE;
 }
 
+static void late_keep(struct late_call *late, const struct store_apply *apply)
+{
+    late->shard = apply->shard;
+    late->epoch = own(apply->epoch);
+    late->last = own(apply->last);
+    late->pos_expected = apply->pos_expected;
+    late->pos = apply->pos;
+    late->seq = apply->seq;
+    late->writes = calloc(apply->write_count + 1, sizeof(*late->writes));
+    CHECK(late->writes);
+    for (size_t i = 0; i < apply->write_count; i++)
+        late->writes[late->write_count++] = (struct store_write){own(apply->writes[i].customer_id),
+                                                                 own(apply->writes[i].state), apply->writes[i].wake_at};
+}
+
+/* Of several shards' scripts the first is the late one: the others never left the client. */
 static enum world memory_apply(void *context, struct store_apply *applies, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct store_apply *apply = &applies[i];
-        struct memory_shard *shard = shard_of(context, apply->shard);
-        apply->applied = span_equal(shard->meta.epoch, apply->epoch) && shard->meta.pos == apply->pos_expected;
-        if (!apply->applied)
-            continue;
-        for (size_t j = 0; j < apply->write_count; j++)
-            customer_set(shard, &apply->writes[j]);
-        shard->meta.pos = apply->pos;
-        shard->meta.seq = apply->seq;
-        if (!span_empty(apply->last))
-            replace(&shard->meta.last, apply->last);
+    struct memory_server *server = context;
+    if (count > 0 && late_turn(server)) {
+        late_keep(&server->late, &applies[0]);
+        return WORLD_RECOVER;
     }
+    for (size_t i = 0; i < count; i++)
+        applies[i].applied = apply_now(shard_of(server, applies[i].shard), &applies[i]);
     return WORLD_DONE;
 }
 
@@ -356,6 +452,7 @@ void memory_server_free(struct memory_server *server)
     shards_free(server->shards, server->shard_count);
     shards_free(server->marked, server->shard_count);
     notes_free(server->notes);
+    late_release(&server->late);
     free(server);
 }
 
@@ -380,12 +477,55 @@ void memory_server_mark(struct memory_server *server)
 
 void memory_server_fall_back(struct memory_server *server)
 {
+    late_release(&server->late); /* what lay in the dead server's sockets */
     for (int32_t i = 0; i < server->shard_count; i++) {
         if (server->marked)
             shard_copy(&server->shards[i], &server->marked[i]);
         else
             shard_clear(&server->shards[i]);
     }
+}
+
+void memory_server_evict_meta(struct memory_server *server, int32_t shard)
+{
+    struct store_meta blank = meta_blank();
+    meta_set(&shard_of(server, shard)->meta, &blank);
+}
+
+bool memory_server_evict_customer(struct memory_server *server, int32_t number, size_t index)
+{
+    struct memory_shard *shard = shard_of(server, number);
+    for (size_t i = 0; i < shard->slot_count; i++) {
+        if (span_empty(shard->slots[i].id) || index-- > 0)
+            continue;
+        struct memory_shard rest = {.meta = meta_blank()};
+        for (size_t j = 0; j < shard->slot_count; j++)
+            if (j != i && !span_empty(shard->slots[j].id))
+                customer_set(&rest,
+                             &(struct store_write){shard->slots[j].id, shard->slots[j].state, shard->slots[j].wake_at});
+        meta_set(&rest.meta, &shard->meta);
+        shard_clear(shard);
+        *shard = rest;
+        return true;
+    }
+    return false;
+}
+
+void memory_server_evict_wakes(struct memory_server *server, int32_t number)
+{
+    struct memory_shard *shard = shard_of(server, number);
+    for (size_t i = 0; i < shard->slot_count; i++)
+        shard->slots[i].wake_at = NEVER;
+}
+
+void memory_server_delay(struct memory_server *server, int calls)
+{
+    server->delay = calls;
+}
+
+uint64_t memory_server_late(const struct memory_server *server)
+{
+    return server->late_count;
 }
 
 void memory_server_set_evicting(struct memory_server *server, bool evicting)

@@ -63,6 +63,7 @@ static bool in_recovery(const char *call)
 /* ---- the world while it is bad ---- */
 
 static void worker_act(struct chaos *chaos, int index);
+static void records_expire(struct chaos *chaos, bool all);
 
 /* The others go on, time passes, and only then this worker makes its call. */
 static void stall(struct chaos *chaos, const struct sim_worker *worker, const char *call)
@@ -79,11 +80,15 @@ static void stall(struct chaos *chaos, const struct sim_worker *worker, const ch
     chaos->depth++;
     for (int i = 0; i < turns; i++) {
         clock_scripted_move(&world->script, (int64_t)sim_random(world, (uint64_t)longest));
+        if (world->config.brokers && sim_random(world, 4) == 0)
+            sim_world_event(world);
         int other = (int)sim_random(world, (uint64_t)world->config.worker_count);
         if (other != worker->index)
             worker_act(chaos, other);
     }
     chaos->depth--;
+    if (world->config.brokers) /* it stalled for longer than the log keeps */
+        records_expire(chaos, true);
     tell(chaos, worker->index, "goes on with %s", call);
 }
 
@@ -131,6 +136,102 @@ static void store_suffers(struct chaos *chaos, const char *call)
     }
 }
 
+/* ---- the brokers, and a Redis that is slow or loses single keys ---- */
+
+static const char *any_topic(struct sim_world *world)
+{
+    const struct flow_config *flow = &world->flow;
+    const char *names[] = {flow->state_topic,   flow->forward_topic, flow->steps_topic,
+                           flow->actions_topic, flow->state_topic,   flow->forward_topic};
+    uint64_t at = sim_random(world, COUNT_OF(names) + TOPIC_COUNT);
+    return at < COUNT_OF(names) ? names[at] : flow->inputs[at - COUNT_OF(names)];
+}
+
+static void leader_changes(struct chaos *chaos, const char *topic, int32_t partition, const char *call)
+{
+    struct sim_world *world = &chaos->world;
+    uint32_t slow = sim_random(world, 3) == 0 ? 60 : 10;
+    memory_cluster_change_leader(world->cluster, topic, partition, (uint32_t)sim_random(world, slow),
+                                 (uint32_t)sim_random(world, slow));
+    reach(chaos, SITUATION_LEADER_CHANGED, true);
+    tell(chaos, -1, "%s[%d] gets another leader before %s", topic, (int)partition, call);
+}
+
+/* A broker is gone: each of its partitions gets another leader, some at once; best where one is written to. */
+static void leaders_change(struct chaos *chaos, const struct sim_worker *worker, const char *call)
+{
+    struct sim_world *world = &chaos->world;
+    const struct log_message *message = call_is(call, "log.produce") ? worker->faults.message : NULL;
+    if (message && message->partition >= 0)
+        leader_changes(chaos, message->topic, message->partition, call);
+    for (uint64_t n = 1 + sim_random(world, 6); n > 0; n--) {
+        const char *topic = any_topic(world);
+        int32_t count = memory_cluster_partition_count(world->cluster, topic);
+        if (count > 0)
+            leader_changes(chaos, topic, (int32_t)sim_random(world, (uint64_t)count), call);
+    }
+}
+
+static void partition_expires(struct chaos *chaos, const char *topic, int32_t partition)
+{
+    struct memory_cluster *cluster = chaos->world.cluster;
+    int64_t low, stable, high, before = memory_cluster_committed(cluster, SIM_GROUP, topic, partition, NULL);
+    memory_cluster_watermarks(cluster, topic, partition, &low, &stable, &high);
+    if (before <= low)
+        return;
+    memory_cluster_expire(cluster, topic, partition, before);
+    reach(chaos, SITUATION_EXPIRED, true);
+    tell(chaos, -1, "%s[%d] expires up to %lld", topic, (int)partition, (long long)before);
+}
+
+/* What the group has consumed goes. */
+static void records_expire(struct chaos *chaos, bool all)
+{
+    const struct flow_config *flow = &chaos->world.flow;
+    for (int t = 0; t <= TOPIC_COUNT; t++) {
+        const char *topic = t < TOPIC_COUNT ? flow->inputs[t] : flow->forward_topic;
+        for (int32_t p = 0; p < memory_cluster_partition_count(chaos->world.cluster, topic); p++)
+            if (all || sim_random(&chaos->world, 2) == 0)
+                partition_expires(chaos, topic, p);
+    }
+}
+
+static void brokers_suffer(struct chaos *chaos, const struct sim_worker *worker, const char *call)
+{
+    struct sim_world *world = &chaos->world;
+    int32_t shard = (int32_t)sim_random(world, SIM_SHARDS);
+    switch (sim_random(world, 8)) {
+    case 0:
+    case 1:
+        records_expire(chaos, false);
+        break;
+    case 2:
+        memory_server_evict_meta(world->server, shard);
+        reach(chaos, SITUATION_META_EVICTED, true);
+        tell(chaos, -1, "the store loses the meta of shard %d", (int)shard);
+        break;
+    case 3:
+        memory_server_delay(world->server, 1 + (int)sim_random(world, 12));
+        tell(chaos, -1, "the store's next answer comes too late");
+        break;
+    default:
+        leaders_change(chaos, worker, call);
+        break;
+    }
+}
+
+static void tally_add(struct chaos *chaos)
+{
+    const struct memory_tally *tally = memory_cluster_tally(chaos->world.cluster);
+    chaos->reached[SITUATION_LEADER_QUEUED] += tally->queued;
+    chaos->reached[SITUATION_LEADER_RESENT] += tally->resent;
+    chaos->reached[SITUATION_LEADER_UNDELIVERED] += tally->undelivered;
+    chaos->reached[SITUATION_LEADER_REFUSED] += tally->refused;
+    chaos->reached[SITUATION_LEADER_BEHIND] += tally->beyond_end;
+    chaos->reached[SITUATION_EXPIRED_UNDER] += tally->out_of_range;
+    chaos->reached[SITUATION_ANSWER_LATE] += memory_server_late(chaos->world.server);
+}
+
 static void note_fault(struct chaos *chaos, enum fault_kind kind, const char *call)
 {
     bool death = kind == FAULT_DIE_BEFORE || kind == FAULT_DIE_AFTER;
@@ -155,6 +256,13 @@ static uint64_t odds(const struct chaos *chaos, const char *call)
     bool narrow = call_is(call, "log.send_offsets") || call_is(call, "log.commit") || call_is(call, "store.apply") ||
                   call_is(call, "store.load");
     return narrow && !chaos->large ? chaos->odds / 3 : chaos->odds;
+}
+
+/* Who stalls before a poll comes back to records that are gone by then. */
+static uint64_t stall_odds(const struct chaos *chaos, const char *call)
+{
+    bool poll = chaos->world.config.brokers && call_is(call, "log.poll");
+    return poll ? chaos->odds : odds(chaos, call);
 }
 
 static void compact(struct chaos *chaos)
@@ -266,7 +374,9 @@ static enum fault_kind fault(void *context, struct sim_worker *worker, const cha
         return FAULT_NONE;
     if (sim_random(world, odds(chaos, call)) == 0)
         store_suffers(chaos, call);
-    if (chaos->depth == 0 && sim_random(world, odds(chaos, call)) == 0)
+    if (world->config.brokers && sim_random(world, call_is(call, "log.produce") ? chaos->odds : odds(chaos, call)) == 0)
+        brokers_suffer(chaos, worker, call);
+    if (chaos->depth == 0 && sim_random(world, stall_odds(chaos, call)) == 0)
         stall(chaos, worker, call);
     if (world->config.clocks && call_is(call, "log.reader_next") && sim_random(world, 2 * chaos->odds) == 0) {
         compact(chaos);
@@ -390,6 +500,8 @@ static void bad_times(struct chaos *chaos, int turns)
         clocks_suffer(chaos);
         if (sim_random(world, chaos->odds) == 0)
             compact(chaos);
+        if (world->config.brokers && sim_random(world, chaos->odds) == 0)
+            records_expire(chaos, false);
         if (world->config.activates && sim_random(world, chaos->large ? 30 : 10) == 0)
             activate(chaos);
         late_text(chaos, 1);
@@ -404,6 +516,10 @@ static void bad_times(struct chaos *chaos, int turns)
 }
 
 /* ---- one seed ---- */
+
+/* Half of the seeds of each kind; none of those that were kept or that mutants are killed by before there were such
+ * faults: they are still the same runs. */
+enum { BROKER_SEEDS = 0x3BC1 };
 
 /* Odd seeds have clocks of their own; seeds 3 and 6 of every 8 the real engine. Even ones are as they were before there
  * were such clocks, so that the first seeds kept are still the same runs. */
@@ -420,6 +536,7 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .activates = (seed % 8 == 3 || seed % 8 == 6) && x / 1920 % 2,
                                .clocks = seed % 2 == 1,
                                .record_tries = seed % 3 == 1,
+                               .brokers = BROKER_SEEDS >> seed % 16 & 1,
                                .trace = trace};
 }
 
@@ -432,11 +549,11 @@ static void touch_all(struct sim_world *world)
 /* Nothing was lost that the log had promised to keep: a shard that stopped, stopped for a wrong reason. */
 static bool stops_none(const struct sim_world *world, char why[SIM_TEXT_SIZE])
 {
-    uint64_t stops = world->totals.stopped_shards;
+    uint64_t stops = world->totals.stopped_shards + world->totals.stopped_partitions;
     for (int i = 0; i < world->config.worker_count; i++)
-        stops += world->workers[i].worker.counts.stopped_shards;
+        stops += world->workers[i].worker.counts.stopped_shards + world->workers[i].worker.counts.stopped_partitions;
     if (stops)
-        snprintf(why, SIM_TEXT_SIZE, "%llu times a shard was stopped though nothing was lost",
+        snprintf(why, SIM_TEXT_SIZE, "%llu times a shard or a partition was stopped though nothing was lost",
                  (unsigned long long)stops);
     return stops == 0;
 }
@@ -457,6 +574,7 @@ static void world_end(struct chaos *chaos)
         if (world->workers[i].alive)
             sim_worker_kill(world, i);
     totals_add(&chaos->totals, &world->totals);
+    tally_add(chaos);
     sim_world_release(world);
 }
 

@@ -429,6 +429,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                             .session_timeout_ms = 6000,
                                             .transaction_timeout_ms = 10000,
                                             .marker_lag_max = config->marker_lag_max,
+                                            .deaf_polls = config->brokers ? 10 : 0,
                                             .seed = config->seed};
     world->cluster = memory_cluster_new(&cluster);
     world->server = memory_server_new(SIM_SHARDS, &world->clock);
@@ -455,6 +456,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .portion_max = 3,
                                        .decisions = DECISIONS_ALL,
                                        .record_tries = config->record_tries,
+                                       .forward_keep_ms = config->brokers ? 400 : 0,
                                        .skew_max_ms = 60000,
                                        .tries_max = 3,
                                        .backoff_ms = 50,

@@ -22,6 +22,7 @@ struct sim_config {
     bool stable_ids; /* a restarted worker has its old transactional id */
     size_t batch_records_max;
     bool no_customers_topic; /* the optional topic is absent */
+    bool brokers;            /* leaders change, consumed records expire, Redis answers too late */
     bool clocks;             /* each worker has a clock that may jump and stand */
     int64_t record_tries;    /* as in flow_config */
     bool real;               /* the real engine and its shop (real_engine.h), not the toy */
