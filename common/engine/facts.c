@@ -8,8 +8,10 @@ enum { GROW_FIRST = 8 };
 
 void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t item_size)
 {
-    if (count < *capacity)
+    if (count < *capacity) {
+        memset((char *)items + count * item_size, 0, item_size); /* may have held one that was dropped */
         return items;
+    }
     uint32_t grown = *capacity ? *capacity * 2 : GROW_FIRST;
     void *copy = arena_take(arena, grown * item_size);
     if (count)

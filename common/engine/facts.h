@@ -188,7 +188,7 @@ size_t facts_counted(const struct facts *facts); /* the unfolded counted facts o
 
 /* ---- for fold.c, history.c and the codec ---- */
 
-/* items with room for one more: the same array, or a copy twice as large in the arena. */
+/* items with room for one more, zeroed: the same array, or a copy twice as large in the arena. */
 void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t item_size);
 #define FACT_APPEND(facts, arena, name)                                                                              \
     ((facts)->name = facts_grow((arena), (facts)->name, (facts)->name##_count, &(facts)->name##_capacity,            \
@@ -196,6 +196,7 @@ void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *cap
      &(facts)->name[(facts)->name##_count++])
 
 extern const struct stamp stamp_none;            /* a fact that is not known */
+void facts_forget_sources(struct facts *facts, struct arena *arena); /* those that no stamp names: as the blob does */
 void facts_settle_refunds(struct facts *facts);  /* the orders' derived fields, from the refunds */
 bool facts_folded_identity(const struct facts *facts, uint64_t identity);
 

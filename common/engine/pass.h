@@ -21,6 +21,7 @@ struct pass {
     struct facts facts;
     struct runs runs;
 
+    bool facts_stand;      /* nothing of them was changed: they are tidy */
     bool another_playbook; /* than at the last step (R81) */
     const struct event *event; /* whose step it is; NULL = timers fire */
     struct fold_change change; /* that the event made */

@@ -145,6 +145,9 @@ void runs_expire(struct runs *runs, int64_t now, int64_t today);
 /* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11). */
 void runs_forget_folded(struct runs *runs, const struct facts *facts);
 
+/* Puts tracks in which nothing but the rule differs side by side, as the blob does: reading it back changes no order then. */
+void runs_group_tracks(struct runs *runs, struct arena *arena);
+
 /* The blob's last field, behind the facts, whose orders it names by their place. The decoder finds the rules in the playbook
  * and gives false where the bytes are not ours. */
 void runs_encode(const struct runs *runs, const struct playbook *playbook, const struct facts *facts,

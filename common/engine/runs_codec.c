@@ -282,6 +282,38 @@ static uint32_t group_tracks(const struct runs *runs, struct track_group *groups
     return count;
 }
 
+/* Whether each group's tracks stand side by side already: mostly they do. */
+static bool tracks_grouped(const struct runs *runs, uint32_t *heads)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        const struct track *track = &runs->tracks[i];
+        if (count > 0 && tracks_alike(&track[-1], track))
+            continue;
+        for (uint32_t g = 0; g < count; g++) {
+            if (tracks_alike(&runs->tracks[heads[g]], track))
+                return false;
+        }
+        heads[count++] = i;
+    }
+    return true;
+}
+
+void runs_group_tracks(struct runs *runs, struct arena *arena)
+{
+    uint32_t *next = arena_take_raw(arena, runs->tracks_count * sizeof *next);
+    if (tracks_grouped(runs, next))
+        return;
+    struct track_group *groups = arena_take_raw(arena, runs->tracks_count * sizeof *groups);
+    struct track *old = arena_take_raw(arena, runs->tracks_count * sizeof *old);
+    uint32_t count = group_tracks(runs, groups, next), place = 0;
+    memcpy(old, runs->tracks, runs->tracks_count * sizeof *old);
+    for (uint32_t g = 0; g < count; g++) {
+        for (uint32_t i = groups[g].first, left = groups[g].count; left > 0; left--, i = next[i])
+            runs->tracks[place++] = old[i];
+    }
+}
+
 static void write_tracks(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
     struct track_group *groups = arena_take_raw(tables->arena, runs->tracks_count * sizeof *groups);

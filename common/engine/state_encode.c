@@ -350,46 +350,70 @@ static void write_folded(struct encoder *encoder)
     state_write_array_end(writer, folded->identity_count);
 }
 
-static void use_source(struct encoder *encoder, const struct stamp *stamp)
+/* Calls visit with every stamp. */
+static inline void each_stamp(struct facts *facts, void (*visit)(struct stamp *stamp, uint32_t *index), uint32_t *index)
 {
-    encoder->source_index[stamp->source] = 1;
-}
-
-static void use_sources(struct encoder *encoder)
-{
-    const struct facts *facts = encoder->facts;
     for (uint32_t i = 0; i < facts->orders_count; i++) {
-        use_source(encoder, &facts->orders[i].placed);
-        use_source(encoder, &facts->orders[i].cancelled);
+        visit(&facts->orders[i].placed, index);
+        visit(&facts->orders[i].cancelled, index);
     }
     for (uint32_t i = 0; i < facts->refunds_count; i++)
-        use_source(encoder, &facts->refunds[i].stamp);
+        visit(&facts->refunds[i].stamp, index);
     for (uint32_t i = 0; i < facts->parcels_count; i++) {
-        use_source(encoder, &facts->parcels[i].shipped);
-        use_source(encoder, &facts->parcels[i].delivered);
-        use_source(encoder, &facts->parcels[i].returned);
+        visit(&facts->parcels[i].shipped, index);
+        visit(&facts->parcels[i].delivered, index);
+        visit(&facts->parcels[i].returned, index);
     }
     for (uint32_t i = 0; i < facts->failures_count; i++)
-        use_source(encoder, &facts->failures[i].stamp);
+        visit(&facts->failures[i].stamp, index);
     for (uint32_t i = 0; i < facts->changes_count; i++)
-        use_source(encoder, &facts->changes[i].stamp);
+        visit(&facts->changes[i].stamp, index);
     for (uint32_t i = 0; i < facts->responses_count; i++)
-        use_source(encoder, &facts->responses[i].stamp);
+        visit(&facts->responses[i].stamp, index);
     for (uint32_t i = 0; i < facts->notes_count; i++)
-        use_source(encoder, &facts->notes[i].stamp);
+        visit(&facts->notes[i].stamp, index);
 }
 
-/* Only the sources that a stamp still names, numbered anew; "" is number 0 and is not written. */
+static void use_source(struct stamp *stamp, uint32_t *index)
+{
+    index[stamp->source] = 1;
+}
+
+static void renumber_source(struct stamp *stamp, uint32_t *index)
+{
+    stamp->source = index[stamp->source];
+}
+
+/* Only the sources that a stamp still names, numbered anew; "" is number 0 and is not counted. */
+static uint32_t *number_sources(const struct facts *facts, struct arena *arena, uint32_t *ret_count)
+{
+    uint32_t *index = ARENA_ARRAY(arena, uint32_t, facts->sources_count), count = 0;
+    each_stamp((struct facts *)facts, use_source, index);
+    index[0] = 0;
+    for (uint32_t i = 1; i < facts->sources_count; i++)
+        if (index[i])
+            index[i] = ++count;
+    *ret_count = count;
+    return index;
+}
+
+void facts_forget_sources(struct facts *facts, struct arena *arena)
+{
+    uint32_t count, *index = number_sources(facts, arena, &count);
+    if (count + 1 == facts->sources_count)
+        return;
+    each_stamp(facts, renumber_source, index);
+    for (uint32_t i = 1; i < facts->sources_count; i++)
+        if (index[i])
+            facts->sources[index[i]] = facts->sources[i];
+    facts->sources_count = count + 1;
+}
+
 static void write_sources(struct encoder *encoder)
 {
     const struct facts *facts = encoder->facts;
-    encoder->source_index = ARENA_ARRAY(encoder->writer->arena, uint32_t, facts->sources_count);
-    use_sources(encoder);
-    uint32_t count = 0;
-    encoder->source_index[0] = 0;
-    for (uint32_t i = 1; i < facts->sources_count; i++)
-        if (encoder->source_index[i])
-            encoder->source_index[i] = ++count;
+    uint32_t count;
+    encoder->source_index = number_sources(facts, encoder->writer->arena, &count);
     state_write_count(encoder->writer, count);
     for (uint32_t i = 1; i < facts->sources_count; i++)
         if (encoder->source_index[i])

@@ -2,6 +2,7 @@
 #include "common/engine/step.h"
 
 #include "common/base/hash.h"
+#include "common/engine/open_state.h"
 #include "common/engine/pass.h"
 #include "common/engine/window.h"
 
@@ -86,6 +87,12 @@ static bool may_anchor(const struct event *event)
     return event->topic == TOPIC_ORDERS || event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_SURVEYS;
 }
 
+static void facts_changed(struct pass *pass)
+{
+    pass->head.facts_bytes = SPAN_NONE;
+    pass->facts_stand = false;
+}
+
 static void apply_effects(struct pass *pass)
 {
     if (pass->change.erased_now) {
@@ -122,7 +129,7 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     *ret_result = result_of(&pass->change);
     if (ret_result->verdict != VERDICT_APPLIED)
         return false;
-    pass->head.facts_bytes = SPAN_NONE;
+    facts_changed(pass);
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -143,6 +150,7 @@ static bool pass_decode(struct pass *pass, struct span blob)
     if (!state_decode(blob, pass->arena, &pass->head, &pass->facts, &reader))
         return false;
     runs_init(&pass->runs);
+    pass->facts_stand = !span_empty(pass->head.facts_bytes);
     if (blob.size == 0)
         return true;
     if (pass->facts.erased_at == NEVER && !runs_decode(&pass->runs, pass->playbook, &pass->facts, pass->arena, &reader))
@@ -154,7 +162,7 @@ static void pass_tidy(struct pass *pass)
 {
     int64_t today = pass->runs.days_count > 0 ? window_day(pass_zone(pass), pass->now) : 0;
     runs_expire(&pass->runs, pass->now, today);
-    if (!span_empty(pass->head.facts_bytes))
+    if (pass->facts_stand)
         return;
     uint32_t folded = pass->facts.folded.identity_count;
     struct blocked_anchor *blocked = NULL;
@@ -172,17 +180,15 @@ static void pass_tidy(struct pass *pass)
     }
 }
 
-/* before: bytes of the blob that was read. */
-static struct span pass_encode(struct pass *pass, size_t before)
+/* expected: a guess at its bytes. */
+static struct span encode(const struct step_world *world, struct arena *arena, const struct state_head *head,
+                          const struct facts *facts, const struct runs *runs, size_t expected)
 {
-    bool erased = pass->facts.erased_at != NEVER;
-    if (!erased)
-        pass_tidy(pass);
     struct state_writer writer;
-    state_writer_init(&writer, pass->arena, before);
-    state_encode(&writer, &pass->head, &pass->facts);
-    if (!erased)
-        runs_encode(&pass->runs, pass->playbook, &pass->facts, &writer);
+    state_writer_init(&writer, arena, expected);
+    state_encode(&writer, head, facts);
+    if (facts->erased_at == NEVER)
+        runs_encode(runs, world->playbook, facts, &writer);
     return state_writer_finish(&writer);
 }
 
@@ -195,7 +201,7 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
     if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
         if (pass->another_playbook)
-            pass->head.facts_bytes = SPAN_NONE; /* what is kept of them may differ */
+            facts_changed(pass); /* what is kept of them may differ */
         playbook_change(pass);
         pass_timers(pass, false);
         pass->another_playbook = false;
@@ -211,38 +217,106 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     return touched;
 }
 
-bool step_visit(const struct step_world *world, struct arena *arena, const struct visit *visit,
-                struct visit_result *ret_result)
-{
-    struct pass *pass = ARENA_NEW(arena, struct pass);
-    pass->world = world;
-    pass->playbook = world->playbook;
-    pass->arena = arena;
-    pass->customer_id = visit->customer_id;
-    pass->now = visit->now;
-    if (!pass_decode(pass, visit->state))
-        return false;
-    struct visit_result result = {.state = visit->state, .wake_at = NEVER};
-    result.results = ARENA_ARRAY(arena, struct event_result, visit->event_count);
-    if (visit_run(pass, visit, &result)) {
-        result.state = pass_encode(pass, visit->state.size);
-        result.changed = !span_equal(result.state, visit->state);
-    }
-    result.records = pass->records;
-    if (pass->facts.erased_at == NEVER)
-        result.wake_at = wake_at(&pass->runs);
-    *ret_result = result;
-    return true;
-}
-
-bool step_wake_at(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
-                  int64_t *ret_wake_at)
+static struct pass *pass_new(const struct step_world *world, struct arena *arena, struct span customer_id)
 {
     struct pass *pass = ARENA_NEW(arena, struct pass);
     pass->world = world;
     pass->playbook = world->playbook;
     pass->arena = arena;
     pass->customer_id = customer_id;
+    return pass;
+}
+
+/* The visit on a pass that holds the customer. */
+static struct visit_result visit_pass(struct pass *pass, const struct visit *visit)
+{
+    struct visit_result result = {.state = visit->state, .wake_at = NEVER};
+    pass->now = visit->now;
+    result.results = ARENA_ARRAY(pass->arena, struct event_result, visit->event_count);
+    result.changed = visit_run(pass, visit, &result);
+    if (result.changed && pass->facts.erased_at == NEVER)
+        pass_tidy(pass);
+    result.records = pass->records;
+    if (pass->facts.erased_at == NEVER)
+        result.wake_at = wake_at(&pass->runs);
+    return result;
+}
+
+bool step_visit(const struct step_world *world, struct arena *arena, const struct visit *visit,
+                struct visit_result *ret_result)
+{
+    struct pass *pass = pass_new(world, arena, visit->customer_id);
+    if (!pass_decode(pass, visit->state))
+        return false;
+    *ret_result = visit_pass(pass, visit);
+    if (ret_result->changed) {
+        ret_result->state = encode(world, arena, &pass->head, &pass->facts, &pass->runs, visit->state.size);
+        ret_result->changed = !span_equal(ret_result->state, visit->state);
+    }
+    return true;
+}
+
+/* ---- states that stay open ---- */
+
+struct open_state *step_open(const struct step_world *world, struct arena *arena, struct span state)
+{
+    struct pass *pass = pass_new(world, arena, SPAN_NONE);
+    if (!pass_decode(pass, state))
+        return NULL;
+    struct open_state *open = ARENA_NEW(arena, struct open_state);
+    *open = (struct open_state){
+        .head = pass->head, .facts = pass->facts, .runs = pass->runs, .facts_stand = pass->facts_stand};
+    return open;
+}
+
+/* What closing and opening again would change, so that a state kept open is the same at every visit. */
+static void open_normalize(struct pass *pass)
+{
+    if (pass->facts.erased_at != NEVER) {
+        int64_t erased_at = pass->facts.erased_at;
+        pass->head = (struct state_head){.seq = pass->head.seq, .evaluated_at = NEVER};
+        facts_init(&pass->facts, pass->arena);
+        pass->facts.erased_at = erased_at;
+        return;
+    }
+    if (!pass->facts_stand)
+        facts_forget_sources(&pass->facts, pass->arena);
+    runs_group_tracks(&pass->runs, pass->arena);
+}
+
+void step_visit_open(const struct step_world *world, struct arena *arena, const struct visit *visit,
+                     struct open_state *state, struct visit_result *ret_result)
+{
+    struct pass *pass = pass_new(world, arena, visit->customer_id);
+    pass->head = state->head;
+    pass->facts = state->facts;
+    pass->runs = state->runs;
+    pass->facts_stand = state->facts_stand;
+    *ret_result = visit_pass(pass, visit);
+    ret_result->state = SPAN_NONE;
+    if (!ret_result->changed)
+        return;
+    open_normalize(pass);
+    state->head = pass->head;
+    state->head.facts_bytes = SPAN_NONE;
+    state->facts = pass->facts;
+    state->runs = pass->runs;
+    state->facts_stand = true;
+}
+
+struct span step_close(const struct step_world *world, struct arena *arena, const struct open_state *state)
+{
+    if (!state->facts.known && state->facts.erased_at == NEVER)
+        return SPAN_NONE;
+    return encode(world, arena, &state->head, &state->facts, &state->runs, state->size);
+}
+
+/* ---- the wake-up ---- */
+
+bool step_wake_at(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
+                  int64_t *ret_wake_at)
+{
+    struct pass *pass = pass_new(world, arena, customer_id);
     if (!pass_decode(pass, state))
         return false;
     *ret_wake_at = pass->facts.erased_at == NEVER ? wake_at(&pass->runs) : NEVER;

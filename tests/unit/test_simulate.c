@@ -48,9 +48,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct replay simulate(struct simulate_options options, const char *lines)
+static struct replay run(struct simulate_options options, const char *lines)
 {
-    struct replay o = {.records = json_array()};
+    struct replay o = {0};
     FILE *in = fmemopen((char *)lines, strlen(lines), "r");
     FILE *out = open_memstream(&o.out, &o.out_size), *errors = open_memstream(&o.errors, &o.errors_size);
     assert_true(in != NULL && out != NULL && errors != NULL);
@@ -58,6 +58,24 @@ static struct replay simulate(struct simulate_options options, const char *lines
     fclose(in);
     fclose(out);
     fclose(errors);
+    return o;
+}
+
+/* However much room there is for open states, the output is the same: for none, for one customer who has to go at once,
+ * for a few, for all. */
+static struct replay simulate(struct simulate_options options, const char *lines)
+{
+    static const size_t hot_sizes[] = {1, 12000, HOT_SIZE_USUAL};
+    struct replay o = run(options, lines);
+    for (size_t i = 0; i < COUNT_OF(hot_sizes); i++) {
+        options.hot_size = hot_sizes[i];
+        struct replay hot = run(options, lines);
+        assert_string_equal(hot.out, o.out);
+        assert_string_equal(hot.errors, o.errors);
+        free(hot.out);
+        free(hot.errors);
+    }
+    o.records = json_array();
     for (char *line = o.out, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         json_t *record = json_loadb(line, (size_t)(end - line), JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(record);

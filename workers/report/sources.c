@@ -230,7 +230,7 @@ bool source_events(struct outcomes *outcomes, struct setup *setup, const char *f
 {
     struct watching watching = {outcomes, NEVER};
     struct simulate_watch watch = {&watching, watch_record, watch_end, watch_state};
-    struct simulate_options options = {.until = until, .summary = true, .watch = &watch};
+    struct simulate_options options = {.until = until, .summary = true, .hot_size = HOT_SIZE_USUAL, .watch = &watch};
     FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "r");
     FILE *out = fopen("/dev/null", "w"); /* the summary, which nobody asked for */
     bool good = in != NULL && out != NULL;

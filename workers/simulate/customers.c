@@ -14,7 +14,8 @@ struct customer {
     int32_t heap_index;
     uint32_t state_size;
     uint16_t id_size;
-    char bytes[]; /* the id, then the state */
+    bool is_open;
+    char bytes[]; /* the id, then the state; of an open one the pointer to it */
 };
 
 struct wake {
@@ -29,7 +30,22 @@ struct span customer_id(const struct customer *customer)
 
 struct span customer_state(const struct customer *customer)
 {
+    CHECK(!customer->is_open);
     return (struct span){customer->bytes + customer->id_size, customer->state_size};
+}
+
+struct hot *customer_hot(const struct customer *customer)
+{
+    struct hot *hot = NULL;
+    if (customer->is_open)
+        memcpy(&hot, customer->bytes + customer->id_size, sizeof(struct hot *)); /* wherever the id ends */
+    return hot;
+}
+
+void customer_set_hot(struct customer *customer, struct hot *hot)
+{
+    CHECK(customer->is_open);
+    memcpy(customer->bytes + customer->id_size, &hot, sizeof(struct hot *));
 }
 
 int64_t customer_wake_at(const struct customer *customer)
@@ -193,7 +209,7 @@ static struct customer **slot_for_new(struct customers *customers, struct span i
     return slot_of(customers, id, hash);
 }
 
-void customers_store(struct customers *customers, struct span id, struct span state, int64_t wake_at)
+static struct customer *store(struct customers *customers, struct span id, struct span state, int64_t wake_at)
 {
     CHECK(!span_empty(state) && state.size < UINT32_MAX && id.size <= UINT16_MAX);
     uint32_t hash = (uint32_t)hash_xxh64(id);
@@ -218,6 +234,20 @@ void customers_store(struct customers *customers, struct span id, struct span st
     memcpy(customer->bytes + customer->id_size, state.data, state.size);
     customer->state_size = (uint32_t)state.size;
     customers_set_wake(customers, customer, wake_at);
+    return customer;
+}
+
+void customers_store(struct customers *customers, struct span id, struct span state, int64_t wake_at)
+{
+    store(customers, id, state, wake_at)->is_open = false;
+}
+
+struct customer *customers_open(struct customers *customers, struct span id, struct hot *hot, int64_t wake_at)
+{
+    struct span pointer = {(const char *)&hot, sizeof(struct hot *)};
+    struct customer *customer = store(customers, id, pointer, wake_at);
+    customer->is_open = true;
+    return customer;
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -1,7 +1,7 @@
 /* All customers of a simulation: id -> state blob and wake-up, one allocation each, found by an open hash table and,
  * for the next wake-up, a binary heap ordered by (wake_at, customer id bytewise), which is the order of R2.
  *
- * Besides id and blob a customer costs at most about 75 bytes: 22 of head, 8 to 16 of malloc, 11 to 21 of table, 16 of
+ * Besides id and blob a customer costs at most about 75 bytes: 23 of head, 8 to 16 of malloc, 11 to 21 of table, 16 of
  * heap. */
 #ifndef ORIORI_WORKERS_SIMULATE_CUSTOMERS_H
 #define ORIORI_WORKERS_SIMULATE_CUSTOMERS_H
@@ -10,6 +10,7 @@
 #include "common/base/timestamp.h"
 
 struct customer;
+struct hot;  /* an open state: hot.h */
 struct wake; /* one place of the heap */
 
 struct customers {
@@ -31,11 +32,17 @@ struct customer *customers_find(const struct customers *customers, struct span i
 void customers_store(struct customers *customers, struct span id, struct span state, int64_t wake_at);
 void customers_set_wake(struct customers *customers, struct customer *customer, int64_t wake_at);
 
+/* Instead of a state the customer, known or new, has an open one from now on, which the caller owns; until
+ * customers_store says otherwise. Returns the customer; older pointers to him are invalid. */
+struct customer *customers_open(struct customers *customers, struct span id, struct hot *hot, int64_t wake_at);
+void customer_set_hot(struct customer *customer, struct hot *hot); /* an open one's is another block now */
+struct hot *customer_hot(const struct customer *customer);         /* NULL: he has a state */
+
 /* Who wakes first; NULL: nobody. */
 struct customer *customers_first(const struct customers *customers);
 
 struct span customer_id(const struct customer *customer);
-struct span customer_state(const struct customer *customer);
+struct span customer_state(const struct customer *customer); /* of one who is not open */
 int64_t customer_wake_at(const struct customer *customer);
 
 /* All, by id bytewise; count of them, to be freed by the caller. */

@@ -155,9 +155,9 @@ static void report_timing(const struct simulation *s, double seconds)
     double stored = world->stored_count > 0 ? (double)world->stored_count : 1;
     fprintf(s->errors,
             "timing: %lld events, %lld visits, %.2f s of processor: %.0f events/s, %.0f visits/s, %.2f us a visit; "
-            "%lld states stored, %.0f bytes on average\n",
+            "%lld changed, %lld states encoded, %.0f bytes on average\n",
             (long long)s->tally.read, (long long)world->visit_count, seconds, (double)s->tally.read / seconds,
-            visits / seconds, seconds * 1e6 / visits, (long long)world->stored_count,
+            visits / seconds, seconds * 1e6 / visits, (long long)world->changed_count, (long long)world->stored_count,
             (double)world->stored_bytes / stored);
 }
 
@@ -208,13 +208,15 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     *s = (struct simulation){.options = options, .playbook = playbook, .errors = errors, .clock = NEVER};
     arena_init(&s->line_arena, 0);
     arena_init(&s->arena, 0);
-    world_init(&s->world, &(struct step_world){.playbook = playbook, .zones = zones}, &s->arena, take_record, s);
+    world_init(&s->world, &(struct step_world){.playbook = playbook, .zones = zones}, options->hot_size, &s->arena,
+               take_record, s);
     stage_init(&s->stage, out);
     tally_init(&s->tally);
     progress_start(&s->progress, options->progress ? in : NULL);
     double started = processor_seconds();
     take_lines(s, in);
     finish_clock(s);
+    world_close_states(&s->world);
     progress_clear(&s->progress);
     if (options->timing)
         report_timing(s, processor_seconds() - started);

@@ -10,7 +10,7 @@
 #include <getopt.h>
 #include <unistd.h>
 
-enum { OUTPUT_BUFFER_SIZE = 1 << 20 };
+enum { OUTPUT_BUFFER_SIZE = 1 << 20, HOT_MIB_MOST = 1 << 20 };
 
 struct arguments {
     struct simulate_options options;
@@ -34,6 +34,8 @@ static void print_help(FILE *out)
           "  --decisions      print decisions too\n"
           "  --summary        print only the summary\n"
           "  --strict         exit with 1 when a line was refused\n"
+          "  --hot MIB        memory for states kept decoded, of those visited last (default 64; 0: none): more\n"
+          "                   speed, the same output\n"
           "  --timing         say on standard error what it cost: processor time, visits, size of a state\n"
           "  --steps          FILE is a run from `oriori topics export`: run its steps again and compare every\n"
           "                   transition, action, decision and state; exit with 1 at the first difference\n"
@@ -49,15 +51,32 @@ static void print_help(FILE *out)
           out);
 }
 
+static bool read_mib(const char *text, size_t *ret_size)
+{
+    char *end;
+    errno = 0;
+    long mib = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || mib < 0 || mib > HOT_MIB_MOST)
+        return false;
+    *ret_size = (size_t)mib << 20;
+    return true;
+}
+
 /* -1: go on; else the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option long_options[] = {
-        {"playbook", required_argument, NULL, 'p'}, {"until", required_argument, NULL, 'u'},
-        {"states", no_argument, NULL, 's'},         {"decisions", no_argument, NULL, 'd'},
-        {"summary", no_argument, NULL, 'y'},        {"strict", no_argument, NULL, 't'},
-        {"steps", no_argument, NULL, 'e'},          {"timing", no_argument, NULL, 'g'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"playbook", required_argument, NULL, 'p'},
+        {"until", required_argument, NULL, 'u'},
+        {"states", no_argument, NULL, 's'},
+        {"decisions", no_argument, NULL, 'd'},
+        {"summary", no_argument, NULL, 'y'},
+        {"strict", no_argument, NULL, 't'},
+        {"steps", no_argument, NULL, 'e'},
+        {"timing", no_argument, NULL, 'g'},
+        {"hot", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
@@ -69,6 +88,13 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             if (!timestamp_read(span_of(optarg), &arguments->options.until)) {
                 fprintf(stderr, "oriori simulate: --until: \"%s\" is no time (UTC ms, or ISO 8601 with an offset)\n",
                         optarg);
+                return EXIT_USAGE;
+            }
+            break;
+        case 'o':
+            if (!read_mib(optarg, &arguments->options.hot_size)) {
+                fprintf(stderr, "oriori simulate: --hot: \"%s\" is no number of MiB from 0 to %d\n", optarg,
+                        HOT_MIB_MOST);
                 return EXIT_USAGE;
             }
             break;
@@ -149,7 +175,8 @@ static int run(const struct arguments *arguments, const struct playbook *playboo
 
 int simulate_main(int argc, char **argv)
 {
-    struct arguments arguments = {.options = {.until = NEVER, .progress = isatty(STDERR_FILENO) != 0}};
+    struct arguments arguments = {
+        .options = {.until = NEVER, .hot_size = HOT_SIZE_USUAL, .progress = isatty(STDERR_FILENO) != 0}};
     int status = read_arguments(argc, argv, &arguments);
     if (status >= 0)
         return status;

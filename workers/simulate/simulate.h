@@ -16,6 +16,8 @@ struct simulate_watch {
     void (*state)(void *context, struct span customer_id, struct span state);
 };
 
+enum { HOT_SIZE_USUAL = 64 << 20 };
+
 /* What `oriori simulate` was asked for (R83, R84). */
 struct simulate_options {
     int64_t until; /* ms, inclusive; NEVER = the last line's clock */
@@ -23,6 +25,7 @@ struct simulate_options {
     bool decisions;
     bool summary;                       /* only the summary */
     bool progress;                      /* a bar on standard error */
+    size_t hot_size;                    /* memory for open states (hot.h), bytes; 0 = none */
     bool timing;                        /* what it cost, on standard error */
     const struct simulate_watch *watch; /* NULL = nobody */
 };

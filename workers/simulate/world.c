@@ -2,29 +2,89 @@
 
 #include "common/base/check.h"
 
-void world_init(struct world *world, const struct step_world *step, struct arena *arena,
+void world_init(struct world *world, const struct step_world *step, size_t hot_size, struct arena *arena,
                 void (*emit)(void *context, const struct record *record), void *context)
 {
     *world = (struct world){.step = *step, .arena = arena, .emit = emit, .context = context};
+    world->hot.size_max = hot_size;
     customers_init(&world->customers);
 }
 
 void world_release(struct world *world)
 {
+    while (world->hot.oldest != NULL) {
+        struct hot *hot = world->hot.oldest;
+        hot_take(&world->hot, hot);
+        hot_free(&world->hot, hot);
+    }
     customers_release(&world->customers);
 }
 
-static void keep(struct world *world, struct span id, struct customer *customer, const struct visit_result *result)
+/* ---- open states ---- */
+
+static void store(struct world *world, struct span id, struct span state, int64_t wake_at)
 {
-    if (customer == NULL && span_empty(result->state))
-        return; /* still unknown: a refused or test event makes nobody known (R8, R13) */
-    if (customer == NULL || result->changed)
-        customers_store(&world->customers, id, result->state, result->wake_at);
-    else
-        customers_set_wake(&world->customers, customer, result->wake_at);
+    world->stored_count++;
+    world->stored_bytes += (int64_t)state.size;
+    customers_store(&world->customers, id, state, wake_at);
 }
 
-static struct visit_result visit(struct world *world, const struct visit *visit)
+static void close_oldest(struct world *world)
+{
+    struct hot *hot = world->hot.oldest;
+    struct span id = arena_copy(world->arena, customer_id(hot->customer)); /* the customer may move */
+    hot_take(&world->hot, hot);
+    store(world, id, step_close(&world->step, world->arena, hot_state(hot)), customer_wake_at(hot->customer));
+    hot_free(&world->hot, hot);
+}
+
+void world_close_states(struct world *world)
+{
+    while (world->hot.oldest != NULL) {
+        close_oldest(world);
+        arena_reset(world->arena);
+    }
+}
+
+/* The visited customer's block from now on, as the newest. */
+static void keep_open(struct world *world, struct hot *hot, int64_t wake_at)
+{
+    hot = hot_settle(&world->hot, hot);
+    customer_set_hot(hot->customer, hot);
+    customers_set_wake(&world->customers, hot->customer, wake_at);
+    hot_push(&world->hot, hot);
+    while (world->hot.size > world->hot.size_max)
+        close_oldest(world);
+}
+
+static void open_new(struct world *world, struct span id, const struct open_state *state, int64_t wake_at)
+{
+    struct hot *hot = hot_new(&world->hot, state, NULL);
+    hot->customer = customers_open(&world->customers, id, hot, wake_at);
+    keep_open(world, hot, wake_at);
+}
+
+/* ---- visits ---- */
+
+static void emit_records(struct world *world, const struct visit_result *result)
+{
+    world->visit_count++;
+    world->changed_count += result->changed;
+    for (const struct record *record = result->records; record != NULL; record = record->next)
+        world->emit(world->context, record);
+}
+
+/* At the same clock (R12). */
+static void apply_credits(struct world *world, const struct visit_result *result, int64_t now)
+{
+    for (const struct credit_out *credit = result->credits; credit != NULL; credit = credit->next) {
+        bool unknown_zone;
+        world_apply(world, &credit->event, now, &unknown_zone);
+    }
+}
+
+/* Every visit decodes the state and encodes it again. */
+static struct visit_result visit_stored(struct world *world, const struct visit *visit)
 {
     struct visit_result result;
     struct customer *customer = customers_find(&world->customers, visit->customer_id);
@@ -33,17 +93,44 @@ static struct visit_result visit(struct world *world, const struct visit *visit)
         NULL) /* a copy, because results may borrow from the blob, which is replaced before the credits go out */
         with_state.state = arena_copy(world->arena, customer_state(customer));
     CHECK(step_visit(&world->step, world->arena, &with_state, &result)); /* we store only what it gave us */
-    world->visit_count++;
-    world->stored_count += result.changed;
-    world->stored_bytes += result.changed ? (int64_t)result.state.size : 0;
-    for (const struct record *record = result.records; record != NULL; record = record->next)
-        world->emit(world->context, record);
-    keep(world, visit->customer_id, customer, &result);
-    for (const struct credit_out *credit = result.credits; credit != NULL; credit = credit->next) {
-        bool unknown_zone;
-        world_apply(world, &credit->event, visit->now, &unknown_zone);
-    }
+    emit_records(world, &result);
+    if (result.changed)
+        store(world, visit->customer_id, result.state, result.wake_at);
+    else if (customer != NULL)
+        customers_set_wake(&world->customers, customer, result.wake_at);
+    apply_credits(world, &result, visit->now);
     return result;
+}
+
+/* Results borrow from the open state until the credits are out. */
+static struct visit_result visit_hot(struct world *world, const struct visit *visit)
+{
+    struct visit_result result;
+    struct customer *customer = customers_find(&world->customers, visit->customer_id);
+    struct hot *hot = customer != NULL ? customer_hot(customer) : NULL;
+    struct open_state *state;
+    if (hot != NULL) {
+        hot_take(&world->hot, hot);
+        state = hot_state(hot);
+    } else {
+        struct span blob = customer != NULL ? arena_copy(world->arena, customer_state(customer)) : SPAN_NONE;
+        state = step_open(&world->step, world->arena, blob);
+        CHECK(state != NULL); /* we store only what it gave us */
+    }
+    step_visit_open(&world->step, world->arena, visit, state, &result);
+    emit_records(world, &result);
+    apply_credits(world, &result, visit->now);
+    if (hot != NULL)
+        keep_open(world, hot, result.wake_at);
+    else if (customer != NULL || result.changed)
+        open_new(world, visit->customer_id, state, result.wake_at);
+    /* else still unknown: a refused or test event makes nobody known (R8, R13) */
+    return result;
+}
+
+static struct visit_result visit(struct world *world, const struct visit *visit)
+{
+    return world->hot.size_max > 0 ? visit_hot(world, visit) : visit_stored(world, visit);
 }
 
 struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)

@@ -6,17 +6,21 @@
 #include "common/base/arena.h"
 #include "common/engine/step.h"
 #include "workers/simulate/customers.h"
+#include "workers/simulate/hot.h"
 
 struct world {
     struct step_world step;
     struct customers customers;
+    struct hot_list hot;                                      /* whose states are open */
     struct arena *arena;                                      /* of the caller, who resets it between calls */
     void (*emit)(void *context, const struct record *record); /* every record, in the order made */
     void *context;
-    int64_t visit_count, stored_count, stored_bytes; /* how much it did: visits, states that changed */
+    int64_t visit_count, changed_count; /* how much it did: visits, those that changed something */
+    int64_t stored_count, stored_bytes; /* states that were encoded */
 };
 
-void world_init(struct world *world, const struct step_world *step, struct arena *arena,
+/* hot_size: bytes for open states; 0 = every visit decodes and encodes. The results are the same. */
+void world_init(struct world *world, const struct step_world *step, size_t hot_size, struct arena *arena,
                 void (*emit)(void *context, const struct record *record), void *context);
 void world_release(struct world *world);
 
@@ -28,5 +32,8 @@ struct event_result world_apply(struct world *world, const struct event *event, 
 /* Fires every timer due <= until in the order of R2, each at its own due time but not before clock. The arena is reset
  * after each customer. */
 void world_fire(struct world *world, int64_t clock, int64_t until);
+
+/* Closes every state that is open: customer_state is then everybody's. */
+void world_close_states(struct world *world);
 
 #endif

@@ -1,0 +1,236 @@
+#include "common/engine/open_state.h"
+
+#include "common/base/check.h"
+
+#include <stdint.h>
+
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, TEXT_SPARE = 192 };
+
+/* A block and how far its texts go. Without memory it only measures. */
+struct block {
+    char *start;
+    size_t at, end;
+    struct span from, to; /* the last text copied, and its copy: runs share their keys and ids */
+    bool full;
+};
+
+static size_t aligned(size_t size)
+{
+    return (size + BLOCK_ALIGN - 1) & ~(size_t)(BLOCK_ALIGN - 1);
+}
+
+/* A quarter more than there are: a customer who grew grows on. */
+static uint32_t with_room(uint32_t count)
+{
+    return count + count / 4 + ITEMS_SPARE;
+}
+
+/* ---- texts ---- */
+
+static bool inside(const struct block *block, const void *at)
+{
+    return (uintptr_t)at - (uintptr_t)block->start < block->end;
+}
+
+static bool copied_last(struct block *block, struct span *text)
+{
+    if (block->start == NULL || text->data != block->from.data || text->size != block->from.size)
+        return false;
+    *text = block->to;
+    return true;
+}
+
+static void copy_text(struct block *block, struct span *text)
+{
+    if (block->start != NULL && block->end - block->at < text->size) {
+        block->full = true;
+        return;
+    }
+    if (block->start != NULL) {
+        block->from = *text;
+        text->data = memcpy(block->start + block->at, text->data, text->size);
+        block->to = *text;
+    }
+    block->at += text->size;
+}
+
+static void keep_text(struct block *block, struct span *text)
+{
+    if (text->size > 0 && !inside(block, text->data) && !copied_last(block, text))
+        copy_text(block, text);
+}
+
+/* A rule that the playbook has is named by the playbook's own text. */
+static void keep_name(struct block *block, struct span *name, int rule_index)
+{
+    if (rule_index < 0)
+        keep_text(block, name);
+}
+
+/* Runs name an order by its own text, which the codec then finds by where it lies. */
+static void keep_order_id(struct block *block, const struct facts *facts, struct span *id)
+{
+    if (id->size == 0 || inside(block, id->data) || copied_last(block, id))
+        return;
+    uint32_t order = facts_find_order(facts, *id);
+    if (order == FACT_NONE) {
+        copy_text(block, id);
+    } else if (block->start != NULL) {
+        block->from = *id;
+        block->to = *id = facts->orders[order].id;
+    }
+}
+
+static void keep_fact_texts(struct block *block, struct facts *facts)
+{
+    for (uint32_t i = 0; i < facts->sources_count; i++)
+        keep_text(block, &facts->sources[i]);
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        struct order *order = &facts->orders[i];
+        keep_text(block, &order->id);
+        keep_text(block, &order->currency);
+        keep_text(block, &order->sku);
+        keep_text(block, &order->campaign);
+        keep_text(block, &order->referrer);
+        keep_text(block, &order->time_zone);
+    }
+    for (uint32_t i = 0; i < facts->responses_count; i++)
+        keep_text(block, &facts->responses[i].goal);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        keep_text(block, &facts->notes[i].time_zone);
+    for (uint32_t i = 0; i < facts->folded.money_count; i++)
+        keep_text(block, &facts->folded.money[i].currency);
+}
+
+static void keep_run_texts(struct block *block, const struct facts *facts, struct runs *runs)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        struct run *run = &runs->waiting[i];
+        keep_name(block, &run->rule, run->rule_index);
+        keep_text(block, &run->key);
+        keep_order_id(block, facts, &run->order_id);
+    }
+    for (uint32_t i = 0; i < runs->sent_count; i++) {
+        struct sent *sent = &runs->sent[i];
+        keep_name(block, &sent->rule, sent->rule_index);
+        keep_text(block, &sent->key);
+        keep_text(block, &sent->variant);
+        keep_order_id(block, facts, &sent->order_id);
+    }
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        keep_order_id(block, facts, &runs->tracks[i].order_id);
+    for (uint32_t i = 0; i < runs->published_count; i++)
+        keep_order_id(block, facts, &runs->published[i].order_id);
+}
+
+static void keep_texts(struct block *block, struct open_state *state)
+{
+    keep_fact_texts(block, &state->facts);
+    keep_run_texts(block, &state->facts, &state->runs);
+}
+
+/* ---- arrays ---- */
+
+/* Those with a capacity, and those of the folded facts, which are always replaced whole. */
+#define EACH_ARRAY(DO, facts, runs)                                                                                    \
+    DO(facts, sources)                                                                                                 \
+    DO(facts, orders)                                                                                                  \
+    DO(facts, refunds)                                                                                                 \
+    DO(facts, parcels)                                                                                                 \
+    DO(facts, failures)                                                                                                \
+    DO(facts, changes)                                                                                                 \
+    DO(facts, responses)                                                                                               \
+    DO(facts, notes)                                                                                                   \
+    DO(facts, credits)                                                                                                 \
+    DO(runs, waiting)                                                                                                  \
+    DO(runs, tracks)                                                                                                   \
+    DO(runs, sent)                                                                                                     \
+    DO(runs, published)                                                                                                \
+    DO(runs, used)                                                                                                     \
+    DO(runs, days)                                                                                                     \
+    DO(runs, last_sent)                                                                                                \
+    DO(runs, arrivals)
+#define EACH_FOLDED_ARRAY(DO, folded)                                                                                  \
+    DO(folded, money, money_count)                                                                                     \
+    DO(folded, subscriptions, subscription_count)                                                                      \
+    DO(folded, identities, identity_count)
+
+static size_t arrays_size(const struct open_state *state)
+{
+    size_t size = aligned(sizeof *state);
+#define ADD(owner, name)               size += aligned(with_room((owner)->name##_count) * sizeof *(owner)->name);
+#define ADD_FOLDED(owner, name, count) size += aligned((owner)->count * sizeof *(owner)->name);
+    EACH_ARRAY(ADD, &state->facts, &state->runs)
+    EACH_FOLDED_ARRAY(ADD_FOLDED, &state->facts.folded)
+#undef ADD
+#undef ADD_FOLDED
+    return size;
+}
+
+static void *copy_items(struct block *block, const void *items, size_t size, size_t room)
+{
+    void *copy = block->start + block->at;
+    if (size > 0)
+        memcpy(copy, items, size);
+    block->at += aligned(room);
+    return copy;
+}
+
+static void copy_arrays(struct block *block, struct open_state *state)
+{
+#define COPY(owner, name)                                                                                              \
+    (owner)->name##_capacity = with_room((owner)->name##_count);                                                       \
+    (owner)->name = copy_items(block, (owner)->name, (owner)->name##_count * sizeof *(owner)->name,                    \
+                               (owner)->name##_capacity * sizeof *(owner)->name);
+#define COPY_FOLDED(owner, name, count)                                                                                \
+    (owner)->name = copy_items(block, (owner)->name, (owner)->count * sizeof *(owner)->name,                           \
+                               (owner)->count * sizeof *(owner)->name);
+    EACH_ARRAY(COPY, &state->facts, &state->runs)
+    EACH_FOLDED_ARRAY(COPY_FOLDED, &state->facts.folded)
+#undef COPY
+#undef COPY_FOLDED
+}
+
+static bool arrays_inside(const struct block *block, const struct open_state *state)
+{
+    bool all = true;
+#define LOOK(owner, name)               all &= inside(block, (owner)->name); /* an empty one, too: what it grows into must last */
+#define LOOK_FOLDED(owner, name, count) all &= (owner)->count == 0 || inside(block, (owner)->name);
+    EACH_ARRAY(LOOK, &state->facts, &state->runs)
+    EACH_FOLDED_ARRAY(LOOK_FOLDED, &state->facts.folded)
+#undef LOOK
+#undef LOOK_FOLDED
+    return all;
+}
+
+/* ---- together ---- */
+
+size_t open_state_size(const struct open_state *state)
+{
+    struct block texts = {0};
+    keep_texts(&texts, (struct open_state *)state); /* only measures */
+    return arrays_size(state) + aligned(texts.at + texts.at / 4 + TEXT_SPARE);
+}
+
+struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
+{
+    struct open_state *copy = memcpy(memory, state, sizeof *state);
+    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size};
+    copy_arrays(&block, copy);
+    keep_texts(&block, copy);
+    CHECK(!block.full);
+    copy->head.facts_bytes = SPAN_NONE;
+    copy->size = size;
+    copy->text_at = block.at;
+    return copy;
+}
+
+bool open_state_settle(struct open_state *state)
+{
+    struct block block = {.start = (char *)state, .at = state->text_at, .end = state->size};
+    if (state->size == 0 || !arrays_inside(&block, state))
+        return false;
+    keep_texts(&block, state);
+    state->text_at = block.at;
+    return !block.full;
+}

@@ -1,0 +1,33 @@
+/* A customer's state as structs, kept between his visits, so that whoever visits the same customers again and again
+ * need not decode and encode each time. The blob stays the truth of format: a state that is opened, visited and closed
+ * gives the very bytes, and the very records, of the same visits blob by blob (test_step_random holds them side by
+ * side).
+ *
+ * It lives in one block of the caller: this head, the arrays, then their texts, each with some room to grow. A visit
+ * changes the arrays in place and puts what is new into its arena; open_state_settle brings that home. Texts and names
+ * of the playbook are borrowed from it: a state must be closed under the playbook that it was opened under. */
+#ifndef ORIORI_ENGINE_OPEN_STATE_H
+#define ORIORI_ENGINE_OPEN_STATE_H
+
+#include "common/engine/runs.h"
+
+struct open_state {
+    struct state_head head;
+    struct facts facts;
+    struct runs runs;
+    bool facts_stand; /* as they were read or tidied: nothing to fold */
+    size_t size;      /* of the block that begins here, bytes; 0 = it lies in an arena */
+    size_t text_at;   /* where the next text goes, bytes from the block's start */
+};
+
+/* Bytes of a block that holds the state, with room to grow. */
+size_t open_state_size(const struct open_state *state);
+
+/* A copy of the state in a block of that size, which owns nothing else. Frees nothing. */
+struct open_state *open_state_copy(const struct open_state *state, void *block, size_t size);
+
+/* Brings what a visit left in its arena into the state's block. False: there is no room, and only open_state_copy, into
+ * another block, and giving the old one up are left. */
+bool open_state_settle(struct open_state *state);
+
+#endif
