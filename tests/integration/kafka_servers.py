@@ -2,14 +2,18 @@
 
 The jars are deploy/local's (by Maven, once per version); every broker is a process of ours on loopback.
 """
+import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 
-from certificates import certificates
+from confluent_kafka import ElectionType, KafkaException
 from confluent_kafka.admin import AdminClient
-from redis_servers import free_port, wait
+from disk import Disk
+from proxy import Network
+from waiting import free_port, wait_for
 
 LOCAL = pathlib.Path(__file__).resolve().parents[2] / "deploy/local"
 NEWEST = re.search(r"<kafka.version>(.*)<", (LOCAL / "pom.xml").read_text())[1]
@@ -30,11 +34,34 @@ def jars(version):
     return folder
 
 
+def certificates(folder):
+    """A throw-away CA and, signed by it, server.pem (localhost) and client.pem (CN=oriori); and another CA's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    for name in ("ca", "otherca"):
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+                "-out", f"{name}.pem", "-addext", "basicConstraints=critical,CA:TRUE")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name, subject in (("server", "/CN=localhost"), ("client", "/CN=oriori")):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+                "-out", f"{name}.crt", "-extfile", "names")
+        parts = [(folder / part).read_text() for part in (f"{name}.key", f"{name}.crt", "ca.pem")]
+        (folder / f"{name}.pem").write_text("".join(parts))
+    return folder
+
+
 class Kafka:
     """`count` brokers that are controllers too; with `secure` each also listens to TLS with users, and to TLS with
-    certificates. Plain connections are the tests' own and may do everything; all others need rights."""
+    certificates. Plain connections are the tests' own and may do everything; all others need rights.
 
-    def __init__(self, folder, version=NEWEST, count=1, secure=False):
+    Each of `links` is a way to all brokers of its own, which can be cut: a listener that advertises a link's port, so that
+    who comes by it stays on it. With `disk_mb` the first broker's data lie on a disk of that size, which can be full."""
+
+    def __init__(self, folder, version=NEWEST, count=1, secure=False, links=(), disk_mb=0):
         self.folder, self.version, self.count = pathlib.Path(folder) / "kafka-servers", version, count
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = [free_port() for _ in range(count)]
@@ -43,20 +70,36 @@ class Kafka:
         self.tls = certificates(self.folder / "tls") if secure else None
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         self.processes = [None] * count
+        self.stalled = set()
+        self.network = Network() if links else None
+        self.links = {name: [self.network.link(free_port(), free_port()) for _ in range(count)] for name in links}
+        self.disk = Disk(self.folder / "disk", disk_mb) if disk_mb else None
+
+    def data(self, i):
+        small = self.disk and not self.disk.reason and i == 0
+        return self.disk.folder / "data" if small else self.folder / f"data{i}"
+
+    def bootstrap_by(self, name):
+        return ",".join(f"127.0.0.1:{link.port}" for link in self.links[name])
 
     def properties(self, i):
         n, isr = self.count, 2 if self.count > 1 else 1
         listeners = [f"PLAINTEXT://127.0.0.1:{self.ports[i]}"]
         if self.tls:
             listeners += [f"SASL_SSL://127.0.0.1:{self.sasl_port}", f"SSL://127.0.0.1:{self.tls_port}"]
+        advertised = [listener.replace("SSL://127.0.0.1", "SSL://localhost") for listener in listeners]
+        kinds = ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", "SASL_SSL:SASL_SSL", "SSL:SSL"]
+        for name, links in self.links.items():
+            listeners.append(f"LINK_{name.upper()}://127.0.0.1:{links[i].target}")
+            advertised.append(f"LINK_{name.upper()}://127.0.0.1:{links[i].port}")
+            kinds.append(f"LINK_{name.upper()}:PLAINTEXT")
         lines = {
             "process.roles": "broker,controller", "node.id": i + 1,
             "listeners": ",".join(listeners + [f"CONTROLLER://127.0.0.1:{self.controllers[i]}"]),
-            "advertised.listeners": ",".join(listeners).replace("SSL://127.0.0.1", "SSL://localhost"),
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+            "advertised.listeners": ",".join(advertised), "listener.security.protocol.map": ",".join(kinds),
             "controller.listener.names": "CONTROLLER", "inter.broker.listener.name": "PLAINTEXT",
             "controller.quorum.voters": ",".join(f"{j + 1}@127.0.0.1:{port}" for j, port in enumerate(self.controllers)),
-            "log.dirs": self.folder / f"data{i}", "auto.create.topics.enable": "false",
+            "log.dirs": self.data(i), "auto.create.topics.enable": "false",
             "default.replication.factor": n, "min.insync.replicas": isr,
             "offsets.topic.replication.factor": n, "offsets.topic.num.partitions": 4,
             "transaction.state.log.replication.factor": n, "transaction.state.log.min.isr": isr,
@@ -97,12 +140,19 @@ class Kafka:
         self.ready()
 
     def heal(self):
-        """Starts what is not running, on the data it had."""
+        """Starts what is not running, on the data it had; wakes what sleeps. Returns how many had ended by themselves."""
+        ended = 0
         for i in range(self.count):
+            if i in self.stalled:
+                self.stalled.discard(i)
+                self.processes[i].send_signal(signal.SIGCONT)
+            if self.processes[i] is not None and self.processes[i].poll() is not None:
+                self.processes[i], ended = None, ended + 1
             if self.processes[i] is None:
                 with (self.folder / f"log{i}").open("a") as log:
                     self.processes[i] = subprocess.Popen(self.java("-Xmx384m", "kafka.Kafka", str(self.folder / f"{i}.properties")),
                                                          stdout=log, stderr=log, start_new_session=True)
+        return ended
 
     def ready(self):
         """All brokers are in the cluster."""
@@ -117,9 +167,46 @@ class Kafka:
             except Exception:  # not up yet
                 return False
 
-        wait("the brokers", complete, 180)
+        wait_for("the brokers", 180, complete)
+
+    def in_sync(self):
+        """All brokers are there and no replica is behind: one more may fall, and everything goes on."""
+        try:
+            found = self.admin().list_topics(timeout=5)
+        except KafkaException:
+            return False
+        partitions = [p for topic in found.topics.values() for p in topic.partitions.values()]
+        return len(found.brokers) == self.count and all(len(p.isrs) == len(p.replicas) for p in partitions)
+
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def reassign(self, random):
+        """Every partition gets two or three of the brokers, in any order: copies are made and dropped, leaders move."""
+        rows = []
+        for name, topic in self.admin().list_topics(timeout=30).topics.items():
+            for partition in topic.partitions:
+                replicas = random.sample(range(1, self.count + 1), random.randrange(min(2, self.count), self.count + 1))
+                rows.append({"topic": name, "partition": partition, "replicas": replicas})
+        path = self.folder / "reassignment.json"
+        path.write_text(json.dumps({"version": 1, "partitions": rows}))
+        with (self.folder / "reassign.log").open("a") as log:
+            return subprocess.Popen(self.java("org.apache.kafka.tools.reassign.ReassignPartitionsCommand", "--bootstrap-server",
+                                              self.bootstrap, "--reassignment-json-file", str(path), "--execute"), stdout=log, stderr=log)
+
+    def elect_preferred(self):
+        """The first replica of each partition leads it. What is not possible now is left as it is."""
+        try:
+            self.admin().elect_leaders(ElectionType.PREFERRED, None).result(30)
+        except KafkaException:
+            pass
+
+    def stall(self, i):
+        self.stalled.add(i)
+        self.processes[i].send_signal(signal.SIGSTOP)
 
     def kill(self, i):
+        self.stalled.discard(i)
         if self.processes[i] is not None:
             self.processes[i].kill()
             self.processes[i].wait()
@@ -128,3 +215,7 @@ class Kafka:
     def stop(self):
         for i in range(self.count):
             self.kill(i)
+        if self.disk:
+            self.disk.unmount()
+        if self.network:
+            self.network.close()

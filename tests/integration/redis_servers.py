@@ -1,41 +1,25 @@
 """Redis for one test: alone (deploy/local's), under Sentinel, or as a cluster; every server a process of ours on loopback.
 
 All three answer the same questions: `url` for the worker's config, `at(shard)` the port of the server that holds a shard
-now, `kill(shard)` and `heal()` for the one that dies, `wipe()` and `cut()` for the rest.
+now, `kill(shard)` and `stall(shard)` for the one that dies or sleeps, `heal()` for its return, `wipe()` and `cut()` for the rest.
 """
+import os
 import pathlib
-import random
-import socket
+import signal
 import subprocess
 import time
 
-from certificates import certificates
-
-
-def wait(what, condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {seconds} s in vain for: {what}")
-        time.sleep(0.05)
-    return value
-
-
-def free_port(upper=30000):
-    """Below the ephemeral ports, also with the 10000 that a cluster's bus adds, where `upper` is small enough for it."""
-    while True:
-        port = random.SystemRandom().randrange(15000, upper)
-        try:
-            for number in (port, port + 10000):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", number))
-            return port
-        except OSError:
-            continue
+from waiting import free_port, wait_for
 
 
 def cli(port, *arguments, check=True):
-    done = subprocess.run(["redis-cli", "-p", str(port), *map(str, arguments)], capture_output=True)
+    """What redis-cli prints. Without check, a server that refuses or does not answer (a stalled one) says nothing."""
+    try:
+        done = subprocess.run(["redis-cli", "-p", str(port), *map(str, arguments)], capture_output=True, timeout=60 if check else 5)
+    except subprocess.TimeoutExpired:
+        if check:
+            raise
+        return ""
     if check and done.returncode != 0:
         raise RuntimeError(f"redis-cli {arguments}: {done.stdout[-300:]!r} {done.stderr[-300:]!r}")
     return done.stdout.decode(errors="replace").strip()
@@ -46,17 +30,23 @@ class Server:
         self.folder, self.port, self.arguments = pathlib.Path(folder) / name, port, arguments
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = None
+        self.stalled = False
 
     def start(self):
+        self.stalled = False
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(["redis-server", *map(str, self.arguments)], cwd=self.folder, stdout=log, stderr=log,
                                             start_new_session=True)
-        wait(f"{self.folder.name} to answer", lambda: self.process.poll() is not None or cli(self.port, "PING", check=False))
+        wait_for(f"{self.folder.name} to answer", 60, lambda: self.process.poll() is not None or cli(self.port, "PING", check=False))
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.folder.name} ended: {(self.folder / 'log').read_text()[-500:]}")
 
     def alive(self):
-        return self.process is not None
+        return self.process is not None and not self.stalled
+
+    def stall(self, stalled):
+        self.stalled = stalled
+        self.process.send_signal(signal.SIGSTOP if stalled else signal.SIGCONT)
 
     def kill(self):
         if self.process is not None:
@@ -102,7 +92,12 @@ class Single:
     def kill(self, shard):
         self.rig.kill_server("redis")
 
+    def stall(self, shard):
+        os.kill(self.rig.server_pid("redis"), signal.SIGSTOP)
+
     def heal(self):
+        if self.rig.server_lives("redis"):
+            os.kill(self.rig.server_pid("redis"), signal.SIGCONT)
         self.rig.servers("up", "redis")
 
     def wipe(self):
@@ -127,7 +122,9 @@ class Many:
     def heal(self):
         """The dead come back empty, as what they were: the others tell them what they are now."""
         for server in self.everyone():
-            if not server.alive():
+            if server.stalled:
+                server.stall(False)
+            elif not server.alive():
                 server.start()
 
     def wipe(self):
@@ -140,10 +137,15 @@ class Many:
 
     def kill(self, shard):
         port = self.at(shard)
-        for server in self.everyone():
-            if server.port == port:
-                server.kill()
+        self.named(port).kill()
         return port
+
+    def stall(self, shard):
+        """The master stops answering and does not know it: the others may promote another meanwhile."""
+        self.named(self.at(shard)).stall(True)
+
+    def named(self, port):
+        return next(server for server in self.everyone() if server.port == port)
 
 
 class Sentinel(Many):
@@ -171,8 +173,8 @@ class Sentinel(Many):
         for server in self.everyone():
             server.start()
         for server in self.sentinels:
-            wait("the sentinels' quorum", lambda: cli(server.port, "SENTINEL", "ckquorum", "m", check=False).startswith("OK 3"))
-            wait("the sentinels to know the replica", self.replica_known(server))
+            wait_for("the sentinels' quorum", 60, lambda: cli(server.port, "SENTINEL", "ckquorum", "m", check=False).startswith("OK 3"))
+            wait_for("the sentinels to know the replica", 60, self.replica_known(server))
 
     def replica_known(self, sentinel):
         return lambda: str(self.data[1].port) in cli(sentinel.port, "SENTINEL", "replicas", "m", check=False)
@@ -186,7 +188,7 @@ class Sentinel(Many):
                     return int(words[1])
             return None
 
-        return wait("a sentinel to name a master", master)
+        return wait_for("a sentinel to name a master", 60, master)
 
     def masters(self):
         port = self.at()
@@ -200,7 +202,7 @@ class Sentinel(Many):
         """From now on the replica gets nothing any more: what the master takes is lost when it dies."""
         cli(self.other().port, "CONFIG", "SET", "masterauth", "wrong")
         cli(self.other().port, "CLIENT", "KILL", "TYPE", "master")
-        wait("the replica's link to be down", lambda: "master_link_status:down" in cli(self.other().port, "INFO", "replication"))
+        wait_for("the replica's link to be down", 60, lambda: "master_link_status:down" in cli(self.other().port, "INFO", "replication"))
 
 
 class Cluster(Many):
@@ -212,7 +214,7 @@ class Cluster(Many):
         folder = self.folder = rig.folder / "redis-cluster"
         self.nodes = []
         for i in range(4):
-            port = free_port(22000)
+            port = free_port(22000, beside=[10000])
             self.nodes.append(data_server(folder, f"node{i}", port, "--cluster-enabled", "yes", "--cluster-config-file", "n.conf",
                                           "--cluster-node-timeout", 2000, "--cluster-require-full-coverage", "no",
                                           "--cluster-replica-validity-factor", 0, "--cluster-migration-barrier", 9))
@@ -232,11 +234,11 @@ class Cluster(Many):
             cli(server.port, "CLUSTER", "ADDSLOTSRANGE", first, last)
         for server in self.nodes[1:]:
             cli(self.nodes[0].port, "CLUSTER", "MEET", "127.0.0.1", server.port)
-        wait("all nodes to know each other", lambda: all("cluster_known_nodes:4" in cli(s.port, "CLUSTER", "INFO") for s in self.nodes))
-        wait("the replica to have its master", lambda: cli(self.nodes[3].port, "CLUSTER", "REPLICATE", self.id_of(self.nodes[1]),
+        wait_for("all nodes to know each other", 60, lambda: all("cluster_known_nodes:4" in cli(s.port, "CLUSTER", "INFO") for s in self.nodes))
+        wait_for("the replica to have its master", 60, lambda: cli(self.nodes[3].port, "CLUSTER", "REPLICATE", self.id_of(self.nodes[1]),
                                                            check=False) == "OK")
         self.settle()
-        wait("the replica's link to be up", lambda: "master_link_status:up" in cli(self.nodes[3].port, "INFO", "replication"))
+        wait_for("the replica's link to be up", 60, lambda: "master_link_status:up" in cli(self.nodes[3].port, "INFO", "replication"))
 
     def settle(self):
         """All living nodes agree that all slots are served."""
@@ -244,7 +246,7 @@ class Cluster(Many):
             texts = [cli(s.port, "CLUSTER", "INFO", check=False) for s in self.nodes if s.alive()]
             return all("cluster_state:ok" in text and "cluster_slots_ok:16384" in text for text in texts)
 
-        wait("the cluster to serve all slots", good)
+        wait_for("the cluster to serve all slots", 60, good)
 
     def rows(self):
         """(first slot, last slot, port of the master), as the first living node that answers sees it."""
@@ -269,7 +271,7 @@ class Cluster(Many):
 
     def at(self, shard):
         slot = self.slot(shard)
-        return wait(f"a master for slot {slot}", lambda: next((p for first, last, p in self.rows() if first <= slot <= last), None))
+        return wait_for(f"a master for slot {slot}", 60, lambda: next((p for first, last, p in self.rows() if first <= slot <= last), None))
 
     def masters(self):
         ports = {port for _, _, port in self.rows()}
@@ -293,33 +295,4 @@ class Cluster(Many):
         return moved
 
 
-class Tls(Many):
-    """One server that speaks TLS only to others, and wants a certificate of them; the tests' own port is plain."""
-    kind = "tls"
-
-    def __init__(self, rig):
-        folder = self.folder = rig.folder / "redis-tls"
-        self.tls, self.ca = certificates(folder / "tls"), "ca.pem"
-        self.port, self.tls_port = free_port(), free_port()
-        self.data = data_server(folder, "one", self.port, "--tls-port", self.tls_port, "--tls-auth-clients", "yes",
-                                "--tls-cert-file", self.tls / "server.crt", "--tls-key-file", self.tls / "server.key",
-                                "--tls-ca-cert-file", self.tls / "ca.pem")
-        self.url = f"rediss://localhost:{self.tls_port}"
-
-    def access(self):
-        return {**super().access(), "tls_ca": self.tls / self.ca, "tls_certificate": self.tls / "client.crt",
-                "tls_key": self.tls / "client.key"}
-
-    def everyone(self):
-        return [self.data]
-
-    masters = everyone
-
-    def start(self):
-        self.data.start()
-
-    def at(self, shard):
-        return self.port
-
-
-KINDS = {"single": Single, "sentinel": Sentinel, "cluster": Cluster, "tls": Tls}
+KINDS = {"single": Single, "sentinel": Sentinel, "cluster": Cluster}

@@ -8,7 +8,6 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import time
 
@@ -19,6 +18,7 @@ from io import BytesIO
 
 import kafka_servers
 import redis_servers
+from waiting import Failure, free_port, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORIORI = os.environ.get("ORIORI_PROGRAM", str(ROOT / "build/release/oriori"))
@@ -26,38 +26,12 @@ ORIORI_HOOKS = os.environ.get("ORIORI_HOOKS_PROGRAM", str(ROOT / "build/release/
 INPUTS = {"orders": ("order", 3), "deliveries": ("delivery", 4), "surveys": ("survey", 3), "email-opens": ("email_open", 4),
           "customers": ("customer", 4)}
 SHARDS = 4
-
-
-class Failure(Exception):
-    """A test's claim that does not hold."""
+COMING_UP = ("NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "LEADER_NOT_AVAILABLE",
+             "NOT_LEADER_FOR_PARTITION", "_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN")  # what a broker says that has just begun
 
 
 def now_ms():
     return int(time.time() * 1000)
-
-
-def free_port():
-    """Below the ephemeral ports: while a killed server is away no client's socket may take its port."""
-    while True:
-        port = random.SystemRandom().randrange(15000, 30000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
-def wait_for(what, seconds, condition, every=0.05):
-    """Waits until condition() is true and returns it; a deadline, never a sleep for luck."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failure(f"waited {seconds} s in vain for: {what}")
-        time.sleep(every)
 
 
 def murmur2(data):
@@ -146,7 +120,8 @@ class Rig:
         self.config = self.write_config("worker")
         self.make_odd_inputs()
         self.oriori("topics", "create", "--config", self.config)
-        self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "log_level": 0})
+        self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "log_level": 0, "enable.idempotence": True,
+                                  "message.timeout.ms": 900_000})
         return self
 
     def __exit__(self, *_):
@@ -174,10 +149,19 @@ class Rig:
 
     def kill_server(self, name):
         """kill -9 of "kafka" or "redis"; servers("up") brings it back (Redis empty, Kafka with its log)."""
-        pid = int((self.folder / "servers" / name / "pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        wait_for(f"{name} dead", 10, lambda: not pathlib.Path(f"/proc/{pid}").exists()
-                 or "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3])
+        os.kill(self.server_pid(name), signal.SIGKILL)
+        wait_for(f"{name} dead", 60, lambda: not self.server_lives(name))
+
+    def server_pid(self, name):
+        return int((self.folder / "servers" / name / "pid").read_text())
+
+    def server_lives(self, name):
+        """As long as any of its threads is there: the first may be gone while others still hold ports and files."""
+        try:
+            tasks = list(pathlib.Path(f"/proc/{self.server_pid(name)}/task").iterdir())
+            return any("Z" not in (task / "stat").read_text().rsplit(")", 1)[1][:3] for task in tasks)
+        except OSError:
+            return False
 
     def write_config(self, name, **more):
         settings = {"application_id": "oriori-test", "shards": SHARDS, "playbook": str(ROOT / "schemas/playbook.yaml"),
@@ -185,8 +169,9 @@ class Rig:
         settings.update(self.settings)
         settings.update(more)
         kafka = {"bootstrap.servers": self.bootstrap, **settings.pop("kafka", self.kafka_settings)}
+        redis_url = settings.pop("redis_url", self.redis_servers.url)
         lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
-        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {self.redis_servers.url}",
+        lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {redis_url}",
                   *(f"  {key}: {value}" for key, value in self.redis_servers.access().items()), "kafka:",
                   *(f"  {key}: {json.dumps(str(value))}" for key, value in kafka.items())]
         path = self.folder / f"{name}.yaml"
@@ -255,9 +240,9 @@ class Rig:
     def settle(self, **more):
         """A short life of one more worker: what the last one had committed and not applied is healed."""
         self.start("settle", **more)
-        wait_for("the worker that settles", 60, lambda: self.alive() or self.owned_by("settle"))
-        self.stop("settle")
-        wait_for("all open transactions to end", 60, self.no_transaction_is_open, every=0.5)
+        wait_for("the worker that settles", 180, lambda: self.alive() or self.owned_by("settle"))
+        self.stop("settle", 60)
+        wait_for("all open transactions to end", 120, self.no_transaction_is_open, every=0.5)
 
     def owned_by(self, name):
         """The view's owner of every shard is this worker and its pos is the changelog's end."""
@@ -267,7 +252,11 @@ class Rig:
     # ---- events in
 
     def produce(self, events, wrong_keys=0.1):
-        """Avro by fastavro. One in ten records lies on a partition that is nobody's home."""
+        self.write(events, wrong_keys)
+        self.flush()
+
+    def write(self, events, wrong_keys=0.1):
+        """Avro by fastavro, on its way but not yet taken. One in ten records lies on a partition that is nobody's home."""
         for topic, event in events:
             schema, partitions = INPUTS[topic]
             value = self.schemas.encode(schema, self.fit(schema, event))
@@ -275,7 +264,6 @@ class Rig:
             if self.random.random() < wrong_keys:
                 key, partition = f"x{self.random.random()}", self.random.randrange(partitions)
             self.raw(topic, partition, key, value, event)
-        self.flush()
 
     def told(self, topic, event):
         """Notes an event for the audit of the facts."""
@@ -291,16 +279,21 @@ class Rig:
             self.told(topic, event)
         while True:
             try:
-                self.producer.produce(f"crm.{topic}", value=value, key=key, partition=partition)
+                self.producer.produce(f"crm.{topic}", value=value, key=key, partition=partition,
+                                      on_delivery=self.delivered)
                 break
             except BufferError:
                 self.producer.poll(0.1)
         self.produced += 1
         self.producer.poll(0)
 
-    def flush(self):
-        if self.producer.flush(60) != 0:
-            raise Failure("the broker did not take all events within 60 s")
+    def delivered(self, error, message):
+        if error:
+            raise Failure(f"an event for {message.topic()} was not taken: {error}")
+
+    def flush(self, seconds=60):
+        if self.producer.flush(seconds) != 0:
+            raise Failure(f"the broker did not take all events within {seconds} s")
 
     # ---- records out
 
@@ -329,7 +322,7 @@ class Rig:
             partitions = consumer.list_topics(topic, 10).topics[topic].partitions
             consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
             left, records = set(partitions), []
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while left:
                 if time.monotonic() > deadline:
                     raise Failure(f"{topic} could not be read to its end: an open transaction stalls its readers?")
@@ -390,7 +383,7 @@ class Rig:
             try:
                 offsets, ends = self.committed()
             except KafkaException as error:  # the group's coordinator has just come up
-                if error.args[0].name() != "NOT_COORDINATOR":
+                if error.args[0].name() not in COMING_UP:
                     raise
                 return False
             if any(offsets[key] < end for key, end in ends.items() if key[0] != "crm.forward"):

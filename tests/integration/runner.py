@@ -1,5 +1,6 @@
 """What the suites on real servers share: each test in servers of its own, a line for each, and the closing line."""
 import os
+import pathlib
 import shutil
 import sys
 import time
@@ -30,6 +31,20 @@ def run_one(area, name, make_rig, test):
     if not os.environ.get("ORIORI_KEEP"):
         shutil.rmtree(folder, ignore_errors=True)
     return True
+
+
+def closing(folder, make_rig, test):
+    """For a program that is one long test: its folder, which stays, the closing line, and the exit status."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with make_rig(pathlib.Path(folder)) as rig:
+            test(rig)
+    except Failure as failure:
+        print(f"FAILED: {failure}\n        logs are in {folder}")
+        print("0 passed, 1 failed, 0 skipped")
+        return 1
+    print("1 passed, 0 failed, 0 skipped")
+    return 0
 
 
 def run_suite(area, tests, names=None):

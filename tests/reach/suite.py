@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 
+import chaos
 from audit import audit, each_action_once, each_sequence_unbroken, redis_equals_changelog
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
                                    ResourcePatternType, ResourceType)
 from kafka_servers import OLDER
+from faults import WORKERS
 from load import Load
 from redis_servers import cli
 from rig import ORIORI, ROOT, SHARDS, Failure, Rig, now_ms, wait_for
@@ -133,30 +135,6 @@ def cluster_a_failover_a_moved_slot_and_a_master_that_comes_back_empty(rig):
     end(rig)
 
 
-def version():
-    return subprocess.run([ORIORI, "version"], capture_output=True, text=True, check=True).stdout
-
-
-@test(redis="tls")
-def redis_over_tls_with_certificates_on_both_sides(rig):
-    """Where the build has it (Debian 13; `./tests/run --all image` brings such a worker); else it must say so."""
-    load, servers = Load("redis-tls", 120, now_ms()), rig.redis_servers
-    if "without TLS" in version():
-        ends(rig, "no-tls", {}, "TLS to Redis is not in this build")
-        return
-    rig.start("a")
-    feed(rig, load, applies(rig))
-    servers.cut()
-    feed(rig, load, applies(rig))
-    servers.kill(0)
-    servers.heal()  # it comes back empty
-    feed(rig, load, applies(rig))
-    servers.ca = "otherca.pem"
-    ends(rig, "unknown-ca", {}, "its certificate is refused")
-    servers.ca = "ca.pem"
-    end(rig)
-
-
 SECRET = "kafka-secret"
 
 
@@ -227,7 +205,7 @@ def ends(rig, name, kafka, *texts):
         worker.wait()
         raise Failure(f"{name}: the worker tries for ever:\n{rig.log_of(name)[-1500:]}")
     log = rig.log_of(name)
-    errors = [line for line in log.splitlines() if '"level":"error"' in line or line.startswith("oriori: ")]
+    errors = [line for line in log.splitlines() if '"level":"error"' in line]
     if status != 1 or not errors or not any(text in errors[-1] for text in texts):
         raise Failure(f"{name}: status {status}, wanted 1 and one of {texts}:\n{log[-1500:]}")
     if len(errors) > 3:
@@ -253,7 +231,7 @@ def serves(rig, name, kafka, load, until=None, **more):
 
 
 def old_librdkafka():
-    found = re.search(r"librdkafka (\d+)\.(\d+)\.(\d+)", version())
+    found = re.search(r"librdkafka (\d+)\.(\d+)\.(\d+)", subprocess.run([ORIORI, "version"], capture_output=True, text=True).stdout)
     return tuple(int(number) for number in found.groups()) < (2, 6, 1)
 
 
@@ -310,6 +288,17 @@ def kafka_3_9_with_scram_end_to_end(rig):
     end(rig)
     for name in ("a", "b"):
         no_secrets(rig, name)
+
+
+@test(kafka={"count": 1, "links": WORKERS})
+def chaos_with_most_kinds_of_fault_once(rig):
+    """The short form of ./tests/chaos: without what makes a broker slow to come back more than once."""
+    chaos.run(rig, chaos.settings(["--each-once", "--static", "--pace", "1.5", "--without", "stall_broker,fill_disk"]))
+
+
+@test(slow=True, kafka={"count": 3, "links": WORKERS, "disk_mb": chaos.DISK_MB}, redis="sentinel")
+def chaos_with_every_kind_of_fault_once_on_three_brokers(rig):
+    chaos.run(rig, chaos.settings(["--each-once", "--static", "--pace", "3", "--brokers", "3"]))
 
 
 def suite_of(tests):
