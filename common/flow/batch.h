@@ -43,6 +43,7 @@ struct batch_shard {
     int64_t now; /* T */
     struct store_load load;
     struct store_apply apply;
+    size_t state_count; /* records of customers that the transaction writes to crm.state */
     int64_t meta_ticket, meta_offset;
     struct span meta; /* the `__meta` record's bytes */
 };
@@ -119,6 +120,11 @@ int64_t shard_now(const struct worker *worker, const struct shard *shard);
 /* The group gave or took: sources and shards are set up anew, or gone. */
 void worker_note_group(struct worker *worker, const struct log_event *event);
 void shard_stop(struct worker *worker, struct shard *shard, const char *why);
+
+/* No log reaches so far: the pos of a view that goes with a log which has lost records. Whoever takes the shard stops,
+ * until people empty the view: `oriori shard rebuild`. */
+#define POS_OF_A_LOST_LOG (INT64_C(1) << 53)
+enum world shard_mark_lost(struct worker *worker, const struct shard *shard);
 
 /* crm.forward is kept for ever by its topic: its events' source offsets are committed long ago. What is consumed and
  * old enough is deleted here, now and then; when that fails it is tried again later (trim.c). */

@@ -74,6 +74,18 @@ static enum world second_look(struct worker *worker, const struct source *source
     return outcome == WORLD_DONE || outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
 }
 
+/* What was lost at the end, others will fill up again: then the offset is there once more, and nobody would notice that
+ * it means something else. The shard's view is marked, so that the next owner stops too. */
+static enum world mark_if_cut(struct worker *worker, const struct source *source)
+{
+    int64_t low, high;
+    enum world outcome =
+        log_watermarks(worker->log, source_topic_name(worker, source->topic), source->partition, &low, &high);
+    if (outcome != WORLD_DONE)
+        return outcome == WORLD_AGAIN ? WORLD_RECOVER : outcome;
+    return source->next > high ? shard_mark_lost(worker, &worker->shards[source->shard]) : WORLD_DONE;
+}
+
 /* Its shard stops, or if it has none, the partition alone: the others run on. Going on behind the gap is for people to
  * decide. */
 static enum world partition_broken(struct worker *worker, const struct log_partition *partition)
@@ -84,6 +96,8 @@ static enum world partition_broken(struct worker *worker, const struct log_parti
     if (!source || source->next == LOG_OFFSET_NONE)
         return WORLD_DONE; /* left over from an earlier assignment */
     enum world outcome = second_look(worker, source);
+    if (outcome == WORLD_DONE && source->shard >= 0)
+        outcome = mark_if_cut(worker, source);
     if (outcome != WORLD_DONE)
         return outcome;
     snprintf(why, sizeof(why), "%s[%d]: the next offset %lld is gone (retention or truncation)", name,

@@ -74,8 +74,7 @@ static enum world emit_action(struct worker *worker, const char *topic, const st
                         NULL);
 }
 
-static enum world publish_visit(struct worker *worker, const struct batch_shard *touched,
-                                const struct customer_visit *visit)
+static enum world publish_visit(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit)
 {
     const struct formats *formats = &worker->config.formats;
     enum world outcome = WORLD_DONE;
@@ -88,6 +87,7 @@ static enum world publish_visit(struct worker *worker, const struct batch_shard 
                                                 : emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
     }
     if (outcome == WORLD_DONE && visit->result.changed) {
+        touched->state_count++;
         buffer_add_span(&worker->buffer, visit->result.state);
         outcome = emit(worker, worker->config.state_topic, touched->shard->index, visit->customer_id, NULL);
     }

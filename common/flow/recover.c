@@ -249,8 +249,9 @@ static enum world heal(struct worker *worker, struct shard *shard, struct healin
     if (healing->view.pos > high || healing->view.seq > healing->committed_seq) {
         char why[200];
         snprintf(why, sizeof(why),
-                 "the view (pos %lld, seq %lld) is ahead of crm.state[%d] (end %lld, committed seq %lld): records were "
+                 "the view (%s %lld, seq %lld) is ahead of crm.state[%d] (end %lld, committed seq %lld): records were "
                  "lost or offsets reset",
+                 healing->view.pos == POS_OF_A_LOST_LOG ? "marked, for the log was cut under it: pos" : "pos",
                  (long long)healing->view.pos, (long long)healing->view.seq, (int)shard->index, (long long)high,
                  (long long)healing->committed_seq);
         return stop_if_so(worker, shard, healing, why);

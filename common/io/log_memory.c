@@ -149,6 +149,7 @@ struct memory_cluster {
     struct memory_partition **unsteady; /* without a leader, or with one that catches up */
     size_t unsteady_count, unsteady_capacity;
     struct memory_tally tally;
+    bool look_behind;
     uint64_t random;
 };
 
@@ -1278,7 +1279,7 @@ bool memory_cluster_read(const struct memory_cluster *cluster, const char *topic
 {
     const struct memory_partition *found = partition_of(cluster, topic, partition);
     CHECK(found);
-    int64_t end = read_committed ? stable_of(cluster, found) : (int64_t)found->count;
+    int64_t end = read_committed && !cluster->look_behind ? stable_of(cluster, found) : (int64_t)found->count;
     while (*offset < end) {
         const struct entry *entry = &found->entries[(*offset)++];
         if (!entry_visible(cluster, entry, read_committed))
@@ -1389,6 +1390,11 @@ void memory_cluster_compact(struct memory_cluster *cluster, const char *topic)
     CHECK(found);
     for (int32_t p = 0; p < found->partition_count; p++)
         partition_compact(cluster, &found->partitions[p], (size_t)stable_of(cluster, &found->partitions[p]));
+}
+
+void memory_cluster_look_behind(struct memory_cluster *cluster, bool behind)
+{
+    cluster->look_behind = behind;
 }
 
 void memory_cluster_settle(struct memory_cluster *cluster)

@@ -1,6 +1,7 @@
 /* The command: seeds, kept ones, a while of fresh ones, pairs of faults. */
 #include "common/base/check.h"
 #include "tests/sim/chaos.h"
+#include "tests/sim/losses.h"
 #include "tests/sim/pairs.h"
 
 #include <signal.h>
@@ -17,6 +18,7 @@ struct options {
     int turns;               /* --turns: at most so many bad turns */
     const char *pair;        /* --pair NAME: as a failure names it */
     unsigned long pairs;     /* --pairs N: all pairs of faults in N histories */
+    unsigned long losses;    /* --losses N: each kind of loss in the worlds 1..N */
     FILE *trace;
 };
 
@@ -93,13 +95,25 @@ static void pairs_try(const struct options *options, struct tally *tally)
     tally->failed += pairs.failed;
 }
 
+static void losses_try(const struct options *options, struct tally *tally)
+{
+    struct losses_tally losses = {0};
+    for (unsigned long seed = 1; seed <= options->losses; seed++)
+        losses_run(seed, &losses);
+    bool all = losses_report(&losses);
+    printf("losses that Kafka and Redis promise not to have: %lu passed, %lu failed%s\n", losses.passed, losses.failed,
+           all ? "" : "; a kind of loss never came about");
+    tally->passed += losses.failed == 0 && all; /* one test */
+    tally->failed += losses.failed + !all;
+}
+
 /* ---- the command line ---- */
 
 static int usage(void)
 {
     fprintf(stderr,
             "usage: sim [--seeds A..B] [--kept FILE] [--from A --seconds N] [--turns N] [--pairs N] [--pair NAME] "
-            "[--trace]\n");
+            "[--losses N] [--trace]\n");
     return 2;
 }
 
@@ -119,6 +133,8 @@ static bool option_read(const char *name, const char *value, struct options *opt
         options->pair = value;
     else if (strcmp(name, "--pairs") == 0)
         return sscanf(value, "%lu", &options->pairs) == 1;
+    else if (strcmp(name, "--losses") == 0)
+        return sscanf(value, "%lu", &options->losses) == 1;
     else if (strcmp(name, "--turns") == 0)
         return sscanf(value, "%d", &options->turns) == 1;
     else
@@ -136,7 +152,7 @@ static bool options_read(int argc, char **argv, struct options *options)
         else
             i++;
     }
-    return options->seeds || options->kept || options->seconds || options->pairs || options->pair;
+    return options->seeds || options->kept || options->seconds || options->pairs || options->pair || options->losses;
 }
 
 int main(int argc, char **argv)
@@ -154,6 +170,8 @@ int main(int argc, char **argv)
     unsigned long long seeds = 0;
     if (options.pairs)
         pairs_try(&options, &tally);
+    if (options.losses)
+        losses_try(&options, &tally);
     if (options.kept)
         kept_try(chaos, &options, &tally);
     for (unsigned long long seed = options.first; options.seeds && seed <= options.last; seed++, seeds++)

@@ -117,5 +117,10 @@ bool sim_world_run(struct sim_world *world, int turn_max);
 
 /* The whole claim. False: *ret_why says what is wrong. */
 bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
+/* What must be right at any moment, while the workers run on: of all that is committed by then, the steps without a
+ * gap, their records and the changelog equal to their replay. The view may be behind. */
+bool sim_world_audit_now(struct sim_world *world, char ret_why[SIM_TEXT_SIZE]);
+/* Of one shard: its steps can be replayed, and its view holds what they made. */
+bool sim_world_audit_shard(struct sim_world *world, int32_t shard, char ret_why[SIM_TEXT_SIZE]);
 
 #endif
