@@ -158,21 +158,28 @@ static void produce(struct stand *stand, struct log *log, const char *value)
     tell(stand, value, log_produce(log, &message, NULL));
 }
 
-/* A client queues what is produced: until the broker has so many records of `out`. */
-static void until_high(struct stand *stand, struct log *log, int64_t wanted)
+static int64_t wait_high(struct stand *stand, struct log *log, int64_t wanted)
 {
     int64_t low, high = -1;
     for (int tries = 0; high != wanted && tries < TRIES_MAX; tries++) {
         if (log_watermarks(log, stand->out_name, 0, &low, &high) != WORLD_DONE || high != wanted)
             pass_time(stand);
     }
-    buffer_format(&stand->text, "high %lld\n", (long long)high);
+    return high;
 }
 
-/* What a read-committed reader sees from the start, and where it ends. */
-static void read_out(struct stand *stand, struct log *log)
+/* A client queues what is produced: until the broker has so many records of `out`. */
+static void until_high(struct stand *stand, struct log *log, int64_t wanted)
+{
+    buffer_format(&stand->text, "high %lld\n", (long long)wait_high(stand, log, wanted));
+}
+
+/* What a read-committed reader sees from the start, and where it ends. A commit is answered before its markers are
+ * written: only when the partition has `high` records and markers is everything there. */
+static void read_out(struct stand *stand, struct log *log, int64_t high)
 {
     struct log_event event = {0};
+    wait_high(stand, log, high);
     assert_int_equal(log_reader_open(log, stand->out_name, 0, 0), WORLD_DONE);
     buffer_add_text(&stand->text, "read");
     for (int tries = 0; event.happening != LOG_END && tries < TRIES_MAX; tries++) {
@@ -239,7 +246,7 @@ static void aborted_reads(struct stand *stand)
     begin(stand, a);
     produce(stand, a, "kept");
     tell(stand, "commit", log_commit(a));
-    read_out(stand, a);
+    read_out(stand, a, 4);
     until_high(stand, a, 4);
 }
 
@@ -254,10 +261,10 @@ static void last_stable_offset(struct stand *stand)
     begin(stand, b);
     produce(stand, b, "after");
     tell(stand, "commit b", log_commit(b));
-    read_out(stand, b);
+    read_out(stand, b, 3);
     tell(stand, "commit a", log_commit(a));
     until_high(stand, b, 4);
-    read_out(stand, b);
+    read_out(stand, b, 4);
 }
 
 static void fenced_by_id(struct stand *stand)
@@ -272,12 +279,12 @@ static void fenced_by_id(struct stand *stand)
     tell(stand, "fence a", outcome);
     until_high(stand, b, 2);
     tell(stand, "commit a", log_commit(a));
-    read_out(stand, b);
+    read_out(stand, b, 2);
     producer_new(stand, a, "producer a again");
     begin(stand, a);
     produce(stand, a, "back");
     tell(stand, "commit a", log_commit(a));
-    read_out(stand, b);
+    read_out(stand, b, 4);
 }
 
 static void the_same_id_twice(struct stand *stand)
@@ -292,7 +299,7 @@ static void the_same_id_twice(struct stand *stand)
     produce(stand, new, "alive");
     tell(stand, "commit new", log_commit(new));
     tell(stand, "commit old", log_commit(old));
-    read_out(stand, new);
+    read_out(stand, new, 4);
 }
 
 static void pending_offsets(struct stand *stand)
@@ -329,7 +336,7 @@ static void stale_commit(struct stand *stand)
     produce(stand, a, "fresh");
     send_offsets(stand, a, 1, "seq=2");
     tell(stand, "commit", log_commit(a));
-    read_out(stand, a);
+    read_out(stand, a, 4);
     committed(stand, a, true);
 }
 
@@ -342,7 +349,41 @@ static void transaction_timeout(struct stand *stand)
     until_high(stand, b, 1);
     until_high(stand, b, 2); /* the abort's marker */
     tell(stand, "commit a", log_commit(a));
-    read_out(stand, b);
+    read_out(stand, b, 2);
+}
+
+/* Retention, by DeleteRecords: what a reader before the beginning and one behind it see, and one whose offset was never
+ * there. */
+static void reader_meets(struct stand *stand, struct log *log, int64_t offset)
+{
+    static const char *const names[] = {"nothing", "a record", "the end", "assigned", "revoked", "it is broken"};
+    struct log_event event = {0};
+    assert_int_equal(log_reader_open(log, stand->out_name, 0, offset), WORLD_DONE);
+    for (int tries = 0; event.happening == LOG_NOTHING && tries < TRIES_MAX; tries++)
+        assert_int_equal(log_reader_next(log, 5000, &event), WORLD_DONE);
+    buffer_format(&stand->text, "at %lld: %s\n", (long long)offset, names[event.happening]);
+    log_reader_close(log);
+}
+
+static void expired_records(struct stand *stand)
+{
+    struct log *a = another(stand, "a");
+    int64_t low = -1, high = -1;
+    enum world outcome;
+    producer_new(stand, a, "producer a");
+    begin(stand, a);
+    produce(stand, a, "one");
+    produce(stand, a, "two");
+    tell(stand, "commit", log_commit(a));
+    until_high(stand, a, 3);
+    UNTIL(stand, outcome, log_delete_records(a, stand->out_name, 0, 1));
+    tell(stand, "delete before 1", outcome);
+    UNTIL(stand, outcome, log_watermarks(a, stand->out_name, 0, &low, &high));
+    buffer_format(&stand->text, "low %lld high %lld\n", (long long)low, (long long)high);
+    reader_meets(stand, a, 0);
+    reader_meets(stand, a, 1);
+    reader_meets(stand, a, 3);
+    reader_meets(stand, a, 4);
 }
 
 static const struct scenario scenarios[] = {
@@ -367,6 +408,9 @@ static const struct scenario scenarios[] = {
      "assigned\nproducer a: done\nbegin: done\nstale: done\nhigh 1\nrevoked\nsend_offsets: recover\nabort: done\n"
      "assigned\nbegin: done\nfresh: done\nsend_offsets: done\ncommit: done\nread 2=fresh end 4\n"
      "committed: done\n  1 seq=2\n"},
+    {"expired_records", expired_records,
+     "producer a: done\nbegin: done\none: done\ntwo: done\ncommit: done\nhigh 3\ndelete before 1: done\nlow 1 high 3\n"
+     "at 0: it is broken\nat 1: a record\nat 3: the end\nat 4: it is broken\n"},
     {"transaction_timeout", transaction_timeout,
      "producer a: done\nbegin: done\nslow: done\nhigh 1\nhigh 2\ncommit a: replace\nread end 2\n"},
 };
