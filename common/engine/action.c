@@ -134,5 +134,6 @@ void action_revoke(struct pass *pass, const struct sent *sent, enum revoke_reaso
     struct action *action = action_of_sent(pass, sent, ACTION_REVOKE);
     const struct rule *rule = playbook_rule(pass->playbook, sent->rule);
     action->template_name = rule ? rule->template_name : SPAN_NONE;
+    action->made_at = action->send_after = pass->now; /* a revoke is made in its own step, as its event_id says (R85) */
     action->reason = reason;
 }

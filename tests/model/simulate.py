@@ -168,7 +168,7 @@ class Customer:
     def emit_revoke(self, now, cause, view, send, reason):
         send.revoked = True
         self.world.revokes += 1
-        self.emit(now, {**send.action, "kind": "revoke", "state": self.state_now(view),
+        self.emit(now, {**send.action, "kind": "revoke", "made_at": now, "send_after": now, "state": self.state_now(view),
                         "event_id": cause.event_id if cause else None, "reason": reason})
 
     def cancel(self, now, cause, newly_void, tier_moves):

@@ -185,7 +185,8 @@ static inline void shop_tell(struct shop *shop, const struct record *record)
                       shop_text(a->key), a->n, channel_name(a->channel), shop_text(a->order_id),
                       shop_text(a->event_id));
         if (a->reason != REVOKE_NONE)
-            buffer_format(lines, " %s", revoke_reason_name(a->reason));
+            buffer_format(lines, " %s made=%s after=%s due=%s", revoke_reason_name(a->reason), shop_time(a->made_at),
+                          shop_time(a->send_after), shop_time(a->due_at));
         for (size_t i = 0; i < a->variables.count; i++) {
             const struct named *v = &a->variables.items[i];
             if (v->type == NAMED_TEXT)

@@ -338,6 +338,20 @@ static void r78_a_voided_order_takes_its_unexpired_sends_back(void **state)
     shop_close(&shop);
 }
 
+static void r78_a_revoke_is_made_in_its_own_step(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop,
+              shop_rules("  - {name: thanks, trigger: {event: PLACED}, class: transactional, shelf: 9d, once: order, "
+                         "send_delay: 1d, priority: 9}\n",
+                         no_caps));
+    shop_event_at(&shop, shop_placed("O1"), D(1));
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(1.5));
+    EXPECT(&shop, "revoke thanks order:O1 1 email order=O1 event=e2 order_void made=1d12:00 after=1d12:00 due=1d00:00");
+    shop_close(&shop);
+}
+
 static void r78_a_part_refund_revokes_nothing_and_an_edit_may_revive(void **state)
 {
     (void)state;
@@ -567,6 +581,7 @@ int main(void)
         cmocka_unit_test(r42_the_order_within_a_step),
         cmocka_unit_test(r77_the_same_cause_gives_the_same_id),
         cmocka_unit_test(r78_a_voided_order_takes_its_unexpired_sends_back),
+        cmocka_unit_test(r78_a_revoke_is_made_in_its_own_step),
         cmocka_unit_test(r78_a_part_refund_revokes_nothing_and_an_edit_may_revive),
         cmocka_unit_test(r78_a_cancellation_speaks_before_its_order),
         cmocka_unit_test(r78_ended_consent_takes_back_the_last_day),
