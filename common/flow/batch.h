@@ -50,6 +50,7 @@ struct batch_shard {
 
 struct batch {
     int32_t wait_ms;              /* fetch may wait so long for the first record */
+    bool unread;                  /* nothing is read: a shard has sent its share (pace.c) */
     struct batch_source *sources; /* at most worker->source_count */
     size_t source_count;
     struct batch_shard *shards; /* at most shard_count; those not touched in the end are dropped by load */
@@ -85,7 +86,23 @@ void batch_letter_add(struct worker *worker, struct batch *batch, const struct o
 /* The shard's place in the batch, made when there is none. */
 struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, int32_t shard);
 
+/* ---- a cap of sends (pace.c) ---- */
+
+/* Before a batch: every shard's credit grows with time. Returns for how many ms nothing may be read; 0 = go on. */
+int64_t pace_turn(struct worker *worker);
+bool pace_lets(const struct worker *worker, const struct shard *shard); /* its timers and its sweep may go on */
+/* How many sends a shard's step may hold before it visits no more customers for timers alone. */
+int64_t pace_sends_max(const struct worker *worker, const struct shard *shard);
+/* After the decisions: what a step left unvisited stays due. False: its records alone send far too much; the next batch
+ * will be smaller. */
+bool pace_decided(struct worker *worker, const struct batch *batch, struct batch_shard *touched, size_t cut);
+void pace_spend(struct worker *worker, const struct batch_shard *touched); /* after the commit */
+/* ms until the shard may send again; 0 = now. */
+int64_t pace_wait(const struct worker *worker, const struct shard *shard);
+
 /* ---- a sweep's part in the steps (sweep.c) ---- */
+
+void sweep_cut(struct batch_shard *touched); /* the step ended before some of its portion were visited */
 
 bool sweep_waits(const struct worker *worker, const struct shard *shard); /* for its next step */
 /* The portion, of at most so many customers; after the controls. */

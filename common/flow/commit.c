@@ -95,6 +95,7 @@ static void adopt(struct worker *worker, struct batch *batch)
         shard->control = control_copy(&control, &shard->memory);
         shard->seq++;
         shard->clock = touched->now;
+        pace_spend(worker, touched);
         sweep_advance(worker, touched);
         playbook_turn(worker, shard);
     }

@@ -72,14 +72,17 @@ static enum world decide_shard(struct worker *worker, struct batch *batch, struc
 {
     struct span customer;
     struct step_run *run = &touched->run;
+    size_t wanted = run->visit_count;
     if (!step_run_decide(run, &worker->arena, &worker->config.engine, touched->shard->world, &touched->control,
-                         touched->now, &customer)) {
+                         touched->now, pace_sends_max(worker, touched->shard), &customer)) {
         char why[224];
         snprintf(why, sizeof(why), "the stored state of customer %.*s is not one that this program wrote",
                  (int)(customer.size < 128 ? customer.size : 128), customer.data);
         shard_stop(worker, touched->shard, why);
         return WORLD_RECOVER;
     }
+    if (!pace_decided(worker, batch, touched, wanted - run->visit_count))
+        return WORLD_AGAIN;
     for (size_t i = 0; i < run->visit_count; i++) {
         if (run->visits[i].quarantine && run->visits[i].result.changed)
             state_letter_add(worker, batch, touched, &run->visits[i]);

@@ -170,7 +170,7 @@ enum world flow_fetch(struct worker *worker, struct batch *batch)
     batch->sources = ARENA_ARRAY(&worker->arena, struct batch_source, worker->source_count);
     batch->shards = ARENA_ARRAY(&worker->arena, struct batch_shard, worker->config.shard_count);
     timers_plan(worker, batch);
-    while (!batch->timers_only) {
+    while (!batch->timers_only && !batch->unread) {
         struct log_event event;
         enum world outcome = log_poll(worker->log, wait_ms, &event);
         if (outcome == WORLD_AGAIN)

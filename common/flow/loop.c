@@ -43,6 +43,9 @@ static void report_outcome(struct worker *worker, const char *where, enum world 
     if (outcome == WORLD_DONE || outcome == WORLD_AGAIN || worker->told)
         return;
     const char *log_text = log_error_text(worker->log), *store_text = store_error_text(worker->store);
+    if (!log_text[0] && !store_text[0]) /* no library failed: what was begun is nobody's any more */
+        log_text = worker->assigned && !worker->recover ? "what was read no longer fits together; from the beginning"
+                                                        : "the group has moved shards; from the beginning";
     worker_report(worker, outcome == WORLD_STOP ? REPORT_ERROR : REPORT_WARNING, "%s: %s%s%s", where, log_text,
                   log_text[0] && store_text[0] ? "; " : "", store_text);
 }
@@ -89,7 +92,7 @@ static void settle(struct worker *worker, enum world outcome)
     case WORLD_AGAIN: /* nothing happened: the batch is dropped and read again; a smaller one, or after a while */
         worker->assign_stale = true;
         worker->counts.rewinds++;
-        if (!worker->arena.overflow)
+        if (!worker->arena.overflow && !worker->shrunk)
             worker->retry_at = clock_monotonic(worker->clock) + IDLE_WAIT_MS;
         return;
     case WORLD_REPLACE:
@@ -318,6 +321,8 @@ static int32_t idle_wait(const struct worker *worker)
         int64_t left = wait;
         if (shard->phase == SHARD_READY && shard->next_wake_at != NEVER)
             left = shard->next_wake_at - shard_now(worker, shard);
+        if (left < pace_wait(worker, shard))
+            left = pace_wait(worker, shard);
         if (shard->phase == SHARD_WAITING)
             left = shard->retry_at - now;
         if (left < wait)
@@ -341,7 +346,7 @@ static bool is_idle(const struct worker *worker)
 
 static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
 {
-    struct batch batch = {.wait_ms = wait_ms};
+    struct batch batch = {.wait_ms = wait_ms, .unread = pace_turn(worker) > 0};
     int32_t idle = idle_wait(worker);
     if (idle < batch.wait_ms)
         batch.wait_ms = idle;
@@ -370,7 +375,7 @@ int32_t worker_turn(struct worker *worker, int32_t wait_ms)
 {
     enum world outcome = WORLD_DONE;
     int64_t pause = worker->retry_at - clock_monotonic(worker->clock);
-    worker->told = false;
+    worker->told = worker->shrunk = false;
     if (worker->failed)
         return IDLE_WAIT_MS;
     if (worker->retry_at != 0) { /* backing off; and before each new try too, or stale membership would never end */

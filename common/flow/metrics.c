@@ -23,6 +23,8 @@ enum { LABELS_SIZE = 256 };
     X(timer_visits_total, timer_visits, "Customers visited because a timer was due.")                                  \
     X(dead_letters_total, dead_letters, "Records written to crm.dead.")                                                \
     X(swept_total, swept, "Customers visited because another playbook came into force.")                               \
+    X(paced_steps_total, paced_steps,                                                                                  \
+      "Steps that left timers for later: the shard had sent its share (sends_per_second).")                            \
     X(states_total, states, "Customer states written to crm.state.")                                                   \
     X(actions_total, actions, "Actions published.")                                                                    \
     X(transitions_total, transitions, "Transitions published.")                                                        \
@@ -313,6 +315,22 @@ static void write_state(const struct worker *worker, struct buffer *text)
                      (double)worker->batch_records);
 }
 
+/* The cap of sends; 0 and no sample where there is none. */
+static void write_pace(const struct worker *worker, struct buffer *text)
+{
+    char labels[LABELS_SIZE];
+    exposition_plain(text, EXPOSITION_COUNTER, "paced_seconds_total",
+                     "Time in which nothing was read: a shard had sent its share (sends_per_second).",
+                     (double)worker->counts.paced_ms / SECOND_MS);
+    exposition_head(text, EXPOSITION_GAUGE, "send_credit",
+                    "Sends that a ready shard may publish at once; below 0 it waits. Absent without sends_per_second.");
+    for (int32_t i = 0; i < worker->config.shard_count && worker->config.sends_per_second; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "send_credit", labels, (double)worker->shards[i].pace.credit / 1000);
+    }
+}
+
 void metrics_write(const struct worker *worker, const char *version, int64_t wall_ms, struct buffer *text)
 {
     write_build(worker, version, text);
@@ -323,6 +341,7 @@ void metrics_write(const struct worker *worker, const char *version, int64_t wal
     write_lag(worker, wall_ms, text);
     write_state(worker, text);
     write_shards(worker, wall_ms, text);
+    write_pace(worker, text);
     write_playbooks(worker, text);
     write_process(worker, text);
 }

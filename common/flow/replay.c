@@ -198,7 +198,7 @@ enum replay_fault replay_step(struct replay *replay, const struct step_log *step
     step_run_group(ret_run, &replay->arena, step->timer_customer_count);
     states_fill(replay, step, ret_run);
     step_run_control(ret_run, &replay->arena, control, &after);
-    if (!step_run_decide(ret_run, &replay->arena, &replay->engine, world, &after, step->now, &customer))
+    if (!step_run_decide(ret_run, &replay->arena, &replay->engine, world, &after, step->now, STEP_SENDS_ANY, &customer))
         return REPLAY_STATE;
     states_keep(replay, ret_run);
     if (after.rules != control->rules || after.playbook_version.data != control->playbook_version.data)

@@ -50,7 +50,7 @@ static void merge_shard(struct worker *worker, struct batch *batch, struct batch
 
 bool shard_timers_due(const struct worker *worker, const struct shard *shard)
 {
-    return shard->phase == SHARD_READY && shard->next_wake_at != NEVER &&
+    return shard->phase == SHARD_READY && shard->next_wake_at != NEVER && pace_lets(worker, shard) &&
            shard->next_wake_at <= shard_now(worker, shard);
 }
 

@@ -109,7 +109,7 @@ void step_run_group(struct step_run *run, struct arena *arena, size_t timer_max)
 struct customer_visit *step_run_find(const struct step_run *run, struct span customer_id)
 {
     uint32_t index = run->slots[slot_of(run, customer_id)];
-    return index ? &run->visits[index - 1] : NULL;
+    return index && index <= run->visit_count ? &run->visits[index - 1] : NULL;
 }
 
 void step_run_add_timer(struct step_run *run, struct span customer_id, struct span state)
@@ -168,18 +168,33 @@ static bool visit_decide(struct customer_visit *slot, struct arena *arena, const
     return true;
 }
 
+static size_t sends_of(const struct visit_result *result)
+{
+    size_t count = 0;
+    for (const struct record *record = result->records; record; record = record->next)
+        count += record->type == RECORD_ACTION && record->action.kind == ACTION_SEND;
+    return count;
+}
+
 bool step_run_decide(struct step_run *run, struct arena *arena, const struct engine *engine,
-                     const struct step_world *world, const struct control *control, int64_t now,
+                     const struct step_world *world, const struct control *control, int64_t now, int64_t sends_max,
                      struct span *ret_customer)
 {
     struct pauses *pauses = ARENA_NEW(arena, struct pauses);
     *pauses = control_pauses(control);
     struct step_world shard_world = *world;
     shard_world.pauses = pauses;
-    for (size_t i = 0; i < run->visit_count; i++)
-        if (!visit_decide(&run->visits[i], arena, engine, &shard_world, now)) {
-            *ret_customer = run->visits[i].customer_id;
+    for (size_t i = 0; i < run->visit_count; i++) {
+        struct customer_visit *slot = &run->visits[i];
+        if (slot->timer_only && sends_max != STEP_SENDS_ANY && (int64_t)run->send_count >= sends_max) {
+            run->visit_count = i; /* all behind him are for timers too */
+            break;
+        }
+        if (!visit_decide(slot, arena, engine, &shard_world, now)) {
+            *ret_customer = slot->customer_id;
             return false;
         }
+        run->send_count += sends_of(&slot->result);
+    }
     return true;
 }

@@ -59,7 +59,8 @@ struct step_run {
     size_t item_count;
     struct customer_visit *visits; /* customers with records in the order of their first, then those for timers */
     size_t visit_count, visit_capacity;
-    uint32_t *slots; /* hash table: index + 1 into visits */
+    size_t send_count; /* decided: sends of all visits */
+    uint32_t *slots;   /* hash table: index + 1 into visits */
     size_t slot_count;
 };
 
@@ -67,15 +68,19 @@ struct step_run {
 void step_run_merge(struct step_run *run, struct arena *arena, const struct lane *lanes, size_t lane_count);
 /* The visits of the merged items that are not away, not dead, and at home. timer_max more may be added. */
 void step_run_group(struct step_run *run, struct arena *arena, size_t timer_max);
-struct customer_visit *step_run_find(const struct step_run *run, struct span customer_id); /* NULL: none */
+/* NULL: none, or left out by step_run_decide. */
+struct customer_visit *step_run_find(const struct step_run *run, struct span customer_id);
 /* A visit for timers only; a customer who is visited already is only marked due. */
 void step_run_add_timer(struct step_run *run, struct span customer_id, struct span state);
 /* What control items say, over what stood before; the latest tick wins. */
 void step_run_control(const struct step_run *run, struct arena *arena, const struct control *before,
                       struct control *ret_control);
-/* Every visit through the engine. False: a stored blob is unreadable; *ret_customer is whose. */
+enum { STEP_SENDS_ANY = -1 };
+/* Every visit through the engine, until sends_max sends were made: then those for timers alone are left out, and
+ * visit_count says how many there were. A replay knows them by name, and leaves out none (STEP_SENDS_ANY). False: a
+ * stored blob is unreadable; *ret_customer is whose. */
 bool step_run_decide(struct step_run *run, struct arena *arena, const struct engine *engine,
-                     const struct step_world *world, const struct control *control, int64_t now,
+                     const struct step_world *world, const struct control *control, int64_t now, int64_t sends_max,
                      struct span *ret_customer);
 
 /* ---- reading records into items (decode.c) ---- */

@@ -150,14 +150,17 @@ int64_t sweep_idle(const struct worker *worker)
     int64_t left = worker->sweep.retry_at - clock_monotonic(worker->clock);
     if (!shard)
         return INT64_MAX;
-    return list_is_of(worker, shard) && !worker->sweep.listed && left > 0 ? left : 0;
+    if (list_is_of(worker, shard) && !worker->sweep.listed)
+        return left > 0 ? left : 0;
+    return pace_wait(worker, shard);
 }
 
 /* ---- a step's portion ---- */
 
 bool sweep_waits(const struct worker *worker, const struct shard *shard)
 {
-    return shard->phase == SHARD_READY && shard->control.sweeping && list_is_of(worker, shard) && worker->sweep.listed;
+    return shard->phase == SHARD_READY && shard->control.sweeping && pace_lets(worker, shard) &&
+           list_is_of(worker, shard) && worker->sweep.listed;
 }
 
 void sweep_take(struct worker *worker, struct batch_shard *touched, size_t most)
@@ -175,6 +178,21 @@ void sweep_take(struct worker *worker, struct batch_shard *touched, size_t most)
     touched->control.swept = SPAN_NONE;
     if (touched->control.sweeping)
         touched->control.swept = touched->sweep_count ? touched->sweep_ids[touched->sweep_count - 1] : before->swept;
+}
+
+/* Those not visited come behind all who were: the cursor stands before the first of them. */
+void sweep_cut(struct batch_shard *touched)
+{
+    size_t done = 0;
+    if (!touched->sweeps)
+        return;
+    while (done < touched->sweep_count && step_run_find(&touched->run, touched->sweep_ids[done]))
+        done++;
+    if (done == touched->sweep_count)
+        return;
+    touched->sweep_count = done;
+    touched->control.sweeping = true;
+    touched->control.swept = done ? touched->sweep_ids[done - 1] : touched->shard->control.swept;
 }
 
 void sweep_advance(struct worker *worker, const struct batch_shard *touched)

@@ -82,8 +82,9 @@ struct flow_config {
     size_t portion_max;      /* records of one portion of a rebuild */
     enum decisions_published decisions;
 
-    int64_t record_tries;    /* a record that ends the process so often is a dead letter; 0 = never (attempt.c) */
-    int64_t forward_keep_ms; /* how long a consumed forward stays for a replay before it is trimmed; 0 = for ever */
+    int64_t sends_per_second; /* of one shard, at the most (pace.c); 0 = as many as there are */
+    int64_t record_tries;     /* a record that ends the process so often is a dead letter; 0 = never (attempt.c) */
+    int64_t forward_keep_ms;  /* how long a consumed forward stays for a replay before it is trimmed; 0 = for ever */
 
     bool clock_input;        /* T follows tick records (a demo); refused elsewhere by the config */
     int64_t skew_max_ms;     /* wall against the store's clock; 0 = not compared */
@@ -164,6 +165,10 @@ struct shard {
     bool timers_known;
     int64_t retry_at; /* SHARD_WAITING: monotonic ms */
     int64_t backoff_ms;
+    struct pace {
+        int64_t credit; /* thousandths of a send that it may still publish; below 0: it waits */
+        int64_t at;     /* monotonic ms of the last look; 0 = none yet */
+    } pace;
     struct trim_mark marks[TRIM_MARKS]; /* oldest first */
     size_t mark_count;
     bool fenced_owner; /* the previous owner has been fenced in this recovery */
@@ -187,7 +192,8 @@ struct flow_counts { /* since start; monotonic */
     uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, without_events, forwarded_off_home, forwarded_credits,
         controls;
     uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
-    uint64_t swept; /* customers, by sweeps */
+    uint64_t swept;                 /* customers, by sweeps */
+    uint64_t paced_ms, paced_steps; /* reading stood for the cap; steps that it cut short */
     uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, stopped_partitions, rewinds,
         unknown_time_zones;
 };
@@ -231,6 +237,7 @@ struct worker {
     bool producer_sound; /* false: a new producer first */
     bool skewed;         /* the two clocks differ: T stands */
     bool told;           /* something was reported in this turn */
+    bool shrunk;         /* the batch was dropped for being too large: the smaller one follows at once */
     bool failed;         /* WORLD_STOP: the process must end */
     int32_t generation;
     uint64_t epoch_count;
@@ -242,6 +249,9 @@ struct worker {
     /* monotonic, for the watchdog: the last commit, the last portion of a rebuild, or the last turn that found all that
      * is assigned read to its end. Not: tries, however many, for a recovery that never ends must be seen. */
     int64_t progress_at;
+    int64_t paced_at; /* monotonic ms of the last turn that read nothing for the cap; 0 = the last one read */
+    int64_t
+        paced_until; /* monotonic ms: until then a shard of ours has sent its share, and nothing is read; 0 = none */
     size_t batch_records; /* at most; shrinks on overflow, grows back */
     bool young;           /* the batches still grow from one record, each noted in the store (attempt.c) */
     int64_t singles;      /* so many records still one by one: among them is what ended a process */

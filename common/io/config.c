@@ -67,6 +67,9 @@ static const struct key keys[] = {
      "shadow: everything runs, but actions are written to crm.actions.shadow, which no mailer reads: for the first "
      "days "
      "beside an old system. The state knows them as sent: going live later sends none of them again."},
+    {"sends_per_second", KEY_INTEGER, AT(sends_per_second), "0", NULL, 0, 1000000,
+     "At most so many sends per second and shard (shards x this for all workers together), so that a storm does not "
+     "flood the mailer: what is above waits, timers and inputs alike, and is decided when its turn comes. 0 = no cap."},
     {"actions_format", KEY_CHOICE, AT(actions_format), "avro", "avro json", 0, 0,
      "What the values of crm.actions (and its shadow) are: Avro in Confluent's wire format, or JSON with the same "
      "fields."},

@@ -82,6 +82,8 @@ struct config {
     const char *redis_tls_key;
     int64_t redis_timeout_ms;
 
+    int64_t sends_per_second; /* and shard; 0 = no cap */
+
     int64_t batch_records;
     int64_t batch_bytes;
     int64_t batch_wait_ms;

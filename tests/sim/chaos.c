@@ -548,6 +548,7 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .no_customers_topic = x / 480 % 4 == 0,
                                .real = seed % 8 == 3 || seed % 8 == 6,
                                .activates = (seed % 8 == 3 || seed % 8 == 6) && x / 1920 % 2,
+                               .sends_per_second = x / 3840 % 4 == 2 ? 1 + (int64_t)(x / 15360 % 4) : 0,
                                .clocks = seed % 2 == 1,
                                .record_tries = seed % 3 == 1,
                                .brokers = BROKER_SEEDS >> seed % 16 & 1,
@@ -581,12 +582,19 @@ static void totals_add(struct flow_counts *totals, const struct flow_counts *cou
         to[i] += from[i];
 }
 
+static void note_pace(struct chaos *chaos, const struct flow_counts *counts)
+{
+    reach(chaos, SITUATION_PACED, counts->paced_ms > 0);
+    reach(chaos, SITUATION_CUT, counts->paced_steps > 0);
+}
+
 static void world_end(struct chaos *chaos)
 {
     struct sim_world *world = &chaos->world;
     for (int i = 0; i < world->config.worker_count; i++)
         if (world->workers[i].alive)
             sim_worker_kill(world, i);
+    note_pace(chaos, &world->totals);
     totals_add(&chaos->totals, &world->totals);
     tally_add(chaos);
     sim_world_release(world);

@@ -56,6 +56,8 @@
     X(AUDITED, 100, "the auditor looked in the middle of the bad times")                                               \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
     X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
+    X(PACED, 100, "a world's workers read nothing for a while: a shard had sent its share")                            \
+    X(CUT, 20, "and left timers for later in a step, as it had sent its share")                                        \
     X(ACTIVATED, 200, "a playbook was activated")                                                                      \
     X(SWITCHED, 200, "a shard switched to it")                                                                         \
     X(PLAYBOOK_LACKED, 2, "a shard waited for a playbook that was not there yet")                                      \

@@ -457,6 +457,7 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .decisions = DECISIONS_ALL,
                                        .record_tries = config->record_tries,
                                        .forward_keep_ms = config->brokers ? 400 : 0,
+                                       .sends_per_second = config->sends_per_second,
                                        .skew_max_ms = 60000,
                                        .tries_max = 3,
                                        .backoff_ms = 50,

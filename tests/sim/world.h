@@ -21,13 +21,14 @@ struct sim_config {
     uint32_t marker_lag_max;
     bool stable_ids; /* a restarted worker has its old transactional id */
     size_t batch_records_max;
-    bool no_customers_topic; /* the optional topic is absent */
-    bool brokers;            /* leaders change, consumed records expire, Redis answers too late */
-    bool clocks;             /* each worker has a clock that may jump and stand */
-    int64_t record_tries;    /* as in flow_config */
-    bool real;               /* the real engine and its shop (real_engine.h), not the toy */
-    bool activates;          /* real: playbooks are activated, and workers have files of their own */
-    FILE *trace;             /* what the workers report; NULL = silent */
+    bool no_customers_topic;  /* the optional topic is absent */
+    bool brokers;             /* leaders change, consumed records expire, Redis answers too late */
+    bool clocks;              /* each worker has a clock that may jump and stand */
+    int64_t record_tries;     /* as in flow_config */
+    bool real;                /* the real engine and its shop (real_engine.h), not the toy */
+    bool activates;           /* real: playbooks are activated, and workers have files of their own */
+    int64_t sends_per_second; /* 0 = no cap */
+    FILE *trace;              /* what the workers report; NULL = silent */
 };
 
 struct sim_worker {

@@ -377,6 +377,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.dead_value_max = (size_t)config->topic_message_bytes_max;
     flow.call_timeout_ms = (int32_t)(config->timeout_request_ms / CALL_TIMEOUT_DIVISOR);
     flow.decisions = decisions_of(config->decisions);
+    flow.sends_per_second = config->sends_per_second;
     flow.forward_keep_ms = config->topic_forward_keep_ms;
     flow.record_tries = config->clock == CONFIG_CLOCK_INPUT ? 0 : RECORD_TRIES; /* a demo's ticks bring timers along */
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
