@@ -8,6 +8,7 @@
 #include "common/io/store_redis.h"
 #include "workers/customer/decisions.h"
 #include "workers/customer/states.h"
+#include "workers/playbook/in_force.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -40,15 +41,18 @@ struct options {
 /* ---- where the state comes from ---- */
 
 struct found {
-    struct span state; /* empty = not known */
-    int64_t clock;     /* the shard's last T, UTC ms; NEVER = none yet */
+    struct span state;                 /* empty = not known */
+    int64_t clock;                     /* the shard's last T, UTC ms; NEVER = none yet */
+    char playbook[IN_FORCE_TEXT_SIZE]; /* his shard's, for people; "" = that of the run's own folder */
 };
 
-static void note_meta(struct found *found, struct span value, int32_t shard, struct arena *arena)
+static void note_meta(struct setup *setup, struct found *found, struct span value, int32_t shard, struct arena *arena)
 {
     struct meta meta;
-    if (meta_decode(value, arena, &meta) && meta.shard == shard)
-        found->clock = meta.clock;
+    if (!meta_decode(value, arena, &meta) || meta.shard != shard)
+        return;
+    found->clock = meta.clock;
+    in_force_of(setup, meta.playbook_hash, found->playbook);
 }
 
 static bool state_from_redis(struct setup *setup, struct span id, struct arena *arena, struct found *found)
@@ -66,7 +70,7 @@ static bool state_from_redis(struct setup *setup, struct span id, struct arena *
         good = false;
     }
     if (good)
-        note_meta(found, meta.last, shard, arena);
+        note_meta(setup, found, meta.last, shard, arena);
     store_close(&store);
     buffer_release(&error);
     return good;
@@ -77,7 +81,7 @@ static bool state_from_folder(struct setup *setup, const char *folder, struct sp
 {
     struct states states;
     bool good = states_read_folder(setup, folder, &states);
-    *found = (struct found){states_of(&states, id, arena), states.clock};
+    *found = (struct found){.state = states_of(&states, id, arena), .clock = states.clock};
     states_release(&states);
     return good;
 }
@@ -198,6 +202,8 @@ static bool show(struct setup *setup, struct span id, const struct found *found,
         puts(line.data);
     } else {
         print_text(id, &report);
+        if (found->playbook[0])
+            printf("  %-22s %s\n", "playbook", found->playbook);
     }
     buffer_release(&line);
     return options->decisions == 0 || report.erased || show_decisions(setup, id, options);
@@ -225,6 +231,9 @@ static bool run_show(struct setup *setup, const struct options *options)
 static bool run_list(struct setup *setup, const struct options *options)
 {
     struct states states;
+    char playbook[IN_FORCE_TEXT_SIZE];
+    if (!options->folder)
+        in_force_last(setup, playbook); /* the records leave no place to say which */
     bool good =
         options->folder ? states_read_folder(setup, options->folder, &states) : states_read_topic(setup, &states);
     good = good && states_list(setup, &states, options->at);

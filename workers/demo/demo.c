@@ -21,7 +21,9 @@ static const char usage[] =
     "  --config FILE   the worker's config\n"
     "  --events FILE   the events; - = standard input\n"
     "\n"
-    "example: deploy/demo-shop/generate.py --customers 100 | oriori demo --config build/demo/config.yaml --events -\n";
+    "example: mkdir run; printf 'demo: true\\nclock: input\\nlog: memory\\nlog_folder: .\\n' > run/config.yaml\n"
+    "         deploy/demo-shop/generate.py --customers 100 | oriori demo --config run/config.yaml --events -\n"
+    "         oriori customer list --from run\n";
 
 struct options {
     const char *config;

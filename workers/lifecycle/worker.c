@@ -24,8 +24,11 @@
 #include <unistd.h>
 
 enum {
-    REPEAT_MS = 5000, /* the same trouble is said once in so long */
-    PAUSE_MS = 100,   /* while backing off the group hears from us so often */
+    REPEAT_FIRST_MS = 10000, /* the same trouble is said again after so long, then after twice as long each time ... */
+    REPEAT_MOST_MS = 900000, /* ... and so long at the most */
+    FORGET_MS = 120000,      /* what was not reported for so long is over: should it come back it is news */
+    TROUBLES = 4,            /* kept apart: two that alternate are not news each time */
+    PAUSE_MS = 100,          /* while backing off the group hears from us so often */
     REGISTER_AGAIN_MS = 1000,
     PROBE_AFTER_MS = 2000, /* nothing moved for so long: do the servers answer? */
     SHUTDOWN_SECONDS = 8,  /* SIGTERM to exit, at the most; Kubernetes gives 30, people less */
@@ -37,7 +40,7 @@ static const char usage[] =
     "usage: oriori worker --config FILE\n\n"
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
-    "the start or later: it says so every few seconds and tries again, however long. When they answer\n"
+    "the start or later: it says so, less and less often, and tries again, however long. When they answer\n"
     "and still nothing moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
@@ -105,31 +108,68 @@ static void install_signals(const struct config *config)
 
 /* ---- reports ---- */
 
-struct reporter {
-    char last[512];
-    int64_t said_at; /* monotonic ms; 0 = nothing yet */
-    int64_t held_back;
+struct trouble {
+    char text[512];
+    int64_t first_at, last_at, said_at; /* monotonic ms; first_at 0 = an empty place */
+    int64_t interval_ms, held_back;
 };
 
-/* The flow reports each failed try; people want to read one line every few seconds. */
+struct reporter {
+    struct trouble troubles[TROUBLES];
+    char last[512]; /* what was said last */
+};
+
+/* librdkafka ends its words with how long it tried and how often: "(after 3ms in state CONNECT, 1 identical ...)". */
+static size_t words_size(const char *text)
+{
+    const char *tail = strstr(text, " (after ");
+    size_t size = tail ? (size_t)(tail - text) : strlen(text);
+    return size < sizeof(((struct trouble *)NULL)->text) ? size : sizeof(((struct trouble *)NULL)->text) - 1;
+}
+
+/* The trouble of these words, or the place of the one that was reported longest ago, emptied. */
+static struct trouble *trouble_of(struct reporter *reporter, const char *text, int64_t now)
+{
+    struct trouble *oldest = &reporter->troubles[0];
+    size_t size = words_size(text);
+    for (int i = 0; i < TROUBLES; i++) {
+        struct trouble *trouble = &reporter->troubles[i];
+        if (trouble->first_at && now - trouble->last_at < FORGET_MS && strlen(trouble->text) == size &&
+            memcmp(trouble->text, text, size) == 0)
+            return trouble;
+        if (trouble->last_at < oldest->last_at)
+            oldest = trouble;
+    }
+    *oldest = (struct trouble){.interval_ms = REPEAT_FIRST_MS};
+    memcpy(oldest->text, text, size);
+    return oldest;
+}
+
+/* The flow reports each failed try; people want to read a trouble once, and now and then that it still is one. */
 static void report(void *context, enum report_level level, const char *text)
 {
     static const enum config_level levels[] = {
         [REPORT_INFO] = CONFIG_LEVEL_INFO, [REPORT_WARNING] = CONFIG_LEVEL_WARN, [REPORT_ERROR] = CONFIG_LEVEL_ERROR};
     struct reporter *reporter = context;
     int64_t now = monotonic_ms();
-    if (reporter->said_at && now - reporter->said_at < REPEAT_MS &&
-        strncmp(reporter->last, text, sizeof(reporter->last) - 1) == 0) {
-        reporter->held_back++;
+    struct trouble *trouble = trouble_of(reporter, text, now);
+    trouble->last_at = now;
+    if (trouble->first_at && now - trouble->said_at < trouble->interval_ms) {
+        trouble->held_back++;
         return;
     }
     snprintf(reporter->last, sizeof(reporter->last), "%s", text);
-    reporter->said_at = now;
-    if (reporter->held_back)
-        logger(levels[level], text, LOG_INTEGER("repeated", reporter->held_back));
-    else
+    if (trouble->first_at) {
+        logger(levels[level], text, LOG_INTEGER("repeated", trouble->held_back),
+               LOG_INTEGER("for_seconds", (now - trouble->first_at) / SECOND_MS));
+        if (level != REPORT_INFO && (trouble->interval_ms *= 2) > REPEAT_MOST_MS)
+            trouble->interval_ms = REPEAT_MOST_MS;
+    } else {
         logger(levels[level], text);
-    reporter->held_back = 0;
+        trouble->first_at = now;
+    }
+    trouble->said_at = now;
+    trouble->held_back = 0;
 }
 
 static void log_status(const struct worker *worker, const char *message)
@@ -145,10 +185,11 @@ static void log_status(const struct worker *worker, const char *message)
 
 /* ---- the loop ---- */
 
-/* While the flow backs off a turn returns at once. */
+/* While the flow backs off, or has sent its share, a turn returns at once. */
 static void pause_when_backing_off(const struct worker *worker)
 {
-    int64_t left = worker->retry_at ? worker->retry_at - monotonic_ms() : 0;
+    int64_t until = worker->retry_at > worker->paced_until ? worker->retry_at : worker->paced_until;
+    int64_t left = until ? until - monotonic_ms() : 0;
     if (left > PAUSE_MS)
         left = PAUSE_MS;
     if (left > 0)
@@ -274,7 +315,9 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     alarm(SHUTDOWN_SECONDS);
     bool failed = worker_ended(&worker);
     log_status(&worker, "ending");
-    if (failed)
+    if (failed && strncmp(reporter.last, worker.trouble, sizeof(reporter.last) - 1) == 0)
+        logger(CONFIG_LEVEL_ERROR, "stopped"); /* its reason was the last line */
+    else if (failed)
         logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", worker.trouble));
     worker_release(&worker);
     return failed ? EXIT_FAILED : EXIT_DONE;

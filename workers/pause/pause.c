@@ -5,7 +5,7 @@
 #include "common/codec/internal_records.h"
 #include "common/io/kafka_command.h"
 #include "common/playbook/nearest.h"
-#include "workers/lifecycle/setup.h"
+#include "workers/playbook/in_force.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static const char *text_of(struct span name, struct arena *arena)
     return text;
 }
 
-static bool rule_known(const struct playbook *playbook, const char *name)
+static bool rule_known(const struct playbook *playbook, const char *text, const char *name)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -58,15 +58,16 @@ static bool rule_known(const struct playbook *playbook, const char *name)
     }
     const char *nearest = known ? NULL : nearest_name(span_of(name), names, playbook->rule_count);
     if (!known)
-        fprintf(stderr, "oriori: playbook %.*s has no rule \"%s\"%s%s\n", (int)playbook->version.size,
-                playbook->version.data, name, nearest ? "; nearest: " : "", nearest ? nearest : "");
+        fprintf(stderr, "oriori: no rule \"%s\" in playbook %s%s%s\n", name, text, nearest ? "; nearest: " : "",
+                nearest ? nearest : "");
     arena_release(&arena);
     return known;
 }
 
 /* ---- the transaction ---- */
 
-static bool publish(struct kafka_command *command, struct config *config, const struct order *order)
+static bool publish(struct kafka_command *command, struct config *config, const struct order *order,
+                    const char *playbook)
 {
     struct forward forward = {.kind = order->kind, .rule = order->rule ? span_of(order->rule) : SPAN("")};
     struct buffer value = {0};
@@ -76,8 +77,8 @@ static bool publish(struct kafka_command *command, struct config *config, const 
         good = kafka_command_produce(command, config_topic(config, "forward"), h, buffer_span(&value));
     good = good && kafka_command_commit(command);
     if (good)
-        printf("%s: %s on all %lld shards\n", order->rule ? order->rule : "all marketing",
-               order->kind == FORWARD_PAUSE ? "held" : "runs again", (long long)config->shards);
+        printf("%s: %s on all %lld shards; playbook %s\n", order->rule ? order->rule : "all marketing",
+               order->kind == FORWARD_PAUSE ? "held" : "runs again", (long long)config->shards, playbook);
     else
         fprintf(stderr, "oriori: %s\n", command->error.data);
     buffer_release(&value);
@@ -88,9 +89,12 @@ static int run(const struct order *order)
 {
     struct setup setup;
     struct kafka_command command = {0};
-    bool good = setup_config(&setup, order->config) && setup_world(&setup) &&
-                (order->rule == NULL || rule_known(setup.playbook, order->rule)) &&
-                publish(&command, &setup.config, order);
+    char playbook[IN_FORCE_TEXT_SIZE];
+    bool good = setup_config(&setup, order->config) && setup_world(&setup);
+    if (good)
+        in_force_last(&setup, playbook);
+    good = good && (order->rule == NULL || rule_known(setup.playbook, playbook, order->rule)) &&
+           publish(&command, &setup.config, order, playbook);
     kafka_command_close(&command);
     setup_close(&setup);
     return good ? EXIT_DONE : EXIT_FAILED;

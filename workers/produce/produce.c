@@ -261,9 +261,10 @@ static bool produce(const struct options *options)
     bool good = in && job_open(&job, options) && send_all(&job, in);
     good = job.producer && flush(&job) && good;
     if (job.producer)
-        fprintf(stderr, "%llu events written%s", (unsigned long long)job.written, job.refused ? ", " : "\n");
+        fprintf(stderr, "%llu event%s written%s", (unsigned long long)job.written, job.written == 1 ? "" : "s",
+                job.refused ? ", " : "\n");
     if (job.refused)
-        fprintf(stderr, "%llu lines refused\n", (unsigned long long)job.refused);
+        fprintf(stderr, "%llu line%s refused\n", (unsigned long long)job.refused, job.refused == 1 ? "" : "s");
     good = good && job.refused == 0;
     if (in && in != stdin)
         fclose(in);
