@@ -129,6 +129,19 @@ static const struct key keys[] = {
     {"registry.timeout", KEY_DURATION, AT(registry_timeout_ms), "2s", NULL, 10, 10000,
      "Longest wait for one answer of one address; for so long the worker does nothing else."},
 
+    {"oauth.token_file", KEY_PATH, AT(oauth_token_file), "", NULL, 0, 0,
+     "With kafka.sasl.mechanisms: OAUTHBEARER, a file that holds a JWT and is kept fresh by somebody else, such as a "
+     "projected service account token; it is read again before the token ends."},
+    {"oauth.url", KEY_TEXT, AT(oauth_url), "", NULL, 0, 0,
+     "Instead of a file: the token endpoint, asked for a JWT by client credentials (RFC 6749, 4.4)."},
+    {"oauth.client_id", KEY_TEXT, AT(oauth_client_id), "", NULL, 0, 0, "Who we are there."},
+    {"oauth.client_secret", KEY_SECRET, AT(oauth_client_secret), "", NULL, 0, 0,
+     "Better as oauth.client_secret_file, the path of a file that holds it."},
+    {"oauth.scope", KEY_TEXT, AT(oauth_scope), "", NULL, 0, 0, "What to ask for; empty = what the endpoint gives."},
+    {"oauth.ca", KEY_PATH, AT(oauth_ca), "", NULL, 0, 0,
+     "https: a file of certificates (PEM) to trust instead of the system's."},
+    {"oauth.timeout", KEY_DURATION, AT(oauth_timeout_ms), "5s", NULL, 10, 60000, "Longest wait for a token."},
+
     {"redis.url", KEY_TEXT, AT(redis_url), "redis://127.0.0.1:6379", NULL, 0, 0,
      "redis://[user[:password]@]host[:port][/database], unix:/path/to/socket, "
      "redis-sentinel://sentinel[:port],sentinel[:port]/name-of-the-master[/database], or "
@@ -741,12 +754,25 @@ static void finish_registry(struct loader *loader)
         fail_late(loader, "registry.token", "give a user or a token, not both");
 }
 
+static void finish_oauth(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (config->oauth_token_file[0] && config->oauth_url[0])
+        fail_late(loader, "oauth.url", "give oauth.token_file or oauth.url, not both");
+    if (config->oauth_url[0] && config->oauth_client_id[0] == '\0')
+        fail_late(loader, "oauth.client_id", "is needed with oauth.url");
+    if (strchr(config->oauth_url, '@')) /* it is shown in messages */
+        fail_late(loader, "oauth.url",
+                  "may hold no user and password; use oauth.client_id and oauth.client_secret_file");
+}
+
 static void finish(struct loader *loader)
 {
     struct config *config = loader->config;
     finish_start(loader);
     finish_names(loader);
     finish_registry(loader);
+    finish_oauth(loader);
     if (config->clock == CONFIG_CLOCK_INPUT && !config->demo)
         fail_late(loader, "clock", "input makes time follow the input and is allowed only with demo: true");
     if (config->log == CONFIG_LOG_MEMORY && config->log_folder[0] == '\0')

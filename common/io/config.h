@@ -71,6 +71,13 @@ struct config {
     const char *registry_token;
     const char *registry_ca; /* "" = the system's */
     int64_t registry_timeout_ms;
+    const char *oauth_token_file; /* "" = none */
+    const char *oauth_url;        /* "" = none */
+    const char *oauth_client_id;
+    const char *oauth_client_secret;
+    const char *oauth_scope;
+    const char *oauth_ca; /* "" = the system's */
+    int64_t oauth_timeout_ms;
 
     const char *redis_url;
     const char *redis_user;

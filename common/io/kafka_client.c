@@ -1,6 +1,7 @@
 #include "common/io/kafka_client.h"
 
 #include "common/base/check.h"
+#include "common/io/kafka_token.h"
 #include "common/io/logger.h"
 
 #include <stdio.h>
@@ -196,7 +197,9 @@ rd_kafka_conf_t *kafka_conf(const struct config *config, enum config_client clie
     for (size_t i = 0; i < COUNT_OF(defaults); i++)
         if (defaults[i].client == CONFIG_CLIENT_BOTH || defaults[i].client == client)
             kafka_set(conf, defaults[i].name, defaults[i].value);
+    trouble->config = config;
     rd_kafka_conf_set_opaque(conf, trouble);
+    kafka_token_serve(conf, config);
     rd_kafka_conf_set_error_cb(conf, error_callback);
     rd_kafka_conf_set_log_cb(conf, log_callback);
     for (const struct config_property *p = config->kafka; p; p = p->next)
@@ -228,7 +231,9 @@ rd_kafka_t *kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct buffer
     if (client == NULL) {
         buffer_format(error, "Kafka's configuration is refused: %s", text);
         rd_kafka_conf_destroy(conf);
+        return NULL;
     }
+    kafka_token_begin(client);
     return client;
 }
 

@@ -13,6 +13,7 @@
 /* What librdkafka told us on the side; filled by callbacks in the thread that polls. One per owner, passed as the
  * opaque of its handles. */
 struct kafka_trouble {
+    const struct config *config; /* of the handle; lives longer */
     char text[512];              /* the last error, for people; "" = none since the last success */
     rd_kafka_resp_err_t refused; /* wrong password, certificate or version: trying again does not help */
     bool old_scram;              /* this librdkafka's SCRAM is one that Kafka 4 refuses */

@@ -113,7 +113,7 @@ class Kafka:
             jaas = "org.apache.kafka.common.security"
             lines |= {
                 "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-                "super.users": "User:ANONYMOUS", "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+                "super.users": "User:ANONYMOUS", "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
                 "ssl.keystore.type": "PEM", "ssl.keystore.location": self.tls / "server.pem",
                 "ssl.truststore.type": "PEM", "ssl.truststore.location": self.tls / "ca.pem",
                 "listener.name.ssl.ssl.client.auth": "required",
@@ -121,6 +121,9 @@ class Kafka:
                 "listener.name.sasl_ssl.plain.sasl.jaas.config":
                     f'{jaas}.plain.PlainLoginModule required user_oriori="kafka-secret";',
                 "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": f"{jaas}.scram.ScramLoginModule required;",
+                # Tokens are believed unsigned: what the worker sends and renews is looked at, not Kafka's own checks.
+                "listener.name.sasl_ssl.oauthbearer.sasl.jaas.config":
+                    f"{jaas}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";",
             }
         return "".join(f"{key}={value}\n" for key, value in lines.items())
 

@@ -1,12 +1,17 @@
 """The tests of the suite `reach`: `tests/reach/run [NAME...]`. Each is a function that gets a fresh rig."""
+import base64
 import concurrent.futures
 import functools
+import http.server
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 import chaos
 from audit import audit, each_action_once, each_sequence_unbroken, redis_equals_changelog
@@ -194,9 +199,9 @@ def by_certificate(rig):
             "ssl.key.location": tls / "client.key"}
 
 
-def ends(rig, name, kafka, *texts):
+def ends(rig, name, kafka, *texts, **more):
     """The worker ends by itself with 1; its last line is an error with one of the texts, and no line has a secret."""
-    rig.start(name, kafka=kafka)
+    rig.start(name, kafka=kafka, **more)
     worker = rig.workers.pop(name)
     try:
         status = worker.wait(90)
@@ -299,6 +304,60 @@ def chaos_with_most_kinds_of_fault_once(rig):
 @test(slow=True, kafka={"count": 3, "links": WORKERS, "disk_mb": chaos.DISK_MB}, redis="sentinel")
 def chaos_with_every_kind_of_fault_once_on_three_brokers(rig):
     chaos.run(rig, chaos.settings(["--each-once", "--static", "--pace", "3", "--brokers", "3"]))
+
+
+def jwt(seconds):
+    """An unsigned one, for the user whose rights are those of the README."""
+    part = lambda claims: base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    now = int(time.time())
+    return f'{part({"alg": "none"})}.{part({"sub": "oriori", "iat": now - 60, "exp": now + seconds})}.'
+
+
+class TokenEndpoint(http.server.BaseHTTPRequestHandler):
+    seconds, asked = 10, []
+
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        who = base64.b64decode(self.headers.get("Authorization", "Basic ").split()[1]).decode()
+        good = who == f"client:{SECRET}" and form == {"grant_type": ["client_credentials"], "scope": ["kafka all"]}
+        TokenEndpoint.asked.append((who, form))
+        body = json.dumps({"access_token": jwt(self.seconds)} if good else {"error": "invalid_client"}).encode()
+        self.send_response(200 if good else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@test(kafka={"secure": True})
+def kafka_by_tokens_of_a_file_and_of_an_endpoint(rig):
+    load = Load("tokens", 60, now_ms())
+    grant(rig, rights())
+    kafka = {key: value for key, value in as_user(rig, "OAUTHBEARER").items() if "sername" not in key and "password" not in key}
+    token, secret = rig.folder / "token", rig.folder / "client-secret"
+    token.write_text("nonsense\n")
+    ends(rig, "no-token", kafka, "it is no JWT", **{"oauth.token_file": str(token)})
+    token.write_text(jwt(-10))
+    ends(rig, "old-token", kafka, "the token for Kafka is refused", **{"oauth.token_file": str(token)})
+    token.write_text(jwt(600) + "\n")
+    serves(rig, "file", kafka, load, **{"oauth.token_file": str(token)})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = {"oauth.url": f"http://127.0.0.1:{server.server_address[1]}/token", "oauth.client_id": "client",
+                    "oauth.scope": "kafka all", "oauth.client_secret_file": str(secret)}
+        secret.write_text("wrong\n")
+        ends(rig, "wrong-client", kafka, "HTTP status 401, invalid_client", **endpoint)
+        secret.write_text(SECRET + "\n")
+        TokenEndpoint.asked.clear()
+        # Two handles of the worker ask at its start; more is a token renewed before it ends.
+        serves(rig, "endpoint", kafka, load, until=lambda: len(TokenEndpoint.asked) >= 6, **endpoint)
+        rig.settle(kafka=kafka, **endpoint)
+        server.shutdown()
+    each_action_once(rig)
+    each_sequence_unbroken(rig)
+    redis_equals_changelog(rig)
 
 
 def suite_of(tests):
