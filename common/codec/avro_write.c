@@ -261,3 +261,19 @@ void record_avro_write(const struct record *record, struct buffer *buffer)
     else
         add_decision(&record->decision, buffer);
 }
+
+bool decision_avro_seq(struct span value, int64_t *ret_seq)
+{
+    uint32_t schema_id;
+    struct span datum;
+    if (!wire_header_read(value, &schema_id, &datum))
+        return false;
+    struct avro_cursor cursor = avro_cursor_of(datum);
+    avro_read_long(&cursor);  /* at */
+    avro_read_bytes(&cursor); /* customer_id */
+    int64_t seq = avro_read_long(&cursor);
+    if (cursor.bad || seq < 1)
+        return false;
+    *ret_seq = seq;
+    return true;
+}

@@ -24,4 +24,8 @@ void event_avro_write(const struct event *event, const struct event_unread *unre
 /* A transition, action or decision, for the topic of its type. */
 void record_avro_write(const struct record *record, struct buffer *buffer);
 
+/* The seq of a decision as written above, by whichever schema of ours: its first three fields stay where they are.
+ * False: it is none. */
+bool decision_avro_seq(struct span value, int64_t *ret_seq);
+
 #endif

@@ -146,6 +146,8 @@ bool state_reader_finish(const struct state_reader *reader); /* nothing failed, 
 
 void state_encode(struct state_writer *writer, const struct state_head *head, const struct facts *facts);
 
+bool state_erased(struct span blob); /* R31's small record; false also for what is none of ours */
+
 /* blob empty: a customer of whom nothing is known, reader empty. False: not ours. Texts borrow from blob. */
 bool state_decode(struct span blob, struct arena *arena, struct state_head *ret_head, struct facts *ret_facts,
                   struct state_reader *ret_reader);

@@ -528,6 +528,27 @@ static void read_classes(struct state_reader *reader, struct state_head *head)
     reader->base = base;
 }
 
+/* What a blob that is not empty begins with; false: no version of ours. */
+static bool read_branch(struct span blob, struct state_reader *reader, int64_t *ret_seq, bool *ret_erased)
+{
+    reader->at = (const unsigned char *)blob.data;
+    reader->end = reader->at + blob.size;
+    reader->version = *reader->at++;
+    if (reader->version < STATE_VERSION_FIRST || reader->version > STATE_VERSION)
+        return false;
+    *ret_seq = state_read_range(reader, 0, INT64_MAX);
+    *ret_erased = state_read_range(reader, BRANCH_ERASED, BRANCH_CUSTOMER) == BRANCH_ERASED;
+    return true;
+}
+
+bool state_erased(struct span blob)
+{
+    struct state_reader reader = {0};
+    int64_t seq;
+    bool erased;
+    return !span_empty(blob) && read_branch(blob, &reader, &seq, &erased) && erased && !reader.failed;
+}
+
 bool state_decode(struct span blob, struct arena *arena, struct state_head *ret_head, struct facts *ret_facts,
                   struct state_reader *ret_reader)
 {
@@ -538,13 +559,10 @@ bool state_decode(struct span blob, struct arena *arena, struct state_head *ret_
     if (span_empty(blob))
         return true;
     struct state_reader *reader = ret_reader;
-    reader->at = (const unsigned char *)blob.data;
-    reader->end = reader->at + blob.size;
-    reader->version = *reader->at++;
-    if (reader->version < STATE_VERSION_FIRST || reader->version > STATE_VERSION)
+    bool erased;
+    if (!read_branch(blob, reader, &ret_head->seq, &erased))
         return false;
-    ret_head->seq = state_read_range(reader, 0, INT64_MAX);
-    if (state_read_range(reader, BRANCH_ERASED, BRANCH_CUSTOMER) == BRANCH_ERASED) {
+    if (erased) {
         ret_facts->erased_at = state_read_time(reader);
         return !reader->failed;
     }

@@ -217,6 +217,11 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     return touched;
 }
 
+bool step_erased(struct span state)
+{
+    return state_erased(state);
+}
+
 static struct pass *pass_new(const struct step_world *world, struct arena *arena, struct span customer_id)
 {
     struct pass *pass = ARENA_NEW(arena, struct pass);

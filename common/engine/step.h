@@ -79,6 +79,9 @@ struct span step_close(const struct step_world *world, struct arena *arena, cons
 bool step_wake_at(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
                   int64_t *ret_wake_at);
 
+/* Is it the small record that an erasure leaves (R31)? False also for a blob that cannot be read. */
+bool step_erased(struct span state);
+
 /* R84, R85: the `state` record's figures at `now`. */
 struct customer_money { struct span currency; int64_t minor; };
 struct customer_report {

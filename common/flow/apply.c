@@ -73,8 +73,10 @@ enum world flow_apply(struct worker *worker, struct batch *batch)
                                               .last = touched->meta};
         if (changelog_was_cut(touched))
             cut_mark(worker, touched);
-        else
+        else {
             writes_fill(worker, touched);
+            history_apply(worker, touched);
+        }
         shard->pos = touched->apply.pos;
         applies[i] = touched->apply;
     }

@@ -43,7 +43,10 @@ struct batch_shard {
     int64_t now; /* T */
     struct store_load load;
     struct store_apply apply;
-    size_t state_count; /* records of customers that the transaction writes to crm.state */
+    size_t state_count;          /* records of customers that the transaction writes to crm.state */
+    struct store_entry *entries; /* decisions for the histories */
+    size_t entry_count, entry_capacity;
+    int64_t decision_ticket, decision_offset; /* of the last decision published */
     int64_t meta_ticket, meta_offset;
     struct span meta; /* the `__meta` record's bytes */
 };
@@ -109,6 +112,21 @@ bool sweep_waits(const struct worker *worker, const struct shard *shard); /* for
 void sweep_take(struct worker *worker, struct batch_shard *touched, size_t most);
 int64_t sweep_idle(const struct worker *worker); /* ms until a sweep goes on; INT64_MAX = there is none */
 void sweep_advance(struct worker *worker, const struct batch_shard *touched); /* after the commit */
+
+/* ---- the histories of decisions (history.c) ---- */
+
+bool history_is_erased(const struct worker *worker, struct span state); /* R31 */
+/* publish: the decision just written into worker->buffer is to be kept. */
+void history_keep(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit,
+                  const struct record *record);
+/* publish: after a visit; his history goes with an erasure (R31). */
+void history_end_erased(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit);
+void history_apply(const struct worker *worker, struct batch_shard *touched); /* apply: what goes along */
+/* Recovery: how far the store has come. */
+enum world history_adopt(struct worker *worker, struct shard *shard, const struct store_place *place);
+/* After a batch: reads on in crm.decisions for one shard whose histories are not whole. */
+enum world worker_histories(struct worker *worker);
+int64_t histories_idle(const struct worker *worker); /* ms until there is something to be read; INT64_MAX = nothing */
 
 /* ---- what several steps share (loop.c) ---- */
 

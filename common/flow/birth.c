@@ -151,6 +151,8 @@ enum world shard_birth(struct worker *worker, struct shard *shard)
     shard->world = worker->config.world;
     shard->control = control_copy(&control, &shard->memory);
     shard->next_wake_at = NEVER;
+    if (outcome == WORLD_DONE)
+        outcome = history_adopt(worker, shard, &(struct store_place){.next = STORE_POS_NONE});
     worker->counts.births += outcome == WORLD_DONE;
     worker->progress_at = clock_monotonic(worker->clock);
     return outcome;

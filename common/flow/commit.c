@@ -106,6 +106,15 @@ static void adopt(struct worker *worker, struct batch *batch)
     batch_grow(worker, batch);
 }
 
+/* Where the last records of a shard lie that the view must know of. */
+static enum world offsets_take(struct worker *worker, struct batch_shard *touched)
+{
+    enum world outcome = log_delivered_offset(worker->log, touched->meta_ticket, &touched->meta_offset);
+    if (outcome == WORLD_DONE && touched->decision_ticket != LOG_NO_TICKET)
+        outcome = log_delivered_offset(worker->log, touched->decision_ticket, &touched->decision_offset);
+    return outcome;
+}
+
 enum world flow_commit(struct worker *worker, struct batch *batch)
 {
     struct log_offset *offsets =
@@ -119,7 +128,7 @@ enum world flow_commit(struct worker *worker, struct batch *batch)
     if (outcome != WORLD_DONE)
         return outcome;
     for (size_t i = 0; i < batch->shard_count && outcome == WORLD_DONE; i++)
-        outcome = log_delivered_offset(worker->log, batch->shards[i].meta_ticket, &batch->shards[i].meta_offset);
+        outcome = offsets_take(worker, &batch->shards[i]);
     adopt(worker, batch);
     return outcome;
 }

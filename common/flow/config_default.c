@@ -22,7 +22,7 @@ struct flow_config flow_config_default(void)
         .arena_limit = 256 << 20,
         .dead_value_max = 1 << 20,
         .portion_max = 500,
-        .engine = {step_visit, step_wake_at},
+        .engine = {step_visit, step_wake_at, step_erased},
         .decisions = DECISIONS_SENT_AND_BLOCKED,
         .forward_keep_ms = 7 * DAY_MS, /* as long as inputs are kept by default: a replay needs both */
         .skew_max_ms = 60 * SECOND_MS,

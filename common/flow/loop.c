@@ -316,6 +316,8 @@ static int32_t idle_wait(const struct worker *worker)
     int64_t wait = IDLE_WAIT_MS, now = clock_monotonic(worker->clock);
     if (sweep_idle(worker) < wait)
         wait = sweep_idle(worker);
+    if (histories_idle(worker) < wait)
+        wait = histories_idle(worker);
     for (int32_t h = 0; h < worker->config.shard_count; h++) {
         const struct shard *shard = &worker->shards[h];
         int64_t left = wait;
@@ -352,6 +354,10 @@ static int32_t batch_turn(struct worker *worker, int32_t wait_ms)
         batch.wait_ms = idle;
     arena_reset(&worker->arena);
     enum world outcome = batch_run(worker, &batch);
+    if (outcome == WORLD_DONE && !worker->recover && worker->assigned) {
+        outcome = worker_histories(worker);
+        report_outcome(worker, "histories", outcome);
+    }
     settle(worker, outcome);
     if (outcome == WORLD_DONE && !worker->recover)
         worker_trim(worker);

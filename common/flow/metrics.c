@@ -22,6 +22,7 @@ enum { LABELS_SIZE = 256 };
     X(steps_total, steps, "Steps: one per transaction and shard touched.")                                             \
     X(timer_visits_total, timer_visits, "Customers visited because a timer was due.")                                  \
     X(dead_letters_total, dead_letters, "Records written to crm.dead.")                                                \
+    X(histories_read_total, histories_read, "Decisions read back from their topic into histories.")                    \
     X(swept_total, swept, "Customers visited because another playbook came into force.")                               \
     X(paced_steps_total, paced_steps,                                                                                  \
       "Steps that left timers for later: the shard had sent its share (sends_per_second).")                            \
@@ -190,6 +191,16 @@ static void write_phases(const struct worker *worker, struct buffer *text)
     }
 }
 
+static void write_histories(const struct worker *worker, struct buffer *text)
+{
+    int behind = 0;
+    for (int32_t i = 0; i < worker->config.shard_count && worker->histories != HISTORIES_OFF; i++)
+        behind += worker->shards[i].phase == SHARD_READY && !worker->shards[i].history.whole;
+    exposition_head(text, EXPOSITION_GAUGE, "histories_behind",
+                    "Ready shards whose histories of decisions are being read back.");
+    exposition_sample(text, "histories_behind", "", behind);
+}
+
 /* A wake-up of 0 is one that the first load will tell. */
 static double timer_delay(const struct shard *shard, int64_t wall_ms)
 {
@@ -201,6 +212,7 @@ static void write_shards(const struct worker *worker, int64_t wall_ms, struct bu
 {
     char labels[LABELS_SIZE];
     write_phases(worker, text);
+    write_histories(worker, text);
     exposition_head(text, EXPOSITION_GAUGE, "timer_delay_seconds",
                     "How long the oldest timer of a ready shard has been due; 0 = none is late.");
     for (int32_t i = 0; i < worker->config.shard_count; i++) {

@@ -74,6 +74,27 @@ static enum world emit_action(struct worker *worker, const char *topic, const st
                         NULL);
 }
 
+static enum world emit_decision(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit,
+                                const struct record *record)
+{
+    history_keep(worker, touched, visit, record);
+    return emit(worker, worker->config.decisions_topic, LOG_PARTITION_BY_KEY, record->customer_id,
+                &touched->decision_ticket);
+}
+
+static enum world emit_record(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit,
+                              const struct record *record, const char *topic)
+{
+    switch (record->type) {
+    case RECORD_ACTION:
+        return emit_action(worker, topic, visit, record);
+    case RECORD_DECISION:
+        return emit_decision(worker, touched, visit, record);
+    default:
+        return emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
+    }
+}
+
 static enum world publish_visit(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit)
 {
     const struct formats *formats = &worker->config.formats;
@@ -83,9 +104,9 @@ static enum world publish_visit(struct worker *worker, struct batch_shard *touch
         if (!topic)
             continue;
         formats->record_write(formats->context, record, &worker->buffer);
-        outcome = record->type == RECORD_ACTION ? emit_action(worker, topic, visit, record)
-                                                : emit(worker, topic, LOG_PARTITION_BY_KEY, record->customer_id, NULL);
+        outcome = emit_record(worker, touched, visit, record, topic);
     }
+    history_end_erased(worker, touched, visit);
     if (outcome == WORLD_DONE && visit->result.changed) {
         touched->state_count++;
         buffer_add_span(&worker->buffer, visit->result.state);
@@ -152,6 +173,7 @@ static enum world publish_meta(struct worker *worker, const struct batch *batch,
 static enum world publish_shard(struct worker *worker, const struct batch *batch, struct batch_shard *touched)
 {
     enum world outcome = WORLD_DONE;
+    touched->decision_ticket = LOG_NO_TICKET;
     for (size_t i = 0; i < touched->run.visit_count && outcome == WORLD_DONE; i++)
         outcome = publish_visit(worker, touched, &touched->run.visits[i]);
     if (outcome == WORLD_DONE)

@@ -121,6 +121,8 @@ static enum world stop_if_so(struct worker *worker, struct shard *shard, const s
 struct portion {
     struct store_write *writes;
     size_t count;
+    struct store_entry *erased; /* whose histories go (R31) */
+    size_t erased_count;
     int64_t next; /* offset */
     int64_t seq;
     struct span last;
@@ -138,7 +140,9 @@ static enum world portion_apply(struct worker *worker, const struct shard *shard
                                 .seq = portion->seq,
                                 .last = portion->last,
                                 .writes = portion->writes,
-                                .write_count = portion->count};
+                                .write_count = portion->count,
+                                .entries = portion->erased,
+                                .entry_count = portion->erased_count};
     enum world outcome;
     FLOW_INSIST(worker, outcome, store_apply(worker->store, &apply, 1));
     if (outcome != WORLD_DONE || !apply.applied)
@@ -147,7 +151,7 @@ static enum world portion_apply(struct worker *worker, const struct shard *shard
     healing->view.seq = portion->seq;
     worker->counts.rebuilt_states += portion->count;
     worker->progress_at = clock_monotonic(worker->clock);
-    portion->count = 0;
+    portion->count = portion->erased_count = 0;
     portion->last = SPAN_NONE;
     arena_reset(&worker->portion);
     return worker_keep_alive(worker) ? WORLD_DONE : WORLD_RECOVER;
@@ -191,6 +195,8 @@ static enum world portion_add_state(struct worker *worker, struct shard *shard, 
         return WORLD_STOP;
     }
     portion->count++;
+    if (history_is_erased(worker, write->state))
+        portion->erased[portion->erased_count++] = (struct store_entry){.customer_id = write->customer_id};
     return WORLD_DONE;
 }
 
@@ -259,6 +265,7 @@ static enum world heal(struct worker *worker, struct shard *shard, struct healin
     if (healing->view.seq == healing->committed_seq)
         return WORLD_DONE;
     struct portion portion = {.writes = ARENA_ARRAY(&worker->arena, struct store_write, worker->config.portion_max),
+                              .erased = ARENA_ARRAY(&worker->arena, struct store_entry, worker->config.portion_max),
                               .next = healing->view.pos,
                               .seq = healing->view.seq};
     int64_t from = healing->view.pos == STORE_POS_NONE ? low : healing->view.pos;
@@ -443,7 +450,8 @@ static enum world adopt(struct worker *worker, struct shard *shard, struct heali
     shard->pos = healing->view.pos;
     shard->clock = meta.clock;
     shard->next_wake_at = 0; /* unknown: the first load tells */
-    return sources_resolve(worker, shard, healing, &meta);
+    outcome = history_adopt(worker, shard, &healing->view.place);
+    return outcome == WORLD_DONE ? sources_resolve(worker, shard, healing, &meta) : outcome;
 }
 
 /* ---- one shard ---- */

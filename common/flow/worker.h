@@ -46,6 +46,9 @@ struct formats {
     /* What event_read waits for when it said WORLD_AGAIN, a sentence. NULL where it never does. */
     const char *(*trouble)(void *context);
     uint32_t letter_schema_id; /* of dead letters on the wire; 0 = the fixed one (schema_id.h) */
+    /* The seq of a decision that record_write has written, now or in an earlier release; false: it is none. NULL: no
+     * histories are kept. */
+    bool (*decision_seq)(struct span value, int64_t *ret_seq);
 };
 
 /* The engine: step.h's functions (engine_default), or a small one in a test of the flow. */
@@ -54,6 +57,7 @@ struct engine {
                   struct visit_result *ret_result);
     bool (*wake_at)(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
                     int64_t *ret_wake_at);
+    bool (*erased)(struct span state); /* R31; NULL = never */
 };
 
 enum start { START_EARLIEST, START_LATEST, START_TIMESTAMP }; /* where an input that was never read begins */
@@ -81,6 +85,7 @@ struct flow_config {
     size_t dead_value_max;   /* bytes of an original value in a dead letter */
     size_t portion_max;      /* records of one portion of a rebuild */
     enum decisions_published decisions;
+    size_t history_max; /* published decisions kept of a customer in the store; 0 = none (history.c) */
 
     int64_t sends_per_second; /* of one shard, at the most (pace.c); 0 = as many as there are */
     int64_t record_tries;     /* a record that ends the process so often is a dead letter; 0 = never (attempt.c) */
@@ -151,6 +156,13 @@ struct trim_mark {
 };
 enum { TRIM_MARKS = 8 }; /* a forward is kept for at most 1/8 longer than asked */
 
+/* The histories of a shard's customers (history.c). */
+struct history {
+    bool whole; /* all that is in crm.decisions[h] is in them; else it is read on before anything new is added */
+    struct store_place place;
+    int64_t retry_at; /* monotonic ms; 0 = now */
+};
+
 struct shard {
     int32_t index;
     enum shard_phase phase;
@@ -160,6 +172,7 @@ struct shard {
     int64_t next_wake_at;           /* the earliest wake-up not yet visited, as of the last load; NEVER = none */
     const struct step_world *world; /* the playbook in force; SHARD_READY */
     struct control control;
+    struct history history;
     struct arena memory;   /* of control */
     struct attempt timers; /* as noted in the store */
     bool timers_known;
@@ -192,6 +205,7 @@ struct flow_counts { /* since start; monotonic */
     uint64_t records, verdicts[VERDICT_DEAD + 1], undecodable, without_events, forwarded_off_home, forwarded_credits,
         controls;
     uint64_t transactions, steps, timer_visits, dead_letters, states, actions, transitions, decisions;
+    uint64_t histories_read;        /* decisions read back from their topic */
     uint64_t swept;                 /* customers, by sweeps */
     uint64_t paced_ms, paced_steps; /* reading stood for the cap; steps that it cut short */
     uint64_t recoveries, recovered_shards, rebuilt_states, births, fences, stopped_shards, stopped_partitions, rewinds,
@@ -223,8 +237,10 @@ struct worker {
     struct buffer last_meta; /* of the shard being rebuilt */
     struct playbooks playbooks;
     struct sweep sweep;
-    bool playbook_kept;   /* the config's own lies in crm.playbook */
-    bool playbook_told;   /* it was said that another one is in force */
+    bool playbook_kept; /* the config's own lies in crm.playbook */
+    bool playbook_told; /* it was said that another one is in force */
+    enum { HISTORIES_UNKNOWN, HISTORIES_OFF, HISTORIES_KEPT } histories;
+    bool history_told;    /* it was said that crm.decisions cannot be read */
     struct shard *shards; /* config.shard_count */
     struct source *sources;
     size_t source_count;

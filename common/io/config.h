@@ -88,6 +88,7 @@ struct config {
     const char *redis_tls_certificate;
     const char *redis_tls_key;
     int64_t redis_timeout_ms;
+    int64_t redis_history; /* decisions kept of a customer; 0 = none */
 
     int64_t sends_per_second; /* and shard; 0 = no cap */
 

@@ -1,7 +1,8 @@
 /* The store seam: all that the flow asks of Redis, which is only a view (DESIGN.md 4). Behind it: store_redis
  * (hiredis), store_memory (tests).
  *
- * A shard is a set of states by customer id, an index of wake-ups, and one meta. Every call on a shard is atomic for
+ * A shard is a set of states by customer id, an index of wake-ups, a history of decisions by customer id, and one meta.
+ * Every call on a shard is atomic for
  * that shard and never half done. Any I/O error is WORLD_RECOVER: the connection is dropped, the outcome unknown. Spans
  * that come out are in the arena passed; spans that go in are borrowed for the call. */
 #ifndef ORIORI_IO_STORE_H
@@ -16,6 +17,13 @@
 
 #define STORE_POS_NONE INT64_C(-1)
 
+/* How far the histories have come. */
+struct store_place {
+    int64_t next; /* offset of crm.decisions[h] not yet in them; STORE_POS_NONE = nothing was ever read */
+    int64_t seq;  /* after this transaction of the shard they were whole */
+    int64_t max;  /* entries kept of a customer since they were begun; a shorter history is all there was */
+};
+
 /* crm:{h}:meta. */
 struct store_meta {
     struct span epoch;    /* who may write: a random token and the group generation; "" = nobody yet, or wiped */
@@ -24,6 +32,7 @@ struct store_meta {
     int64_t pos;          /* next offset of crm.state[h] not yet in the view; STORE_POS_NONE = no view at all */
     int64_t seq;          /* of the last whole transaction in the view; 0 with STORE_POS_NONE */
     struct span last;     /* value of the last `__meta` record in the view, as it lies in crm.state; "" = none */
+    struct store_place place;
 };
 
 /* One shard's load. due: customers whose wake-up is < due_before, earliest (then bytewise) first, at most due_max. */
@@ -50,6 +59,13 @@ struct store_write {
     int64_t wake_at; /* NEVER = out of the index */
 };
 
+/* A decision on its way into its customer's history. */
+struct store_entry {
+    struct span customer_id;
+    int64_t seq;       /* the record's (R85): an entry no newer than the newest that is there is passed over */
+    struct span value; /* as it lies in crm.decisions; empty = his history goes (R31) */
+};
+
 /* One shard's apply: all or nothing, only if the meta's epoch and pos are the ones named. */
 struct store_apply {
     int32_t shard;
@@ -60,6 +76,10 @@ struct store_apply {
     struct span last;                 /* afterwards; empty = unchanged (a portion of a rebuild without a `__meta`) */
     const struct store_write *writes; /* several of one customer: the last counts */
     size_t write_count;
+    const struct store_entry *entries; /* each customer's in the order of seq */
+    size_t entry_count;
+    size_t entries_kept;             /* of a customer: the newest so many */
+    const struct store_place *place; /* afterwards; NULL = unchanged */
     /* answer */
     bool applied; /* false: epoch or pos differ, nothing was written */
 };
@@ -77,11 +97,15 @@ struct store_calls {
                        int64_t *ret_server_ms);
     /* One round trip for all shards. A chunked implementation writes pos, seq and last with the last chunk only. */
     enum world (*apply)(void *context, struct store_apply *applies, size_t count);
-    /* Forgets a shard's view whole (states, index, meta): only by `oriori shard rebuild`, never by the flow itself. */
+    /* Forgets a shard's view whole (states, index, histories, meta): only by `oriori shard rebuild`, never by the flow
+     * itself. */
     enum world (*drop)(void *context, int32_t shard);
     /* One customer, for people: empty = not known. */
     enum world (*customer)(void *context, int32_t shard, struct span customer_id, struct arena *arena,
                            struct span *ret_state);
+    /* The newest of his decisions that are kept, at most max of them, oldest first: for people. */
+    enum world (*history)(void *context, int32_t shard, struct span customer_id, size_t max, struct arena *arena,
+                          struct span **ret_values, size_t *ret_count);
     /* A short text beside the view, by shard and name; empty = none. For what may be lost without harm: it may be old,
      * and it expires after some days. Written empty, it is removed. */
     enum world (*note_read)(void *context, int32_t shard, struct span name, struct arena *arena, struct span *ret_text);
@@ -130,6 +154,13 @@ WORLD_MUST_USE static inline enum world store_customer(struct store *store, int3
                                                        struct arena *arena, struct span *ret_state)
 {
     return store->calls->customer(store->context, shard, customer_id, arena, ret_state);
+}
+
+WORLD_MUST_USE static inline enum world store_history(struct store *store, int32_t shard, struct span customer_id,
+                                                      size_t max, struct arena *arena, struct span **ret_values,
+                                                      size_t *ret_count)
+{
+    return store->calls->history(store->context, shard, customer_id, max, arena, ret_values, ret_count);
 }
 
 WORLD_MUST_USE static inline enum world store_note_read(struct store *store, int32_t shard, struct span name,

@@ -9,6 +9,8 @@
 struct customer_entry {
     struct span id, state; /* owned; id empty = a free slot */
     int64_t wake_at;
+    struct store_entry *entries; /* his history, oldest first; owned, without their customer ids */
+    size_t entry_count;
 };
 
 struct memory_shard {
@@ -32,6 +34,10 @@ struct late_call {
     int64_t pos_expected, pos, seq;
     struct store_write *writes;
     size_t write_count;
+    struct store_entry *entries;
+    size_t entry_count, entries_kept;
+    struct store_place place;
+    bool has_place;
 };
 
 struct memory_server {
@@ -89,23 +95,60 @@ static void shard_grow(struct memory_shard *shard)
     free(old.slots);
 }
 
-static void customer_set(struct memory_shard *shard, const struct store_write *write)
+static struct customer_entry *customer_make(struct memory_shard *shard, struct span id)
 {
-    CHECK(!span_empty(write->customer_id) && !span_empty(write->state));
+    CHECK(!span_empty(id));
     if (shard->used * 2 >= shard->slot_count)
         shard_grow(shard);
-    struct customer_entry *slot = slot_of(shard, write->customer_id);
+    struct customer_entry *slot = slot_of(shard, id);
     if (span_empty(slot->id)) {
-        slot->id = own(write->customer_id);
+        slot->id = own(id);
+        slot->wake_at = NEVER;
         shard->used++;
     }
+    return slot;
+}
+
+static void customer_set(struct memory_shard *shard, const struct store_write *write)
+{
+    CHECK(!span_empty(write->state));
+    struct customer_entry *slot = customer_make(shard, write->customer_id);
     replace(&slot->state, write->state);
     slot->wake_at = write->wake_at;
 }
 
+/* ---- histories ---- */
+
+/* All but the newest so many go. */
+static void history_trim(struct customer_entry *customer, size_t kept)
+{
+    size_t gone = customer->entry_count > kept ? customer->entry_count - kept : 0;
+    for (size_t i = 0; i < gone; i++)
+        free((char *)customer->entries[i].value.data);
+    customer->entry_count -= gone;
+    if (gone)
+        memmove(customer->entries, customer->entries + gone, customer->entry_count * sizeof(*customer->entries));
+}
+
+static void history_add(struct memory_shard *shard, const struct store_entry *entry, size_t kept)
+{
+    struct customer_entry *customer = customer_make(shard, entry->customer_id);
+    int64_t newest = customer->entry_count ? customer->entries[customer->entry_count - 1].seq : 0;
+    if (span_empty(entry->value)) {
+        history_trim(customer, 0);
+        return;
+    }
+    if (entry->seq <= newest)
+        return;
+    customer->entries = realloc(customer->entries, (customer->entry_count + 1) * sizeof(*customer->entries));
+    CHECK(customer->entries);
+    customer->entries[customer->entry_count++] = (struct store_entry){.seq = entry->seq, .value = own(entry->value)};
+    history_trim(customer, kept);
+}
+
 static struct store_meta meta_blank(void)
 {
-    return (struct store_meta){.pos = STORE_POS_NONE};
+    return (struct store_meta){.pos = STORE_POS_NONE, .place = {.next = STORE_POS_NONE}};
 }
 
 static void meta_set(struct store_meta *meta, const struct store_meta *source)
@@ -116,6 +159,7 @@ static void meta_set(struct store_meta *meta, const struct store_meta *source)
     replace(&meta->last, source->last);
     meta->pos = source->pos;
     meta->seq = source->seq;
+    meta->place = source->place;
 }
 
 static void shard_clear(struct memory_shard *shard)
@@ -123,6 +167,8 @@ static void shard_clear(struct memory_shard *shard)
     for (size_t i = 0; i < shard->slot_count; i++) {
         free((char *)shard->slots[i].id.data);
         free((char *)shard->slots[i].state.data);
+        history_trim(&shard->slots[i], 0);
+        free(shard->slots[i].entries);
     }
     free(shard->slots);
     struct store_meta blank = meta_blank();
@@ -135,8 +181,11 @@ static void shard_copy(struct memory_shard *target, const struct memory_shard *s
     shard_clear(target);
     for (size_t i = 0; i < source->slot_count; i++) {
         const struct customer_entry *slot = &source->slots[i];
-        if (!span_empty(slot->id))
+        if (!span_empty(slot->state))
             customer_set(target, &(struct store_write){slot->id, slot->state, slot->wake_at});
+        for (size_t j = 0; j < slot->entry_count; j++)
+            history_add(target, &(struct store_entry){slot->id, slot->entries[j].seq, slot->entries[j].value},
+                        slot->entry_count);
     }
     meta_set(&target->meta, &source->meta);
 }
@@ -156,7 +205,8 @@ static void meta_give(const struct store_meta *meta, struct arena *arena, struct
                                     .identity = arena_copy(arena, meta->identity),
                                     .last = arena_copy(arena, meta->last),
                                     .pos = meta->pos,
-                                    .seq = meta->seq};
+                                    .seq = meta->seq,
+                                    .place = meta->place};
 }
 
 static void take_now(struct memory_shard *shard, struct span epoch, struct span owner, struct span identity)
@@ -174,6 +224,10 @@ static bool apply_now(struct memory_shard *shard, const struct store_apply *appl
         return false;
     for (size_t j = 0; j < apply->write_count; j++)
         customer_set(shard, &apply->writes[j]);
+    for (size_t j = 0; j < apply->entry_count; j++)
+        history_add(shard, &apply->entries[j], apply->entries_kept);
+    if (apply->place)
+        shard->meta.place = *apply->place;
     shard->meta.pos = apply->pos;
     shard->meta.seq = apply->seq;
     if (!span_empty(apply->last))
@@ -193,6 +247,11 @@ static void late_release(struct late_call *late)
         free((char *)late->writes[i].state.data);
     }
     free(late->writes);
+    for (size_t i = 0; i < late->entry_count; i++) {
+        free((char *)late->entries[i].customer_id.data);
+        free((char *)late->entries[i].value.data);
+    }
+    free(late->entries);
     *late = (struct late_call){0};
 }
 
@@ -206,7 +265,11 @@ static void late_run(struct memory_server *server)
                                 .seq = late->seq,
                                 .last = late->last,
                                 .writes = late->writes,
-                                .write_count = late->write_count};
+                                .write_count = late->write_count,
+                                .entries = late->entries,
+                                .entry_count = late->entry_count,
+                                .entries_kept = late->entries_kept,
+                                .place = late->has_place ? &late->place : NULL};
     if (late->takes)
         take_now(shard_of(server, late->shard), late->epoch, late->owner, late->identity);
     server->late_count += late->takes || apply_now(shard_of(server, late->shard), &apply);
@@ -312,6 +375,15 @@ static void late_keep(struct late_call *late, const struct store_apply *apply)
     for (size_t i = 0; i < apply->write_count; i++)
         late->writes[late->write_count++] = (struct store_write){own(apply->writes[i].customer_id),
                                                                  own(apply->writes[i].state), apply->writes[i].wake_at};
+    late->entries = calloc(apply->entry_count + 1, sizeof(*late->entries));
+    CHECK(late->entries);
+    for (size_t i = 0; i < apply->entry_count; i++)
+        late->entries[late->entry_count++] = (struct store_entry){own(apply->entries[i].customer_id),
+                                                                  apply->entries[i].seq, own(apply->entries[i].value)};
+    late->entries_kept = apply->entries_kept;
+    late->has_place = apply->place != NULL;
+    if (apply->place)
+        late->place = *apply->place;
 }
 
 /* Of several shards' scripts the first is the late one: the others never left the client. */
@@ -338,6 +410,18 @@ static enum world memory_customer(void *context, int32_t number, struct span cus
 {
     const struct customer_entry *entry = customer_find(shard_of(context, number), customer_id);
     *ret_state = entry ? arena_copy(arena, entry->state) : SPAN_NONE;
+    return WORLD_DONE;
+}
+
+static enum world memory_history(void *context, int32_t number, struct span customer_id, size_t max,
+                                 struct arena *arena, struct span **ret_values, size_t *ret_count)
+{
+    const struct customer_entry *entry = customer_find(shard_of(context, number), customer_id);
+    size_t count = !entry ? 0 : entry->entry_count < max ? entry->entry_count : max;
+    *ret_count = count;
+    *ret_values = ARENA_ARRAY(arena, struct span, count);
+    for (size_t i = 0; i < count; i++)
+        (*ret_values)[i] = arena_copy(arena, entry->entries[entry->entry_count - count + i].value);
     return WORLD_DONE;
 }
 
@@ -405,6 +489,7 @@ static const struct store_calls memory_calls = {
     .apply = memory_apply,
     .drop = memory_drop,
     .customer = memory_customer,
+    .history = memory_history,
     .note_read = memory_note_read,
     .note_write = memory_note_write,
     .check = memory_check,

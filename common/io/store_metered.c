@@ -79,6 +79,15 @@ static enum world customer(void *context, int32_t shard, struct span customer_id
     return note(metered, CALL_CUSTOMER, began, store_customer(&metered->inner, shard, customer_id, arena, ret_state));
 }
 
+static enum world history(void *context, int32_t shard, struct span customer_id, size_t max, struct arena *arena,
+                          struct span **ret_values, size_t *ret_count)
+{
+    struct metered *metered = context;
+    double began = now_seconds();
+    return note(metered, CALL_CUSTOMER, began,
+                store_history(&metered->inner, shard, customer_id, max, arena, ret_values, ret_count));
+}
+
 static enum world note_read(void *context, int32_t shard, struct span name, struct arena *arena, struct span *ret_text)
 {
     struct metered *metered = context;
@@ -120,6 +129,7 @@ static const struct store_calls calls = {
     .apply = apply,
     .drop = drop,
     .customer = customer,
+    .history = history,
     .note_read = note_read,
     .note_write = note_write,
     .check = check,

@@ -32,18 +32,21 @@ static const char load_text[] =
     "end\n"
     "return {meta[1], meta[2], meta[3], redis.call('TIME'), states, due, due_states, next_wake}\n";
 
-/* KEYS: meta, wake, the states' keys. ARGV: epoch, expected pos ('' = none), pos ('' = not the last chunk), seq, last
- * ('' = keep), size of the key prefix, the part that must have run ('' = this is the first), this part's name ('' = the
- * last), then a state and a wake-up ('' = none) per key. All checks come first, and then only writes that cannot fail:
- * a script is not rolled back. The parts: a server may refuse one chunk and run the next (out of memory, no right, a
- * slot on its way); pos would pass over what is missing, and no recovery would ever look there again. */
+/* KEYS: meta, wake, the states' keys, the histories' keys. ARGV: 1 epoch, 2 expected pos ('' = none), 3 pos ('' = not
+ * the last chunk), 4 seq, 5 last ('' = keep), 6 size of the key prefix, 7 the part that must have run ('' = this is the
+ * first), 8 this part's name ('' = the last), 9 how many states, 10 the histories' place ('' = keep), 11 how many
+ * entries a history keeps; then a state and a wake-up ('' = none) per state's key; then per history's key a count and
+ * so many entries, each "seq:value", none = the history goes. All checks come first, and then only writes that cannot
+ * fail: a script is not rolled back. The parts: a server may refuse one chunk and run the next (out of memory, no
+ * right, a slot on its way); pos would pass over what is missing, and no recovery would ever look there again. A part
+ * may run again after a later one was refused: to a state that is nothing, and a history passes over what it has. */
 static const char apply_text[] =
     "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'part')\n"
     "if meta[1] ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] then return 0 end\n"
     "if ARGV[7] ~= '' and meta[3] ~= ARGV[7] then return 0 end\n"
-    "local pairs_, wakes, sleeps, prefix = {}, {}, {}, tonumber(ARGV[6])\n"
-    "for i = 3, #KEYS do\n"
-    "  local at, id = 2 * i + 3, string.sub(KEYS[i], prefix + 1)\n"
+    "local pairs_, wakes, sleeps, prefix, states = {}, {}, {}, tonumber(ARGV[6]), tonumber(ARGV[9])\n"
+    "for i = 3, states + 2 do\n"
+    "  local at, id = 2 * i + 6, string.sub(KEYS[i], prefix + 1)\n"
     "  pairs_[#pairs_ + 1] = KEYS[i]\n"
     "  pairs_[#pairs_ + 1] = ARGV[at]\n"
     "  if ARGV[at + 1] == '' then\n"
@@ -56,6 +59,25 @@ static const char apply_text[] =
     "if #pairs_ > 0 then redis.call('MSET', unpack(pairs_)) end\n"
     "if #wakes > 0 then redis.call('ZADD', KEYS[2], unpack(wakes)) end\n"
     "if #sleeps > 0 then redis.call('ZREM', KEYS[2], unpack(sleeps)) end\n"
+    "local function seq_of(entry) return tonumber(string.match(entry or '', '^%d+') or 0) end\n"
+    "local at = 2 * states + 12\n"
+    "for i = states + 3, #KEYS do\n"
+    "  local count, fresh = tonumber(ARGV[at]), {}\n"
+    "  if count == 0 then\n"
+    "    redis.call('DEL', KEYS[i])\n"
+    "  else\n"
+    "    local newest = seq_of(redis.call('LINDEX', KEYS[i], -1))\n"
+    "    for j = at + 1, at + count do\n"
+    "      if seq_of(ARGV[j]) > newest then fresh[#fresh + 1] = ARGV[j] end\n"
+    "    end\n"
+    "  end\n"
+    "  if #fresh > 0 then\n"
+    "    redis.call('RPUSH', KEYS[i], unpack(fresh))\n"
+    "    redis.call('LTRIM', KEYS[i], -tonumber(ARGV[11]), -1)\n"
+    "  end\n"
+    "  at = at + count + 1\n"
+    "end\n"
+    "if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'history', ARGV[10]) end\n"
     "if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'part', ARGV[8]) end\n"
     "if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'pos', ARGV[3], 'seq', ARGV[4]) end\n"
     "if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'last', ARGV[5]) end\n"
@@ -63,7 +85,7 @@ static const char apply_text[] =
 
 /* KEYS: meta. ARGV: epoch, owner, identity. */
 static const char take_text[] =
-    "local before = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'identity', 'pos', 'seq', 'last')\n"
+    "local before = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'identity', 'pos', 'seq', 'last', 'history')\n"
     "if not before[3] or before[3] == ARGV[3] then\n"
     "  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'owner', ARGV[2], 'identity', ARGV[3])\n"
     "end\n"
@@ -149,10 +171,18 @@ static const char *store_redis_error_text(void *context)
 
 /* ---- meta ---- */
 
+static struct store_place place_of(const redisReply *reply)
+{
+    long long next, seq, max;
+    if (reply->type == REDIS_REPLY_STRING && sscanf(reply->str, "%lld %lld %lld", &next, &seq, &max) == 3)
+        return (struct store_place){next, seq, max};
+    return (struct store_place){.next = STORE_POS_NONE};
+}
+
 static enum world read_meta(struct store_redis *store, const redisReply *reply, struct arena *arena,
                             struct store_meta *ret_meta)
 {
-    if (!is_array(reply, 6))
+    if (!is_array(reply, 7))
         return strange(store, "an unexpected answer about a shard");
     *ret_meta = (struct store_meta){
         .epoch = text_of(reply->element[0], arena),
@@ -161,6 +191,7 @@ static enum world read_meta(struct store_redis *store, const redisReply *reply, 
         .pos = integer_of(reply->element[3], STORE_POS_NONE),
         .seq = integer_of(reply->element[4], 0),
         .last = text_of(reply->element[5], arena),
+        .place = place_of(reply->element[6]),
     };
     return WORLD_DONE;
 }
@@ -192,7 +223,7 @@ static enum world store_redis_take(void *context, int32_t shard, struct span epo
 
 static enum world store_redis_meta(void *context, int32_t shard, struct arena *arena, struct store_meta *ret_meta)
 {
-    static const char *const fields[] = {"epoch", "owner", "identity", "pos", "seq", "last"};
+    static const char *const fields[] = {"epoch", "owner", "identity", "pos", "seq", "last", "history"};
     struct store_redis *store = context;
     struct redis_call call;
     call_init(store, shard, &call, 2 + COUNT_OF(fields), NULL);
@@ -351,45 +382,140 @@ static void add_part(struct store_redis *store, const struct store_apply *apply,
     redis_call_add(call, customer_key(store, apply->epoch, (struct span){text, (size_t)size}));
 }
 
-static void build_apply(struct store_redis *store, const struct store_apply *apply, const uint32_t *kept, size_t count,
-                        size_t chunk, bool last_chunk, struct redis_call *call)
+/* A part of an apply: so many of its writes and entries. */
+struct part {
+    const uint32_t *kept; /* indexes of writes */
+    size_t write_count;
+    const struct store_entry *entries;
+    size_t entry_count;
+    size_t number;
+    bool last;
+};
+
+static bool same_history(const struct store_entry *a, const struct store_entry *b)
 {
-    struct span prefix = shard_key(store, apply->shard, "c:");
-    call_init(store, apply->shard, call, (int)(3 * count) + 11, &store->scripts[SCRIPT_APPLY]);
-    redis_call_add_integer(call, &store->scratch, (int64_t)count + 2);
-    redis_call_add(call, shard_key(store, apply->shard, "meta"));
-    redis_call_add(call, shard_key(store, apply->shard, "wake"));
-    for (size_t i = 0; i < count; i++)
-        redis_call_add(call, customer_key(store, prefix, apply->writes[kept[i]].customer_id));
-    add_meta(store, apply, last_chunk, call);
-    redis_call_add_integer(call, &store->scratch, (int64_t)prefix.size);
-    if (chunk > 0)
-        add_part(store, apply, chunk - 1, call);
-    else
-        redis_call_add_text(call, "");
-    if (last_chunk)
-        redis_call_add_text(call, "");
-    else
-        add_part(store, apply, chunk, call);
-    for (size_t i = 0; i < count; i++) {
-        redis_call_add(call, apply->writes[kept[i]].state);
-        if (apply->writes[kept[i]].wake_at == NEVER)
-            redis_call_add_text(call, "");
-        else
-            redis_call_add_integer(call, &store->scratch, apply->writes[kept[i]].wake_at);
+    return span_equal(a->customer_id, b->customer_id) && !span_empty(a->value) && !span_empty(b->value);
+}
+
+/* Entries of one customer that stand together go under one key. */
+static size_t entries_together(const struct part *part, size_t from)
+{
+    size_t to = from + 1;
+    while (to < part->entry_count && same_history(&part->entries[from], &part->entries[to]))
+        to++;
+    return to - from;
+}
+
+static size_t add_history_keys(struct store_redis *store, int32_t shard, const struct part *part,
+                               struct redis_call *call)
+{
+    struct span prefix = shard_key(store, shard, "d:");
+    size_t count = 0;
+    for (size_t i = 0; i < part->entry_count; i += entries_together(part, i), count++)
+        if (call)
+            redis_call_add(call, customer_key(store, prefix, part->entries[i].customer_id));
+    return count;
+}
+
+static struct span entry_text(struct store_redis *store, const struct store_entry *entry)
+{
+    char seq[24];
+    int size = snprintf(seq, sizeof(seq), "%lld:", (long long)entry->seq);
+    return customer_key(store, (struct span){seq, (size_t)size}, entry->value);
+}
+
+static void add_entries(struct store_redis *store, const struct part *part, struct redis_call *call)
+{
+    for (size_t i = 0, together; i < part->entry_count; i += together) {
+        together = entries_together(part, i);
+        bool gone = span_empty(part->entries[i].value);
+        redis_call_add_integer(call, &store->scratch, gone ? 0 : (int64_t)together);
+        for (size_t j = i; j < i + together && !gone; j++)
+            redis_call_add(call, entry_text(store, &part->entries[j]));
     }
 }
 
-/* The commands of one shard; returns how many (at most chunk_count of its writes). */
+static void add_place(struct store_redis *store, const struct store_apply *apply, const struct part *part,
+                      struct redis_call *call)
+{
+    char text[64] = "";
+    const struct store_place *place = part->last ? apply->place : NULL;
+    if (place)
+        snprintf(text, sizeof(text), "%lld %lld %lld", (long long)place->next, (long long)place->seq,
+                 (long long)place->max);
+    redis_call_add(call, arena_copy(&store->scratch, span_of(text)));
+    redis_call_add_integer(call, &store->scratch, (int64_t)apply->entries_kept);
+}
+
+static void add_part_names(struct store_redis *store, const struct store_apply *apply, const struct part *part,
+                           struct redis_call *call)
+{
+    if (part->number > 0)
+        add_part(store, apply, part->number - 1, call);
+    else
+        redis_call_add_text(call, "");
+    if (part->last)
+        redis_call_add_text(call, "");
+    else
+        add_part(store, apply, part->number, call);
+}
+
+static void build_apply(struct store_redis *store, const struct store_apply *apply, const struct part *part,
+                        struct redis_call *call)
+{
+    struct span prefix = shard_key(store, apply->shard, "c:");
+    size_t histories = add_history_keys(store, apply->shard, part, NULL);
+    call_init(store, apply->shard, call, (int)(3 * part->write_count + 2 * histories + part->entry_count) + 14,
+              &store->scripts[SCRIPT_APPLY]);
+    redis_call_add_integer(call, &store->scratch, (int64_t)(part->write_count + histories) + 2);
+    redis_call_add(call, shard_key(store, apply->shard, "meta"));
+    redis_call_add(call, shard_key(store, apply->shard, "wake"));
+    for (size_t i = 0; i < part->write_count; i++)
+        redis_call_add(call, customer_key(store, prefix, apply->writes[part->kept[i]].customer_id));
+    add_history_keys(store, apply->shard, part, call);
+    add_meta(store, apply, part->last, call);
+    redis_call_add_integer(call, &store->scratch, (int64_t)prefix.size);
+    add_part_names(store, apply, part, call);
+    redis_call_add_integer(call, &store->scratch, (int64_t)part->write_count);
+    add_place(store, apply, part, call);
+    for (size_t i = 0; i < part->write_count; i++) {
+        const struct store_write *write = &apply->writes[part->kept[i]];
+        redis_call_add(call, write->state);
+        if (write->wake_at == NEVER)
+            redis_call_add_text(call, "");
+        else
+            redis_call_add_integer(call, &store->scratch, write->wake_at);
+    }
+    add_entries(store, part, call);
+}
+
+static size_t part_count(size_t write_count, size_t entry_count)
+{
+    return chunk_count(write_count > entry_count ? write_count : entry_count);
+}
+
+/* How many of `count` the part from `from` on holds. */
+static size_t part_size(size_t count, size_t from)
+{
+    return count <= from ? 0 : count - from < CHUNK ? count - from : CHUNK;
+}
+
+/* The commands of one shard; returns how many (at most part_count of its writes and entries). */
 static size_t build_shard(struct store_redis *store, const struct store_apply *apply, struct redis_call *calls)
 {
     uint32_t *kept = ARENA_ARRAY(&store->scratch, uint32_t, apply->write_count + 1);
-    size_t count = last_writes(store, apply, kept), chunks = chunk_count(count);
-    for (size_t chunk = 0; chunk < chunks; chunk++) {
-        size_t from = chunk * CHUNK, size = count - from < CHUNK ? count - from : CHUNK;
-        build_apply(store, apply, kept + from, size, chunk, chunk + 1 == chunks, &calls[chunk]);
+    size_t count = last_writes(store, apply, kept), parts = part_count(count, apply->entry_count);
+    for (size_t number = 0; number < parts; number++) {
+        size_t from = number * CHUNK;
+        struct part part = {.write_count = part_size(count, from),
+                            .entry_count = part_size(apply->entry_count, from),
+                            .number = number,
+                            .last = number + 1 == parts};
+        part.kept = part.write_count ? kept + from : NULL;
+        part.entries = part.entry_count ? apply->entries + from : NULL;
+        build_apply(store, apply, &part, &calls[number]);
     }
-    return chunks;
+    return parts;
 }
 
 /* A shard is applied when its last chunk was: that one writes pos. An earlier chunk that was refused (somebody took the
@@ -400,7 +526,7 @@ static enum world store_redis_apply(void *context, struct store_apply *applies, 
     CHECK(count > 0);
     size_t call_count = 0, capacity = 0;
     for (size_t i = 0; i < count; i++)
-        capacity += chunk_count(applies[i].write_count);
+        capacity += part_count(applies[i].write_count, applies[i].entry_count);
     struct redis_call *calls = ARENA_ARRAY(&store->scratch, struct redis_call, capacity);
     size_t *ends = ARENA_ARRAY(&store->scratch, size_t, count);
     for (size_t i = 0; i < count; i++)
@@ -427,6 +553,38 @@ static enum world store_redis_customer(void *context, int32_t shard, struct span
     enum world world = run(store, &call, 1);
     if (world == WORLD_DONE)
         *ret_state = text_of(call.reply, arena);
+    redis_calls_release(&call, 1);
+    arena_reset(&store->scratch);
+    return world;
+}
+
+/* "seq:value", as the script keeps it. */
+static struct span entry_value(struct span entry)
+{
+    const char *colon = memchr(entry.data, ':', entry.size);
+    size_t head = colon ? (size_t)(colon - entry.data) + 1 : entry.size;
+    return (struct span){entry.data + head, entry.size - head};
+}
+
+static enum world store_redis_history(void *context, int32_t shard, struct span customer_id, size_t max,
+                                      struct arena *arena, struct span **ret_values, size_t *ret_count)
+{
+    struct store_redis *store = context;
+    struct redis_call call;
+    call_init(store, shard, &call, 4, NULL);
+    redis_call_add_text(&call, "LRANGE");
+    redis_call_add(&call, customer_key(store, shard_key(store, shard, "d:"), customer_id));
+    redis_call_add_integer(&call, &store->scratch, -(int64_t)max);
+    redis_call_add_text(&call, "-1");
+    enum world world = run(store, &call, 1);
+    if (world == WORLD_DONE && call.reply->type != REDIS_REPLY_ARRAY)
+        world = strange(store, "an unexpected answer about a history");
+    if (world == WORLD_DONE) {
+        *ret_count = call.reply->elements;
+        *ret_values = ARENA_ARRAY(arena, struct span, call.reply->elements);
+        for (size_t i = 0; i < call.reply->elements; i++)
+            (*ret_values)[i] = entry_value(text_of(call.reply->element[i], arena));
+    }
     redis_calls_release(&call, 1);
     arena_reset(&store->scratch);
     return world;
@@ -474,7 +632,7 @@ static enum world store_redis_note_write(void *context, int32_t shard, struct sp
     return world;
 }
 
-/* One step of a SCAN over the shard's states, each found one unlinked; *cursor "0" = done. */
+/* One step of a SCAN over the shard's states and histories, each found one unlinked; *cursor "0" = done. */
 static enum world drop_step(struct store_redis *store, int32_t shard, char *cursor, size_t capacity)
 {
     struct redis_call scan, unlink;
@@ -482,7 +640,7 @@ static enum world drop_step(struct store_redis *store, int32_t shard, char *curs
     redis_call_add_text(&scan, "SCAN");
     redis_call_add_text(&scan, cursor);
     redis_call_add_text(&scan, "MATCH");
-    redis_call_add(&scan, customer_key(store, shard_key(store, shard, "c:"), SPAN("*")));
+    redis_call_add(&scan, shard_key(store, shard, "[cd]:*"));
     redis_call_add_text(&scan, "COUNT");
     redis_call_add_integer(&scan, &store->scratch, SCAN_STEP);
     enum world world = run(store, &scan, 1);
@@ -571,6 +729,7 @@ static const struct store_calls calls_of_redis = {
     .apply = store_redis_apply,
     .drop = store_redis_drop,
     .customer = store_redis_customer,
+    .history = store_redis_history,
     .note_read = store_redis_note_read,
     .note_write = store_redis_note_write,
     .check = store_redis_check,

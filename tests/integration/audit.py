@@ -3,7 +3,7 @@ import collections
 import json
 import subprocess
 
-from rig import INPUTS, ORIORI, SHARDS, Failure, home, now_ms
+from rig import HISTORY, INPUTS, ORIORI, SHARDS, Failure, home, now_ms
 
 STATE_KEY = b"crm:{%d}:c:"
 ACTIONS = ("crm.actions", "crm.actions.shadow")
@@ -59,6 +59,45 @@ def redis_equals_changelog(rig):
     return len(states)
 
 
+def is_erased(state):
+    """The state's version byte, seq (a varint), then which of the two kinds of record it is."""
+    at = 1
+    while state[at] & 0x80:
+        at += 1
+    return state[at + 1] == 0
+
+
+HISTORIES = """local out = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local line = {key}
+  for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+    line[#line + 1] = string.gsub(entry, '.', function(c) return string.format('%02x', string.byte(c)) end)
+  end
+  out[#out + 1] = table.concat(line, ' ')
+end
+return out"""
+
+
+def histories_equal_decisions(rig):
+    """The newest of a customer's decisions lie beside his state, byte by byte; none once he is erased (R31)."""
+    erased = {key for (_, key), value in changelog(rig).items() if is_erased(value)}
+    wanted, found = collections.defaultdict(list), {}
+    for partition, _, key, value in rig.read("crm.decisions"):
+        if key not in erased:
+            wanted[f"crm:{{{partition}}}:d:{key.decode()}"].append(value)
+    for shard in range(SHARDS):
+        keys = f"crm:{{{shard}}}:"
+        for line in rig.redis_of(shard, "--raw", "EVAL", HISTORIES, "1", keys + "meta", keys + "d:*").decode().splitlines():
+            key, *entries = line.split(" ")
+            if key:
+                found[key] = [bytes.fromhex(entry).split(b":", 1)[1] for entry in entries]
+    for key in set(found) | set(wanted):
+        if found.get(key) != wanted[key][-HISTORY:]:
+            raise Failure(f"{key}: {len(found.get(key, []))} decisions in Redis are not the last of {len(wanted[key])} in crm.decisions; "
+                          f"{len(erased)} customers are erased")
+    return sum(len(entries) for entries in found.values())
+
+
 def replay_equals_log(rig):
     """The steps that the workers recorded, run again by `oriori simulate --steps`, give every record again."""
     export = rig.folder / "export.jsonl"
@@ -112,6 +151,7 @@ def audit(rig):
     actions = each_action_once(rig)
     each_sequence_unbroken(rig)
     customers = redis_equals_changelog(rig)
+    kept = histories_equal_decisions(rig)
     replay_equals_log(rig)
     facts_equal_simulation(rig)
-    print(f"  audit: {rig.produced} records in, {actions} actions, {customers} customers", flush=True)
+    print(f"  audit: {rig.produced} records in, {actions} actions, {customers} customers, {kept} decisions in histories", flush=True)

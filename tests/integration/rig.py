@@ -28,6 +28,7 @@ INPUTS = {"orders": ("order", 3), "deliveries": ("delivery", 4), "surveys": ("su
 SHARDS = 4
 COMING_UP = ("NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "LEADER_NOT_AVAILABLE",
              "NOT_LEADER_FOR_PARTITION", "_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN")  # what a broker says that has just begun
+HISTORY = 6  # decisions kept of a customer: few, so that most histories are cut
 
 
 def now_ms():
@@ -172,6 +173,7 @@ class Rig:
         redis_url = settings.pop("redis_url", self.redis_servers.url)
         lines = [f"{key}: {json.dumps(value)}" for key, value in settings.items()]
         lines += ["topics:", f"  partitions: {SHARDS}", "redis:", f"  url: {redis_url}",
+                  f"  history: {HISTORY}",
                   *(f"  {key}: {value}" for key, value in self.redis_servers.access().items()), "kafka:",
                   *(f"  {key}: {json.dumps(str(value))}" for key, value in kafka.items())]
         path = self.folder / f"{name}.yaml"
@@ -241,6 +243,7 @@ class Rig:
         """A short life of one more worker: what the last one had committed and not applied is healed."""
         self.start("settle", **more)
         wait_for("the worker that settles", 180, lambda: self.alive() or self.owned_by("settle"))
+        wait_for("the histories of decisions", 180, lambda: self.alive() or self.histories_whole())
         self.stop("settle", 60)
         wait_for("all open transactions to end", 120, self.no_transaction_is_open, every=0.5)
 
@@ -248,6 +251,14 @@ class Rig:
         """The view's owner of every shard is this worker and its pos is the changelog's end."""
         owners = [self.redis_of(shard, "--raw", "HGET", f"crm:{{{shard}}}:meta", "owner").strip().decode() for shard in range(SHARDS)]
         return owners == [f"oriori-test-{name}"] * SHARDS
+
+    def histories_whole(self):
+        """What the view says itself: its place in crm.decisions is of the shard's last transaction."""
+        for shard in range(SHARDS):
+            seq, place = self.redis_of(shard, "--raw", "HMGET", f"crm:{{{shard}}}:meta", "seq", "history").decode().splitlines()[:2]
+            if seq not in place.split()[1:2]:
+                return False
+        return True
 
     # ---- events in
 

@@ -627,6 +627,49 @@ static bool store_equals(const struct audit *audit, const struct replay *changel
     return good;
 }
 
+/* His history is the last of what crm.decisions says of him, or nothing after his erasure (R31). `lines` are the
+ * topic's. */
+static bool history_equals(const struct audit *audit, struct store *store, int32_t shard, struct span id,
+                           const struct lines *lines, char *why)
+{
+    const struct flow_config *flow = &audit->world->flow;
+    struct arena arena;
+    struct span *found;
+    size_t count, wanted = lines->count < flow->history_max ? lines->count : flow->history_max;
+    arena_init(&arena, 0);
+    CHECK(store_history(store, shard, id, SIZE_MAX / 2, &arena, &found, &count) == WORLD_DONE);
+    if (flow->engine.erased && flow->engine.erased(replay_state(&audit->replay, id)))
+        wanted = 0;
+    bool good = count == wanted || wrong(why, "customer %.*s: %zu decisions in the store, wanted %zu", (int)id.size,
+                                         id.data, count, wanted);
+    for (size_t i = 0; good && i < count; i++)
+        if (!span_equal(found[i], span_of(lines->items[lines->count - count + i])))
+            good = wrong(why, "customer %.*s: decision %zu of %zu in the store is not the topic's", (int)id.size,
+                         id.data, i + 1, count);
+    arena_release(&arena);
+    return good;
+}
+
+static bool audit_histories(const struct audit *audit, char *why)
+{
+    struct store store = store_memory_open(audit->world->server);
+    struct span id, state;
+    int64_t wake_at;
+    bool good = true;
+    for (int32_t h = 0; h < SIM_SHARDS && good; h++)
+        for (size_t i = 0; good && memory_server_customer(audit->world->server, h, i, &id, &state, &wake_at); i++) {
+            struct lines lines = {0};
+            struct log_record record;
+            for (int64_t offset = 0;
+                 memory_cluster_read(audit->world->cluster, "decisions", h, true, &offset, &record);)
+                if (span_equal(record.key, id))
+                    lines_add(&lines, record.value);
+            good = history_equals(audit, &store, h, id, &lines, why);
+            lines_release(&lines);
+        }
+    return good;
+}
+
 static bool audit_states(struct audit *audit, bool view_too, char *why)
 {
     struct replay changelog;
@@ -671,6 +714,7 @@ bool sim_world_audit(struct sim_world *world, char ret_why[SIM_TEXT_SIZE])
     good =
         good && audit_records(&audit, ret_why) && audit_states(&audit, true, ret_why) && audit_places(&audit, ret_why);
     good = good && (!world->config.real || audit.quarantined.letters || audit_facts(&audit, ret_why));
+    good = good && (!world->config.real || audit_histories(&audit, ret_why));
     good = good && (!world->config.activates || (all_switched(&audit, ret_why) && all_migrated(&audit, ret_why)));
     audit_end(&audit);
     return good;

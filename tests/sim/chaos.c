@@ -675,6 +675,7 @@ static void totals_print(const struct flow_counts *totals)
                 {totals->forwarded_credits, "credits forwarded"},
                 {totals->timer_visits, "visits for timers"},
                 {totals->swept, "customers swept"},
+                {totals->histories_read, "decisions read back into histories"},
                 {totals->dead_letters, "dead letters"},
                 {totals->actions, "actions"},
                 {totals->stopped_shards, "shards stopped"}};

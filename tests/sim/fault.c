@@ -192,6 +192,13 @@ static enum world faulty_customer(void *context, int32_t shard, struct span cust
     THROUGH("store.customer", WORLD_RECOVER, store_customer(&faults->store, shard, customer_id, arena, ret_state));
 }
 
+static enum world faulty_history(void *context, int32_t shard, struct span customer_id, size_t max, struct arena *arena,
+                                 struct span **ret_values, size_t *ret_count)
+{
+    THROUGH("store.history", WORLD_RECOVER,
+            store_history(&faults->store, shard, customer_id, max, arena, ret_values, ret_count));
+}
+
 static enum world faulty_note_read(void *context, int32_t shard, struct span name, struct arena *arena,
                                    struct span *ret_text)
 {
@@ -245,6 +252,7 @@ static const struct store_calls store_calls = {
     .apply = faulty_apply,
     .drop = faulty_drop,
     .customer = faulty_customer,
+    .history = faulty_history,
     .note_read = faulty_note_read,
     .note_write = faulty_note_write,
     .check = faulty_check,

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/codec/event_json.h"
+#include "common/codec/json.h"
 #include "common/codec/record_json.h"
 #include "common/io/zones_load.h"
 
@@ -30,7 +31,20 @@ static void real_record_write(void *context, const struct record *record, struct
     record_json_write(record, buffer);
 }
 
-const struct formats real_formats = {.event_read = real_event_read, .record_write = real_record_write};
+static bool real_decision_seq(struct span value, int64_t *ret_seq)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const struct json *record = json_read(value, &arena);
+    const struct json *seq = record ? json_member(record, SPAN("seq")) : NULL;
+    CHECK(seq && seq->type == JSON_KIND_INTEGER);
+    *ret_seq = seq->integer;
+    arena_release(&arena);
+    return true;
+}
+
+const struct formats real_formats = {
+    .event_read = real_event_read, .record_write = real_record_write, .decision_seq = real_decision_seq};
 
 /* ---- what is the same for all worlds ---- */
 

@@ -218,7 +218,7 @@ static bool toy_wake_at(const struct step_world *world, struct arena *arena, str
     return true;
 }
 
-const struct engine toy_engine = {toy_visit, toy_wake_at};
+const struct engine toy_engine = {toy_visit, toy_wake_at, NULL};
 
 /* ---- formats ---- */
 

@@ -13,7 +13,7 @@ static const int64_t start_ms = INT64_C(1700000000000);
 /* Inputs of 3 and of S = 4 partitions: the first are never direct. */
 static const int32_t input_partitions[TOPIC_COUNT] = {3, 4, 4, 3, 4};
 
-static const struct engine real_engine = {step_visit, step_wake_at};
+static const struct engine real_engine = {step_visit, step_wake_at, step_erased};
 
 static const char *const own_topics[] = {"forward", "state", "steps", "actions", "transitions", "decisions", "dead"};
 
@@ -381,12 +381,24 @@ static bool anything_to_sweep(const struct sim_world *world)
     return false;
 }
 
+static bool anything_to_read_back(const struct sim_world *world)
+{
+    for (int i = 0; i < world->config.worker_count && world->flow.history_max > 0; i++)
+        for (int32_t h = 0; world->workers[i].alive && h < SIM_SHARDS; h++) {
+            const struct shard *shard = &world->workers[i].worker.shards[h];
+            if (shard->phase == SHARD_READY && !shard->history.whole)
+                return true;
+        }
+    return false;
+}
+
 bool sim_world_settled(struct sim_world *world)
 {
     int ready = 0;
     for (int i = 0; i < world->config.worker_count; i++)
         ready += world->workers[i].alive && worker_ready(&world->workers[i].worker);
-    if (ready != world->config.worker_count || anything_due(world) || anything_to_sweep(world))
+    if (ready != world->config.worker_count || anything_due(world) || anything_to_sweep(world) ||
+        anything_to_read_back(world))
         return false;
     memory_cluster_settle(world->cluster);
     for (int t = 0; t < TOPIC_COUNT; t++)
@@ -458,6 +470,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .record_tries = config->record_tries,
                                        .forward_keep_ms = config->brokers ? 400 : 0,
                                        .sends_per_second = config->sends_per_second,
+                                       .history_max = config->real ? config->seed % 16 < 8 ? 3 : 30
+                                                                   : 0, /* the toy decides nothing */
                                        .skew_max_ms = 60000,
                                        .tries_max = 3,
                                        .backoff_ms = 50,

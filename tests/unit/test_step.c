@@ -258,10 +258,13 @@ static void r31_erasure_ends_everything(void **state)
                           RULE("later", "{event: PLACED}", "once: order, priority: 9, delay: 9d"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
     shop_forget(&shop);
+    assert_false(step_erased(buffer_span(&shop.state)));
     shop_event_at(&shop, shop_customer(EVENT_ERASED), D(1));
     EXPECT_ORDER(&shop, "revoke now order:O1 1 email order=O1 event=e2 erased", "decision later order:O1 1 erased");
     EXPECT_COUNT(&shop, "\ntransition", 0);
     assert_int_equal(shop.wake_at, NEVER);
+    assert_true(step_erased(buffer_span(&shop.state)));
+    assert_false(step_erased(SPAN("")) || step_erased(SPAN("\x09\x02\x00")));
     shop_event_at(&shop, shop_placed("O2"), D(2));
     assert_int_equal(shop.result.verdict, VERDICT_ERASED);
     shop_until(&shop, D(30));

@@ -491,6 +491,125 @@ static void a_refused_part_keeps_the_position(void **state)
     store_close(&guarded);
 }
 
+/* ---- histories ---- */
+
+static bool add_entries(int64_t pos, size_t kept, const struct store_entry *entries, size_t count,
+                        const struct store_place *place)
+{
+    struct store_apply request = {.shard = 4,
+                                  .epoch = SPAN("e"),
+                                  .pos_expected = pos,
+                                  .pos = pos,
+                                  .seq = 1,
+                                  .entries = entries,
+                                  .entry_count = count,
+                                  .entries_kept = kept,
+                                  .place = place};
+    assert_int_equal(store_apply(&store, &request, 1), WORLD_DONE);
+    return request.applied;
+}
+
+/* The values of his history, with blanks between; at most max of them. */
+static const char *history_of(const char *customer, size_t max)
+{
+    static char text[4096];
+    struct span *values;
+    size_t count = 0, size = 0;
+    text[0] = '\0';
+    assert_int_equal(store_history(&store, 4, span_of(customer), max, &arena, &values, &count), WORLD_DONE);
+    for (size_t i = 0; i < count; i++)
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "%s%.*s", i ? " " : "", (int)values[i].size,
+                                 values[i].data);
+    return text;
+}
+
+static void histories_begin(void)
+{
+    const struct store_write writes[] = {{SPAN("a"), SPAN("s"), NEVER}, {SPAN("b"), SPAN("s"), NEVER}};
+    take(4, "e");
+    assert_true(apply(4, "e", STORE_POS_NONE, 5, 1, writes, 2));
+}
+
+static void a_history_keeps_the_newest_entries_once_each(void **state)
+{
+    static const struct store_entry entries[] = {{SPAN("a"), 1, SPAN("a1")},
+                                                 {SPAN("a"), 3, SPAN("a3:x")},
+                                                 {SPAN("b"), 7, SPAN("b7")},
+                                                 {SPAN("a"), 12, SPAN("a12")},
+                                                 {SPAN("a"), 13, SPAN("a13")}};
+    NEEDS_SERVER();
+    histories_begin();
+    assert_true(add_entries(5, 3, entries, 3, NULL));
+    assert_string_equal(history_of("a", 10), "a1 a3:x");
+    assert_true(add_entries(5, 3, entries, 3, NULL)); /* again, as after an answer that was lost */
+    assert_string_equal(history_of("a", 10), "a1 a3:x");
+    assert_true(add_entries(5, 3, entries, 5, NULL)); /* some of it new */
+    assert_string_equal(history_of("a", 10), "a3:x a12 a13");
+    assert_string_equal(history_of("a", 2), "a12 a13");
+    assert_string_equal(history_of("b", 10), "b7");
+    assert_string_equal(history_of("c", 10), "");
+}
+
+static void a_history_is_guarded_like_the_states(void **state)
+{
+    static const struct store_entry entry = {SPAN("a"), 1, SPAN("a1")};
+    static const struct store_place place = {9, 1, 3};
+    struct store_meta meta;
+    NEEDS_SERVER();
+    histories_begin();
+    assert_false(add_entries(4, 3, &entry, 1, &place)); /* somebody was here since */
+    take(4, "f");                                       /* somebody is here now */
+    assert_false(add_entries(5, 3, &entry, 1, &place));
+    assert_string_equal(history_of("a", 10), "");
+    assert_int_equal(store_read_meta(&store, 4, &arena, &meta), WORLD_DONE);
+    assert_true(meta.place.next == STORE_POS_NONE && meta.place.seq == 0);
+    take(4, "e");
+    assert_true(add_entries(5, 3, &entry, 1, &place));
+    assert_int_equal(store_read_meta(&store, 4, &arena, &meta), WORLD_DONE);
+    assert_true(meta.place.next == 9 && meta.place.seq == 1 && meta.place.max == 3);
+    assert_true(add_entries(5, 3, NULL, 0, NULL)); /* says nothing about it */
+    assert_int_equal(store_read_meta(&store, 4, &arena, &meta), WORLD_DONE);
+    assert_true(meta.place.next == 9);
+}
+
+static void a_history_goes_with_an_erasure_and_with_the_shard(void **state)
+{
+    static const struct store_entry entries[] = {
+        {SPAN("a"), 1, SPAN("a1")}, {SPAN("b"), 1, SPAN("b1")}, {.customer_id = SPAN("a")}};
+    NEEDS_SERVER();
+    histories_begin();
+    assert_true(add_entries(5, 3, entries, 2, NULL));
+    assert_true(add_entries(5, 3, entries + 2, 1, NULL));
+    assert_string_equal(history_of("a", 10), "");
+    assert_string_equal(history_of("b", 10), "b1");
+    assert_int_equal(store_drop(&store, 4), WORLD_DONE);
+    assert_string_equal(history_of("b", 10), "");
+}
+
+/* More entries than one script takes, and more than there are states: the place comes with the last part. */
+static void many_entries_go_in_parts(void **state)
+{
+    enum { COUNT = 1300 };
+    static struct store_entry entries[COUNT];
+    static const struct store_place place = {COUNT, 1, 1000};
+    struct store_meta meta;
+    struct span *values;
+    size_t count;
+    NEEDS_SERVER();
+    histories_begin();
+    for (int i = 0; i < COUNT; i++)
+        entries[i] = (struct store_entry){i % 10 ? SPAN("a") : numbered("c", i), i + 1, numbered("", i)};
+    assert_true(add_entries(5, 1000, entries, COUNT, &place));
+    assert_int_equal(store_history(&store, 4, SPAN("a"), COUNT, &arena, &values, &count), WORLD_DONE);
+    assert_int_equal(count, 1000); /* of 1170 */
+    assert_span(values[count - 1], "1299");
+    assert_span(values[0], "189");
+    assert_int_equal(store_history(&store, 4, SPAN("c1290"), COUNT, &arena, &values, &count), WORLD_DONE);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_read_meta(&store, 4, &arena, &meta), WORLD_DONE);
+    assert_int_equal(meta.place.next, COUNT);
+}
+
 /* ---- rights ---- */
 
 /* The user's line of deploy/README.md, from its rights on. */
@@ -515,6 +634,9 @@ static enum world use_all(struct store *at)
     struct span text, ids[] = {SPAN("asleep"), SPAN("awake")};
     int64_t server_ms;
     struct store_write writes[] = {{ids[0], SPAN("s"), NEVER}, {ids[1], SPAN("s"), 50}};
+    struct store_entry entries[] = {{ids[0], 1, SPAN("d")}, {.customer_id = ids[1]}};
+    struct span *values;
+    size_t count;
     struct store_apply apply = {.shard = 6,
                                 .epoch = SPAN("e"),
                                 .pos_expected = STORE_POS_NONE,
@@ -522,7 +644,10 @@ static enum world use_all(struct store *at)
                                 .seq = 2,
                                 .last = SPAN("meta"),
                                 .writes = writes,
-                                .write_count = 2};
+                                .write_count = 2,
+                                .entries = entries,
+                                .entry_count = 2,
+                                .entries_kept = 1};
     struct store_load load = {.shard = 6, .ids = ids, .id_count = 2, .due_before = 100, .due_max = 10};
     enum world world = store_check(at);
     if (world == WORLD_DONE)
@@ -537,6 +662,8 @@ static enum world use_all(struct store *at)
         world = store_read_meta(at, 6, &arena, &meta);
     if (world == WORLD_DONE)
         world = store_customer(at, 6, ids[0], &arena, &text);
+    if (world == WORLD_DONE)
+        world = store_history(at, 6, ids[0], 10, &arena, &values, &count);
     if (world == WORLD_DONE)
         world = store_note_write(at, 6, SPAN("n"), SPAN("text"));
     if (world == WORLD_DONE)
@@ -621,6 +748,10 @@ int main(void)
         STORE_TEST(an_evicting_server_is_refused),
         STORE_TEST(addresses_and_passwords),
         STORE_TEST(a_refused_part_keeps_the_position),
+        STORE_TEST(a_history_keeps_the_newest_entries_once_each),
+        STORE_TEST(a_history_is_guarded_like_the_states),
+        STORE_TEST(a_history_goes_with_an_erasure_and_with_the_shard),
+        STORE_TEST(many_entries_go_in_parts),
         STORE_TEST(exactly_the_rights_of_the_readme_are_needed),
         STORE_TEST(a_note_is_by_shard_and_name_and_goes_when_emptied),
     };

@@ -23,9 +23,9 @@ static const char usage[] =
     "  --config FILE   the worker's config: asks its Redis, or its Kafka for all customers\n"
     "  --from DIR      a folder that a run with log: memory left behind (its crm.state.jsonl and config.yaml)\n"
     "  --at TIME       as of then: UTC ms, or ISO 8601 with an offset\n"
-    "  --decisions N   also the newest N decisions of the rules about him, with the values they read; looks through "
-    "all\n"
-    "                  of crm.decisions for them\n"
+    "  --decisions N   also the newest N decisions of the rules about him, with the values they read: out of his "
+    "history\n"
+    "                  in Redis (redis.history), or all of crm.decisions where that is off or not long enough\n"
     "  --json          the `state` record of `oriori simulate --states`\n\n"
     "example: oriori customer show hanako --config deploy/examples/worker.yaml\n";
 
@@ -170,11 +170,23 @@ static void print_text(struct span id, const struct customer_report *report)
     print_voice(report);
 }
 
+static bool read_decisions(struct setup *setup, const struct options *options, struct decisions *decisions)
+{
+    bool enough = false;
+    if (options->folder)
+        return decisions_read_folder(setup, options->folder, decisions);
+    if (!setup_schemas(setup) || !decisions_read_history(setup, decisions, &enough) || enough)
+        return enough;
+    struct decisions again = {.id = decisions->id, .most = decisions->most};
+    decisions_release(decisions);
+    *decisions = again;
+    return decisions_read_topic(setup, decisions);
+}
+
 static bool show_decisions(struct setup *setup, struct span id, const struct options *options)
 {
     struct decisions decisions = {.id = id, .most = options->decisions};
-    bool good = options->folder ? decisions_read_folder(setup, options->folder, &decisions)
-                                : decisions_read_topic(setup, &decisions);
+    bool good = read_decisions(setup, options, &decisions);
     if (good)
         decisions_print(&decisions, options->json);
     decisions_release(&decisions);

@@ -1,8 +1,10 @@
 #include "workers/customer/decisions.h"
 
 #include "common/base/check.h"
+#include "common/base/hash.h"
 #include "common/codec/json.h"
 #include "common/io/run_folder.h"
+#include "common/io/store_redis.h"
 #include "common/io/topic_reader.h"
 
 #include <stdio.h>
@@ -31,29 +33,79 @@ void decisions_release(struct decisions *decisions)
     decisions->lines = NULL;
 }
 
+static bool keep_value(struct setup *setup, struct decisions *decisions, struct span value, struct buffer *json)
+{
+    const struct schema_set *schemas = setup_schemas_of(setup, config_topic(&setup->config, "decisions"), value);
+    buffer_reset(json);
+    bool good = schemas != NULL && schema_set_json_write(schemas, value, json);
+    if (good)
+        keep(decisions, buffer_span(json));
+    return good;
+}
+
 struct reading_topic {
     struct decisions *decisions;
-    const struct schema_set *schemas;
+    struct setup *setup;
     struct buffer json;
 };
 
 static void take_message(void *context, const rd_kafka_message_t *message)
 {
     struct reading_topic *reading = context;
-    if (!span_equal((struct span){message->key, message->key_len}, reading->decisions->id))
-        return;
-    buffer_reset(&reading->json);
-    if (schema_set_json_write(reading->schemas, (struct span){message->payload, message->len}, &reading->json))
-        keep(reading->decisions, buffer_span(&reading->json));
+    if (span_equal((struct span){message->key, message->key_len}, reading->decisions->id))
+        keep_value(reading->setup, reading->decisions, (struct span){message->payload, message->len}, &reading->json);
+}
+
+/* False: one cannot be read. */
+static bool keep_values(struct setup *setup, struct decisions *decisions, const struct span *values, size_t count)
+{
+    struct buffer json = {0};
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++)
+        good = keep_value(setup, decisions, values[i], &json);
+    buffer_release(&json);
+    return good;
+}
+
+/* A history is all there is when it is whole and was never cut. */
+static bool is_all(const struct store_meta *meta, size_t count)
+{
+    return meta->place.seq == meta->seq && meta->place.seq > 0 && (int64_t)count < meta->place.max;
+}
+
+bool decisions_read_history(struct setup *setup, struct decisions *decisions, bool *ret_enough)
+{
+    struct store store = {0};
+    struct buffer error = {0};
+    struct store_meta meta;
+    struct arena arena;
+    struct span *values;
+    size_t count = 0;
+    int32_t shard = (int32_t)hash_home_shard(decisions->id, (uint32_t)setup->config.shards);
+    arena_init(&arena, 0);
+    lines_new(decisions);
+    bool good = store_redis_open(&setup->config, &store, &error) == WORLD_DONE;
+    if (!good) {
+        fprintf(stderr, "oriori: %s\n", error.data);
+    } else if (store_read_meta(&store, shard, &arena, &meta) != WORLD_DONE ||
+               store_history(&store, shard, decisions->id, decisions->most, &arena, &values, &count) != WORLD_DONE) {
+        fprintf(stderr, "oriori: %s\n", store_error_text(&store));
+        good = false;
+    }
+    decisions->kept = true;
+    *ret_enough =
+        good && (count == decisions->most || is_all(&meta, count)) && keep_values(setup, decisions, values, count);
+    store_close(&store);
+    arena_release(&arena);
+    buffer_release(&error);
+    return good;
 }
 
 bool decisions_read_topic(struct setup *setup, struct decisions *decisions)
 {
     struct buffer error = {0};
     lines_new(decisions);
-    if (!setup_schemas(setup))
-        return false;
-    struct reading_topic reading = {.decisions = decisions, .schemas = setup->schemas};
+    struct reading_topic reading = {.decisions = decisions, .setup = setup};
     bool good = topic_read(&setup->config, config_topic(&setup->config, "decisions"), take_message, &reading, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
@@ -138,7 +190,9 @@ void decisions_print(const struct decisions *decisions, bool json)
     size_t first = decisions->count > decisions->most ? decisions->count - decisions->most : 0;
     arena_init(&arena, 0);
     if (!json)
-        printf("decisions published     %zu%s\n", decisions->count, first ? ", the newest:" : "");
+        printf("decisions published     %s%zu%s\n",
+               decisions->kept && decisions->count == decisions->most ? "at least " : "", decisions->count,
+               first ? ", the newest:" : "");
     for (size_t i = first; i < decisions->count; i++) {
         const struct buffer *line = &decisions->lines[i % decisions->most];
         const struct json *record = json_read(buffer_span(line), &arena);

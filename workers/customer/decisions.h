@@ -1,4 +1,4 @@
-/* What the rules decided about one customer, of late: read from crm.decisions when somebody asks. */
+/* What the rules decided about one customer, of late: from his history in Redis, or from crm.decisions. */
 #ifndef ORIORI_CUSTOMER_DECISIONS_H
 #define ORIORI_CUSTOMER_DECISIONS_H
 
@@ -13,9 +13,15 @@ struct decisions {
     size_t most;          /* 1 to DECISIONS_SHOWN_MAX */
     struct buffer *lines; /* a ring of `most`; the n-th read lies at n % most */
     size_t count;         /* read in all */
+    bool kept;            /* from his history: there may have been more */
 };
 
-/* From the topic's beginning, or the folder of a run. False when something is wrong and has been said. */
+/* From his history in Redis, setup_schemas first. *ret_enough: these are the newest `most`, or all there are; else the
+ * topic may know more. False when something is wrong and has been said. */
+bool decisions_read_history(struct setup *setup, struct decisions *decisions, bool *ret_enough);
+
+/* From the topic's beginning (setup_schemas first), or the folder of a run. False when something is wrong and has been
+ * said. */
 bool decisions_read_topic(struct setup *setup, struct decisions *decisions);
 bool decisions_read_folder(struct setup *setup, const char *folder, struct decisions *decisions);
 void decisions_release(struct decisions *decisions);

@@ -378,14 +378,19 @@ struct flow_config setup_flow(struct setup *setup)
     flow.call_timeout_ms = (int32_t)(config->timeout_request_ms / CALL_TIMEOUT_DIVISOR);
     flow.decisions = decisions_of(config->decisions);
     flow.sends_per_second = config->sends_per_second;
+    flow.history_max = (size_t)config->redis_history;
     flow.forward_keep_ms = config->topic_forward_keep_ms;
     flow.record_tries = config->clock == CONFIG_CLOCK_INPUT ? 0 : RECORD_TRIES; /* a demo's ticks bring timers along */
     flow.clock_input = config->clock == CONFIG_CLOCK_INPUT;
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
     flow.playbook_text = buffer_span(&setup->playbook_text);
-    flow.formats = (struct formats){setup, event_read, record_write, setup->registry ? reading_trouble : NULL,
-                                    setup->output_ids[SETUP_DEAD]};
+    flow.formats = (struct formats){setup,
+                                    event_read,
+                                    record_write,
+                                    setup->registry ? reading_trouble : NULL,
+                                    setup->output_ids[SETUP_DEAD],
+                                    decision_avro_seq};
     CHECK(getrandom(&flow.token, sizeof(flow.token), 0) == sizeof(flow.token));
     return flow;
 }
