@@ -70,19 +70,39 @@ static bool read_id(const struct json *root, uint32_t *ret_id)
     return true;
 }
 
-/* A schema of another kind than Avro, or one that needs others, is there, but not for us. */
+/* A schema of another kind than Avro is there, but not for us. */
 static void read_kind(struct registry_reply *reply, const struct json *root, struct arena *arena)
 {
     const struct json *type = member(root, SPAN("schemaType"), JSON_KIND_TEXT);
-    const struct json *references = member(root, SPAN("references"), JSON_KIND_ARRAY);
     if (type != NULL && !span_equal(type->text, SPAN("AVRO"))) {
         reply->answer = REGISTRY_REFUSED;
         reply->message = message_of(arena, "the schema is not Avro but ", type->text);
-    } else if (references != NULL && references->count > 0) {
-        reply->answer = REGISTRY_REFUSED;
-        reply->message = message_of(arena, "the schema refers to other subjects, which is not read: ",
-                                    SPAN("register it with its types written out"));
     }
+}
+
+static bool read_reference(const struct json *reference, struct registry_reference *ret_reference)
+{
+    const struct json *subject = member(reference, SPAN("subject"), JSON_KIND_TEXT);
+    const struct json *version = member(reference, SPAN("version"), JSON_KIND_INTEGER);
+    if (subject == NULL || version == NULL || version->integer < -1 || version->integer > INT32_MAX)
+        return false;
+    *ret_reference = (struct registry_reference){subject->text, (int32_t)version->integer};
+    if (version->integer == -1)
+        ret_reference->version = REGISTRY_NEWEST;
+    return true;
+}
+
+static bool read_references(struct registry_reply *reply, const struct json *root, struct arena *arena)
+{
+    const struct json *list = member(root, SPAN("references"), JSON_KIND_ARRAY);
+    if (list == NULL || list->count == 0)
+        return true;
+    struct registry_reference *references = ARENA_ARRAY(arena, struct registry_reference, list->count);
+    for (const struct json *item = list->first; item != NULL; item = item->next)
+        if (!read_reference(item, &references[reply->reference_count++]))
+            return false;
+    reply->references = references;
+    return true;
 }
 
 static bool read_schema(struct registry_reply *reply, const struct json *root, struct arena *arena)
@@ -92,7 +112,7 @@ static bool read_schema(struct registry_reply *reply, const struct json *root, s
         return false;
     reply->schema = schema->text;
     read_kind(reply, root, arena);
-    return true;
+    return read_references(reply, root, arena);
 }
 
 static bool read_version(struct registry_reply *reply, const struct json *root, struct arena *arena)

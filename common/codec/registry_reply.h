@@ -26,9 +26,19 @@ enum registry_answer {
     REGISTRY_AWAY     /* it said nothing to go by: try again later */
 };
 
+/* A schema that another one takes types from. */
+struct registry_reference {
+    struct span subject;
+    int32_t version; /* from 1; REGISTRY_NEWEST = the newest there is */
+};
+
+enum { REGISTRY_NEWEST = 0 };
+
 struct registry_reply {
     enum registry_answer answer;
-    struct span schema;  /* REGISTRY_SCHEMA, REGISTRY_VERSION: its JSON; in the arena or the body */
+    struct span schema; /* REGISTRY_SCHEMA, REGISTRY_VERSION: its JSON; in the arena or the body */
+    const struct registry_reference *references; /* of that schema; reference_count of them, in the arena */
+    size_t reference_count;
     uint32_t id;         /* REGISTRY_VERSION, REGISTRY_REGISTER */
     int32_t version;     /* REGISTRY_VERSION */
     bool compatible;     /* REGISTRY_COMPATIBILITY */

@@ -2,6 +2,7 @@
 
 #include "common/base/base64.h"
 #include "common/base/check.h"
+#include "common/codec/avro_binary.h"
 #include "common/codec/json.h"
 #include "common/flow/batch.h"
 #include "common/flow/replay.h"
@@ -41,8 +42,8 @@ struct audit {
     bool shadowed; /* actions are compared as a set */
     struct buffer buffer;
     struct replay_report *report;
-    void (*emit)(void *context, const struct record *record);
-    void *emit_context;
+    const struct replay_reader *reader;
+    bool foreign_ids; /* a registry's: bytes are compared without */
 };
 
 __attribute__((format(printf, 2, 3))) static bool failed(struct audit *audit, const char *format, ...)
@@ -90,17 +91,57 @@ static bool bytes_read(struct audit *audit, const struct json *object, struct sp
     return member && member->type == JSON_KIND_TEXT && base64_read(member->text, &audit->memory, ret_bytes);
 }
 
+/* [[name, value] ...]; a mapping may look at them. Absent: none, as in older exports. */
+static bool headers_read(struct audit *audit, const struct json *object, struct original *record)
+{
+    const struct json *list = json_member(object, SPAN("headers"));
+    if (list == NULL || list->type != JSON_KIND_ARRAY)
+        return list == NULL;
+    struct header *headers = ARENA_ARRAY(&audit->memory, struct header, list->count);
+    for (const struct json *pair = list->first; pair != NULL; pair = pair->next) {
+        struct header *header = &headers[record->header_count++];
+        if (pair->type != JSON_KIND_ARRAY || pair->count != 2 || pair->first->type != JSON_KIND_TEXT ||
+            pair->first->next->type != JSON_KIND_TEXT ||
+            !base64_read(pair->first->text, &audit->memory, &header->name) ||
+            !base64_read(pair->first->next->text, &audit->memory, &header->value))
+            return false;
+    }
+    record->headers = headers;
+    return true;
+}
+
+/* {"id", "schema"}: what an id of a registry means. */
+static bool schema_line_read(struct audit *audit, const struct json *object, const struct json *schema)
+{
+    struct buffer error = {0};
+    int64_t id;
+    if (schema->type != JSON_KIND_TEXT || !integer_read(object, SPAN("id"), &id) || id < 0 || id > UINT32_MAX)
+        return failed(audit, "line %llu is no line of an export", (unsigned long long)audit->report->lines);
+    audit->foreign_ids = true;
+    bool good = audit->reader->schema_add == NULL ||
+                audit->reader->schema_add(audit->reader->context, (uint32_t)id, schema->text, &error) ||
+                failed(audit, "line %llu: schema %lld: %s", (unsigned long long)audit->report->lines, (long long)id,
+                       error.data);
+    buffer_release(&error);
+    return good;
+}
+
 static bool line_read(struct audit *audit, struct span line)
 {
     struct original record = {0};
     int64_t partition;
     const struct json *object = json_read(arena_copy(&audit->memory, line), &audit->memory);
+    if (object && object->type != JSON_KIND_OBJECT)
+        object = NULL;
+    const struct json *schema = object ? json_member(object, SPAN("schema")) : NULL;
+    if (schema)
+        return schema_line_read(audit, object, schema);
     const struct json *topic = object ? json_member(object, SPAN("topic")) : NULL;
     if (!topic || topic->type != JSON_KIND_TEXT || !integer_read(object, SPAN("partition"), &partition) ||
         !integer_read(object, SPAN("offset"), &record.offset) ||
         !integer_read(object, SPAN("timestamp"), &record.timestamp) ||
         !bytes_read(audit, object, SPAN("key"), &record.key) ||
-        !bytes_read(audit, object, SPAN("value"), &record.value))
+        !bytes_read(audit, object, SPAN("value"), &record.value) || !headers_read(audit, object, &record))
         return failed(audit, "line %llu is no line of an export", (unsigned long long)audit->report->lines);
     record.topic = topic->text;
     record.partition = (int32_t)partition;
@@ -225,8 +266,8 @@ static void made_add(struct audit *audit, const struct record *record)
     formats->record_write(formats->context, record, &audit->buffer);
     written_add(&audit->made[outputs[record->type]], arena_copy(&audit->memory, record->customer_id),
                 arena_copy(&audit->memory, buffer_span(&audit->buffer)), optional);
-    if (audit->emit)
-        audit->emit(audit->emit_context, record);
+    if (audit->reader->emit)
+        audit->reader->emit(audit->reader->context, record);
 }
 
 static void visit_add(struct audit *audit, const struct customer_visit *visit)
@@ -311,6 +352,14 @@ static void last_keep(struct written_list *list)
     list->count = kept;
 }
 
+static bool same_value(const struct audit *audit, enum output output, struct span run, struct span again)
+{
+    uint32_t run_id, again_id;
+    if (audit->foreign_ids && output != OUTPUT_STATE && wire_header_read(run, &run_id, &run))
+        return wire_header_read(again, &again_id, &again) && span_equal(run, again);
+    return span_equal(run, again);
+}
+
 static bool written_equal(struct audit *audit, enum output output)
 {
     static const char *const names[OUTPUT_COUNT] = {"transition", "action", "decision", "state"};
@@ -331,7 +380,8 @@ static bool written_equal(struct audit *audit, enum output output)
     for (size_t i = 0; i < found->count || i < made->count; i++) {
         const struct written *run = i < found->count ? &found->items[i] : NULL;
         const struct written *again = i < made->count ? &made->items[i] : NULL;
-        if (run && again && span_equal(run->customer_id, again->customer_id) && span_equal(run->value, again->value))
+        if (run && again && span_equal(run->customer_id, again->customer_id) &&
+            same_value(audit, output, run->value, again->value))
             continue;
         const struct span *customer = run ? &run->customer_id : &again->customer_id;
         return failed(audit, "%s %zu of the run (%zu) is not the replay's (%zu): customer %.*s", names[output], i + 1,
@@ -367,11 +417,10 @@ static void audit_release(struct audit *audit)
     arena_release(&audit->memory);
 }
 
-enum replay_outcome replay_file_run(FILE *in, const struct flow_config *config,
-                                    void (*emit)(void *context, const struct record *record), void *context,
+enum replay_outcome replay_file_run(FILE *in, const struct flow_config *config, const struct replay_reader *reader,
                                     struct replay_report *ret_report)
 {
-    struct audit audit = {.config = config, .report = ret_report, .emit = emit, .emit_context = context};
+    struct audit audit = {.config = config, .report = ret_report, .reader = reader};
     struct flow_config of_run = *config;
     enum replay_outcome outcome = REPLAY_UNREADABLE;
     *ret_report = (struct replay_report){0};

@@ -17,11 +17,19 @@ struct replay_report {
 
 enum replay_outcome { REPLAY_EQUAL, REPLAY_DIFFERS, REPLAY_UNREADABLE };
 
+/* Who reads a run's records. */
+struct replay_reader {
+    void *context;
+    /* A schema of a registry, as the export has it; before any record is read. False: *error says why not. */
+    bool (*schema_add)(void *context, uint32_t id, struct span avsc, struct buffer *error);
+    /* Every record in the order made. Both may be NULL. */
+    void (*emit)(void *context, const struct record *record);
+};
+
 /* Of the config: topic names, world, engine and formats; S is taken from the run's `__meta` records. Which decisions
- * the run published (its config says) is told by their number. emit (may be NULL) gets every record in the order made.
- */
-enum replay_outcome replay_file_run(FILE *in, const struct flow_config *config,
-                                    void (*emit)(void *context, const struct record *record), void *context,
+ * the run published (its config says) is told by their number. Where an export has schemas of a registry, so has what
+ * the run wrote: its records' schema ids are that registry's, and are not compared. */
+enum replay_outcome replay_file_run(FILE *in, const struct flow_config *config, const struct replay_reader *reader,
                                     struct replay_report *ret_report);
 
 #endif

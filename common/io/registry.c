@@ -2,11 +2,15 @@
 
 #include "common/base/check.h"
 #include "common/codec/json.h"
+#include "common/codec/schema_link.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
 
-enum { BODY_SIZE_MAX = 4 << 20 /* no schema is so large; a body that does not end must */ };
+enum {
+    BODY_SIZE_MAX = 4 << 20, /* no schema is so large; a body that does not end must */
+    REFERENCES_MAX = 64      /* of one schema, those of its references counted */
+};
 
 struct registry {
     const struct config *config;
@@ -131,33 +135,121 @@ static const struct buffer *schema_request(struct registry *registry, struct spa
     return &registry->request;
 }
 
-enum registry_answer registry_schema(struct registry *registry, uint32_t id, struct buffer *ret_avsc)
-{
-    char path[48];
-    struct registry_reply reply;
-    snprintf(path, sizeof(path), "/schemas/ids/%u", (unsigned)id);
-    enum registry_answer answer = ask(registry, REGISTRY_SCHEMA, path, NULL, &reply);
-    if (answer == REGISTRY_FOUND)
-        buffer_add_span(ret_avsc, reply.schema);
-    return answer;
-}
-
-enum registry_answer registry_version(struct registry *registry, const char *subject, int32_t version,
-                                      struct buffer *ret_avsc)
+static enum registry_answer ask_version(struct registry *registry, const char *subject, int32_t version,
+                                        const char *query, struct registry_reply *ret_reply)
 {
     struct buffer path = {0};
-    struct registry_reply reply;
     buffer_add_text(&path, "/subjects/");
     add_subject(registry, &path, subject);
     if (version == REGISTRY_LATEST)
         buffer_add_text(&path, "/versions/latest");
     else
         buffer_format(&path, "/versions/%d", (int)version);
-    enum registry_answer answer = ask(registry, REGISTRY_VERSION, path.data, NULL, &reply);
-    if (answer == REGISTRY_FOUND)
-        buffer_add_span(ret_avsc, reply.schema);
+    buffer_add_text(&path, query);
+    enum registry_answer answer = ask(registry, REGISTRY_VERSION, path.data, NULL, ret_reply);
     buffer_release(&path);
     return answer;
+}
+
+/* ---- references ---- */
+
+/* The schemas that one schema takes types from, each once: so those that refer to each other come to an end. */
+struct linked {
+    struct arena arena;
+    struct registry_reference references[REFERENCES_MAX];
+    struct span texts[REFERENCES_MAX];
+    size_t count;
+};
+
+static bool linked_add(struct linked *linked, const struct registry_reply *reply)
+{
+    for (size_t i = 0; i < reply->reference_count; i++) {
+        const struct registry_reference *reference = &reply->references[i];
+        size_t known = 0;
+        while (known < linked->count && !(linked->references[known].version == reference->version &&
+                                          span_equal(linked->references[known].subject, reference->subject)))
+            known++;
+        if (known == REFERENCES_MAX)
+            return false;
+        if (known < linked->count)
+            continue;
+        linked->references[linked->count++] =
+            (struct registry_reference){arena_copy(&linked->arena, reference->subject), reference->version};
+    }
+    return true;
+}
+
+static enum registry_answer refuse(struct registry *registry, const char *why)
+{
+    buffer_reset(&registry->text);
+    buffer_format(&registry->text, "the schema registry %s: the schema %s", registry->addresses[registry->answered],
+                  why);
+    return registry->last = REGISTRY_REFUSED;
+}
+
+/* Each reference is read, and what it brings along joins the list. Also those that were deleted softly: who reads needs
+ * them as long as there are bytes. */
+static enum registry_answer linked_read(struct registry *registry, struct linked *linked, size_t index)
+{
+    const struct registry_reference *reference = &linked->references[index];
+    struct registry_reply reply;
+    enum registry_answer answer =
+        ask_version(registry, reference->subject.data, reference->version, "?deleted=true", &reply);
+    if (answer == REGISTRY_UNKNOWN) {
+        struct buffer why = {0};
+        buffer_format(&why, "refers to version %d of %.200s, which the registry does not know", (int)reference->version,
+                      reference->subject.data);
+        answer = refuse(registry, why.data);
+        buffer_release(&why);
+    }
+    if (answer != REGISTRY_FOUND)
+        return answer;
+    linked->texts[index] = arena_copy(&linked->arena, reply.schema);
+    return linked_add(linked, &reply) ? answer : refuse(registry, "refers to too many others");
+}
+
+/* The reply's schema, whole: with the types of those that it refers to written into it. */
+static enum registry_answer add_schema(struct registry *registry, const struct registry_reply *reply,
+                                       struct buffer *ret_avsc)
+{
+    enum registry_answer answer = REGISTRY_FOUND;
+    if (reply->reference_count == 0) {
+        buffer_add_span(ret_avsc, reply->schema);
+        return answer;
+    }
+    struct linked linked = {.count = 0};
+    struct buffer why = {0}, whole = {0};
+    arena_init(&linked.arena, 0);
+    struct span root = arena_copy(&linked.arena, reply->schema); /* the next answer takes its place */
+    if (!linked_add(&linked, reply))
+        answer = refuse(registry, "refers to too many others");
+    for (size_t i = 0; i < linked.count && answer == REGISTRY_FOUND; i++)
+        answer = linked_read(registry, &linked, i);
+    if (answer == REGISTRY_FOUND && !schema_link(root, linked.texts, linked.count, &linked.arena, &whole, &why))
+        answer = refuse(registry, why.data);
+    if (answer == REGISTRY_FOUND)
+        buffer_add_span(ret_avsc, buffer_span(&whole));
+    buffer_release(&whole);
+    buffer_release(&why);
+    arena_release(&linked.arena);
+    return answer;
+}
+
+enum registry_answer registry_schema(struct registry *registry, uint32_t id, struct buffer *ret_avsc)
+{
+    char path[48];
+    struct registry_reply reply;
+    snprintf(path, sizeof(path), "/schemas/ids/%u", (unsigned)id);
+    enum registry_answer answer = ask(registry, REGISTRY_SCHEMA, path, NULL, &reply);
+    return answer == REGISTRY_FOUND ? add_schema(registry, &reply, ret_avsc) : answer;
+}
+
+enum registry_answer registry_version(struct registry *registry, const char *subject, int32_t version,
+                                      struct buffer *ret_avsc)
+{
+    struct registry_reply reply;
+    enum registry_answer answer = ask_version(registry, subject, version, "", &reply);
+    return answer == REGISTRY_FOUND ? add_schema(registry, &reply, ret_avsc) : answer;
 }
 
 static enum registry_answer post_schema(struct registry *registry, enum registry_request request, const char *before,

@@ -10,7 +10,7 @@
 #include "common/codec/registry_reply.h"
 #include "common/io/config.h"
 
-enum { REGISTRY_ADDRESSES_MAX = 8, REGISTRY_LATEST = 0 };
+enum { REGISTRY_ADDRESSES_MAX = 8, REGISTRY_LATEST = REGISTRY_NEWEST };
 
 struct registry;
 
@@ -19,7 +19,9 @@ struct registry;
 struct registry *registry_open(const struct config *config, struct buffer *error);
 void registry_close(struct registry *registry); /* NULL is fine */
 
-/* Outputs are set with REGISTRY_FOUND only (buffers are appended to). */
+/* Outputs are set with REGISTRY_FOUND only (buffers are appended to). A schema that takes types from other subjects
+ * comes whole (common/codec/schema_link.h), which takes a question for each of those, 64 at most; REGISTRY_REFUSED: it
+ * cannot be had whole. */
 enum registry_answer registry_schema(struct registry *registry, uint32_t id, struct buffer *ret_avsc);
 enum registry_answer registry_version(struct registry *registry, const char *subject, int32_t version,
                                       struct buffer *ret_avsc); /* version: from 1, or REGISTRY_LATEST */

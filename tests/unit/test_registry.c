@@ -33,8 +33,10 @@ static void answers_mean_what_they_say(void **state)
         {REGISTRY_SCHEMA, 200, "{\"schema\":\"{}\",\"schemaType\":\"AVRO\",\"references\":[]}", REGISTRY_FOUND, ""},
         {REGISTRY_SCHEMA, 200, "{\"schema\":\"x\",\"schemaType\":\"PROTOBUF\"}", REGISTRY_REFUSED,
          "the schema is not Avro but PROTOBUF"},
-        {REGISTRY_SCHEMA, 200, "{\"schema\":\"{}\",\"references\":[{\"name\":\"O\"}]}", REGISTRY_REFUSED,
-         "the schema refers to other subjects, which is not read: register it with its types written out"},
+        {REGISTRY_SCHEMA, 200, "{\"schema\":\"{}\",\"references\":[{\"name\":\"O\"}]}", REGISTRY_AWAY,
+         "answers as no schema registry does"},
+        {REGISTRY_SCHEMA, 200, "{\"schema\":\"{}\",\"references\":[{\"subject\":\"O\",\"version\":1}]}", REGISTRY_FOUND,
+         ""},
         {REGISTRY_SCHEMA, 404, "{\"error_code\":40403,\"message\":\"No content\"}", REGISTRY_UNKNOWN, "No content"},
         {REGISTRY_SCHEMA, 404, "{\"error_code\":404,\"message\":\"HTTP 404\"}", REGISTRY_AWAY,
          "answers with HTTP status 404: HTTP 404"},
@@ -78,10 +80,16 @@ static void answers_mean_what_they_say(void **state)
 
 /* ---- a server ---- */
 
+struct route {
+    const char *path;
+    const char *body; /* NULL: the version is unknown */
+};
+
 struct server {
     struct MHD_Daemon *daemon;
     unsigned status; /* of every answer */
     const char *body;
+    const struct route *routes; /* what they have not, status and body answer; the last has no path */
     unsigned requests;
     char authorization[200], path[200], posted[400];
     unsigned hang_ms;
@@ -115,9 +123,16 @@ static mhd_result serve(void *context, struct MHD_Connection *connection, const 
     server->requests++;
     for (unsigned waited = 0; waited < server->hang_ms; waited += 10) /* hangs, but not beyond the test's end */
         nanosleep(&(struct timespec){0, 10 * 1000000}, NULL);
+    const struct route *route = server->routes;
+    while (route && route->path && strcmp(route->path, url) != 0)
+        route++;
+    bool routed = route && route->path;
+    const char *body = routed ? route->body : server->body;
+    unsigned status = routed ? body ? 200 : 404 : server->status;
+    body = body ? body : "{\"error_code\":40402,\"message\":\"no version\"}";
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(server->body), (void *)(uintptr_t)server->body, MHD_RESPMEM_PERSISTENT);
-    mhd_result result = MHD_queue_response(connection, server->status, response);
+        MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+    mhd_result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -267,6 +282,83 @@ static void subjects_are_registered_and_asked(void **state)
     MHD_stop_daemon(server.daemon);
 }
 
+/* ---- references ---- */
+
+#define SCHEMA(text, references) "{\"schema\":\"" text "\",\"id\":1,\"version\":1,\"references\":[" references "]}"
+#define REFERS(subject, version) "{\"name\":\"x\",\"subject\":\"" subject "\",\"version\":" version "}"
+#define TYPE(name, type)                                                                                               \
+    "{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"" name "\\\",\\\"fields\\\":[{\\\"name\\\":\\\"f\\\","              \
+    "\\\"type\\\":" type "}]}"
+
+static void references_are_read_and_end(void **state)
+{
+    static const struct route routes[] = {
+        {"/schemas/ids/1", SCHEMA(TYPE("A", "\\\"B\\\""), REFERS("b", "3"))},
+        {"/subjects/b/versions/3", SCHEMA(TYPE("B", "\\\"C\\\""), REFERS("c", "-1") "," REFERS("a", "1"))},
+        {"/subjects/c/versions/latest", SCHEMA(TYPE("C", "\\\"int\\\""), REFERS("b", "3"))}, /* in a circle */
+        {"/subjects/a/versions/1", SCHEMA(TYPE("A", "\\\"B\\\""), REFERS("b", "3"))},
+        {"/schemas/ids/2", SCHEMA(TYPE("A", "\\\"B\\\""), REFERS("gone", "7"))},
+        {"/subjects/gone/versions/7", NULL},
+        {"/schemas/ids/3", SCHEMA(TYPE("D", "\\\"Z\\\""), REFERS("b", "3"))},
+        {"/schemas/ids/4", SCHEMA(TYPE("A", "\\\"B\\\""), REFERS("away", "1"))},
+        {NULL, NULL},
+    };
+    static const char *const refused[] = {
+        [2] = "refers to version 7 of gone, which the registry does not know",
+        [3] = "names a type that neither it nor what it refers to defines: Z",
+    };
+    struct server server = {.status = 503, .body = "", .routes = routes};
+    struct buffer avsc = {0};
+    char url[64], expected[300];
+    (void)state;
+    server_start(&server, url);
+    struct config config = config_of(url);
+    struct registry *registry = open_at(&config);
+    assert_int_equal(registry_schema(registry, 1, &avsc), REGISTRY_FOUND);
+    assert_string_equal(
+        avsc.data, "{\"type\":\"record\",\"name\":\"t1\",\"fields\":[{\"name\":\"f\",\"type\":{\"type\":\"record\","
+                   "\"name\":\"t2\",\"fields\":[{\"name\":\"f\",\"type\":{\"type\":\"record\",\"name\":\"t3\","
+                   "\"fields\":[{\"name\":\"f\",\"type\":\"int\"}]}}]}}]}");
+    assert_int_equal(server.requests, 4);
+    buffer_reset(&avsc);
+    for (uint32_t id = 2; id < COUNT_OF(refused); id++) {
+        assert_int_equal(registry_schema(registry, id, &avsc), REGISTRY_REFUSED);
+        snprintf(expected, sizeof(expected), "the schema registry %s: the schema %s", url, refused[id]);
+        assert_string_equal(registry_text(registry), expected);
+    }
+    assert_int_equal(registry_schema(registry, 4, &avsc),
+                     REGISTRY_AWAY); /* half a schema is none, and no dead letter */
+    assert_int_equal(avsc.size, 0);
+    buffer_release(&avsc);
+    registry_close(registry);
+    MHD_stop_daemon(server.daemon);
+}
+
+/* Each refers to the next, for ever. */
+static void references_without_end_are_refused(void **state)
+{
+    static char bodies[70][200], paths[70][40];
+    static struct route routes[71];
+    struct server server = {.status = 503, .body = "", .routes = routes};
+    struct buffer avsc = {0};
+    char url[64];
+    (void)state;
+    for (int i = 0; i < 70; i++) {
+        snprintf(paths[i], sizeof(paths[i]), i ? "/subjects/s/versions/%d" : "/schemas/ids/%d", i ? i : 9);
+        snprintf(bodies[i], sizeof(bodies[i]), SCHEMA(TYPE("A%d", "\\\"A%d\\\""), REFERS("s", "%d")), i, i + 1, i + 1);
+        routes[i] = (struct route){paths[i], bodies[i]};
+    }
+    server_start(&server, url);
+    struct config config = config_of(url);
+    struct registry *registry = open_at(&config);
+    assert_int_equal(registry_schema(registry, 9, &avsc), REGISTRY_REFUSED);
+    assert_non_null(strstr(registry_text(registry), "refers to too many others"));
+    assert_int_equal(server.requests, 65);
+    buffer_release(&avsc);
+    registry_close(registry);
+    MHD_stop_daemon(server.daemon);
+}
+
 static void addresses_are_checked(void **state)
 {
     static const struct {
@@ -348,10 +440,15 @@ int main(void)
 {
     setenv("no_proxy", "127.0.0.1", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_mean_what_they_say),        cmocka_unit_test(the_next_address_is_asked),
-        cmocka_unit_test(a_server_that_hangs_is_away),       cmocka_unit_test(secrets_are_sent_and_never_shown),
-        cmocka_unit_test(subjects_are_registered_and_asked), cmocka_unit_test(addresses_are_checked),
+        cmocka_unit_test(answers_mean_what_they_say),
+        cmocka_unit_test(the_next_address_is_asked),
+        cmocka_unit_test(a_server_that_hangs_is_away),
+        cmocka_unit_test(secrets_are_sent_and_never_shown),
+        cmocka_unit_test(subjects_are_registered_and_asked),
+        cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(an_id_is_asked_for_once),
+        cmocka_unit_test(references_are_read_and_end),
+        cmocka_unit_test(references_without_end_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+static const struct replay_reader nobody;
+
 static void line_add(struct buffer *text, const char *topic, const struct log_record *record)
 {
     buffer_format(text, "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld,\"key\":\"", topic,
@@ -52,7 +54,7 @@ static enum replay_outcome replay(const struct sim_world *world, const char *ski
     struct buffer text = {0};
     export(world, skip_topic, skip, &text);
     FILE *in = fmemopen(text.data, text.size, "r");
-    enum replay_outcome outcome = replay_file_run(in, &world->flow, NULL, NULL, report);
+    enum replay_outcome outcome = replay_file_run(in, &world->flow, &nobody, report);
     fclose(in);
     buffer_release(&text);
     return outcome;
@@ -106,7 +108,7 @@ static void a_file_that_is_no_export_is_refused(void **state)
     (void)state;
     run_world(&world);
     FILE *in = fmemopen(text, sizeof(text) - 1, "r");
-    assert_int_equal(replay_file_run(in, &world.flow, NULL, NULL, &report), REPLAY_UNREADABLE);
+    assert_int_equal(replay_file_run(in, &world.flow, &nobody, &report), REPLAY_UNREADABLE);
     assert_string_equal(report.text, "line 1 is no line of an export");
     fclose(in);
     sim_world_release(&world);

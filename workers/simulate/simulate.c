@@ -15,6 +15,7 @@ enum { OUTPUT_BUFFER_SIZE = 1 << 20, HOT_MIB_MOST = 1 << 20 };
 struct arguments {
     struct simulate_options options;
     const char *playbook; /* NULL = the default one */
+    const char *config;   /* of the exported run; NULL = none given */
     const char *file;     /* NULL = standard input */
     bool strict;
     bool steps; /* the file is an exported run */
@@ -22,33 +23,35 @@ struct arguments {
 
 static void print_help(FILE *out)
 {
-    fputs("usage: oriori simulate [OPTION ...] [FILE]\n"
-          "\n"
-          "Runs the engine over events as JSON lines, in order of arrival, without Kafka or Redis, and prints what\n"
-          "happens as JSON lines in time order, with a summary at the end. Without FILE, or with -, it reads\n"
-          "standard input. A line is {\"topic\": \"orders\", \"event\": {...}, \"received_at\": ...}.\n"
-          "\n"
-          "  --playbook FILE  the rules (default: $ORIORI_PLAYBOOK, else the one that ships with the program)\n"
-          "  --until TIME     go on to this time, inclusive: UTC ms, or ISO 8601 with an offset\n"
-          "  --states         print every customer's state at the end\n"
-          "  --decisions      print decisions too\n"
-          "  --summary        print only the summary\n"
-          "  --strict         exit with 1 when a line was refused\n"
-          "  --hot MIB        memory for states kept decoded, of those visited last (default 64; 0: none): more\n"
-          "                   speed, the same output\n"
-          "  --timing         say on standard error what it cost: processor time, visits, size of a state\n"
-          "  --steps          FILE is a run from `oriori topics export`: run its steps again and compare every\n"
-          "                   transition, action, decision and state; exit with 1 at the first difference\n"
-          "  --help           print this\n"
-          "\n"
-          "Lines that are refused are named on standard error, with number and field, and the run goes on.\n"
-          "\n"
-          "example:\n"
-          "  echo '{\"topic\": \"orders\", \"event\": {\"event_id\": \"e1\", \"customer_id\": \"c1\", \"kind\": "
-          "\"PLACED\",\n"
-          "    \"order_id\": \"o1\", \"occurred_at\": \"2024-01-31T09:00:00+09:00\"}}' | tr -d '\\n' |\n"
-          "    oriori simulate --until 2024-03-01T00:00:00Z --decisions\n",
-          out);
+    fputs(
+        "usage: oriori simulate [OPTION ...] [FILE]\n"
+        "\n"
+        "Runs the engine over events as JSON lines, in order of arrival, without Kafka or Redis, and prints what\n"
+        "happens as JSON lines in time order, with a summary at the end. Without FILE, or with -, it reads\n"
+        "standard input. A line is {\"topic\": \"orders\", \"event\": {...}, \"received_at\": ...}.\n"
+        "\n"
+        "  --playbook FILE  the rules (default: $ORIORI_PLAYBOOK, else the one that ships with the program)\n"
+        "  --until TIME     go on to this time, inclusive: UTC ms, or ISO 8601 with an offset\n"
+        "  --states         print every customer's state at the end\n"
+        "  --decisions      print decisions too\n"
+        "  --summary        print only the summary\n"
+        "  --strict         exit with 1 when a line was refused\n"
+        "  --hot MIB        memory for states kept decoded, of those visited last (default 64; 0: none): more\n"
+        "                   speed, the same output\n"
+        "  --timing         say on standard error what it cost: processor time, visits, size of a state\n"
+        "  --steps          FILE is a run from `oriori topics export`: run its steps again and compare every\n"
+        "                   transition, action, decision and state; exit with 1 at the first difference\n"
+        "  --config FILE    with --steps: the run's config, where its inputs have mappings or its topics other names\n"
+        "  --help           print this\n"
+        "\n"
+        "Lines that are refused are named on standard error, with number and field, and the run goes on.\n"
+        "\n"
+        "example:\n"
+        "  echo '{\"topic\": \"orders\", \"event\": {\"event_id\": \"e1\", \"customer_id\": \"c1\", \"kind\": "
+        "\"PLACED\",\n"
+        "    \"order_id\": \"o1\", \"occurred_at\": \"2024-01-31T09:00:00+09:00\"}}' | tr -d '\\n' |\n"
+        "    oriori simulate --until 2024-03-01T00:00:00Z --decisions\n",
+        out);
 }
 
 static bool read_mib(const char *text, size_t *ret_size)
@@ -66,17 +69,12 @@ static bool read_mib(const char *text, size_t *ret_size)
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option long_options[] = {
-        {"playbook", required_argument, NULL, 'p'},
-        {"until", required_argument, NULL, 'u'},
-        {"states", no_argument, NULL, 's'},
-        {"decisions", no_argument, NULL, 'd'},
-        {"summary", no_argument, NULL, 'y'},
-        {"strict", no_argument, NULL, 't'},
-        {"steps", no_argument, NULL, 'e'},
-        {"timing", no_argument, NULL, 'g'},
-        {"hot", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"playbook", required_argument, NULL, 'p'}, {"until", required_argument, NULL, 'u'},
+        {"states", no_argument, NULL, 's'},         {"decisions", no_argument, NULL, 'd'},
+        {"summary", no_argument, NULL, 'y'},        {"strict", no_argument, NULL, 't'},
+        {"steps", no_argument, NULL, 'e'},          {"timing", no_argument, NULL, 'g'},
+        {"hot", required_argument, NULL, 'o'},      {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
@@ -113,6 +111,9 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         case 'g':
             arguments->options.timing = true;
             break;
+        case 'c':
+            arguments->config = optarg;
+            break;
         case 'e':
             arguments->steps = true;
             break;
@@ -123,6 +124,10 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             fputs("try `oriori simulate --help`\n", stderr);
             return EXIT_USAGE;
         }
+    }
+    if (arguments->config && !arguments->steps) {
+        fputs("oriori simulate: --config goes with --steps\n", stderr);
+        return EXIT_USAGE;
     }
     if (argc - optind > 1) {
         fputs("oriori simulate: one FILE at most\n", stderr);
@@ -160,7 +165,7 @@ static int run(const struct arguments *arguments, const struct playbook *playboo
     static char output_buffer[OUTPUT_BUFFER_SIZE];
     setvbuf(stdout, output_buffer, _IOFBF, sizeof output_buffer);
     if (arguments->steps)
-        return steps_run(in, playbook, zones, arguments->options.summary);
+        return steps_run(in, arguments->config, playbook, zones, arguments->options.summary);
     struct simulate_result result = simulate_run(&arguments->options, playbook, zones, in, stdout, stderr);
     if (ferror(in)) {
         fprintf(stderr, "oriori simulate: reading %s failed\n", arguments->file ? arguments->file : "standard input");

@@ -11,6 +11,8 @@
  *
  *     {"topic","partition","offset","timestamp","key","value","headers":[[name, value] ...]}
  *
+ * Where schemas are a registry's, what the inputs' ids mean follows, one object a line: {"id","schema"}.
+ *
  * Key, value and the headers' names and values are base64; "" is none, or null. It is what the embedded log leaves in
  * its folder, with the topic's name in each line. False: said on standard error why. */
 bool topics_export(struct config *config, FILE *out);
