@@ -534,7 +534,7 @@ static bool read_branch(struct span blob, struct state_reader *reader, int64_t *
     reader->at = (const unsigned char *)blob.data;
     reader->end = reader->at + blob.size;
     reader->version = *reader->at++;
-    if (reader->version < STATE_VERSION_FIRST || reader->version > STATE_VERSION)
+    if (reader->version < STATE_VERSION_FIRST || reader->version > STATE_VERSION_LAST)
         return false;
     *ret_seq = state_read_range(reader, 0, INT64_MAX);
     *ret_erased = state_read_range(reader, BRANCH_ERASED, BRANCH_CUSTOMER) == BRANCH_ERASED;

@@ -75,8 +75,9 @@ static enum world decide_shard(struct worker *worker, struct batch *batch, struc
     size_t wanted = run->visit_count;
     if (!step_run_decide(run, &worker->arena, &worker->config.engine, touched->shard->world, &touched->control,
                          touched->now, pace_sends_max(worker, touched->shard), &customer)) {
-        char why[224];
-        snprintf(why, sizeof(why), "the stored state of customer %.*s is not one that this program wrote",
+        char why[256];
+        snprintf(why, sizeof(why),
+                 "the stored state of customer %.*s is none that this program reads: damaged, or of a newer version",
                  (int)(customer.size < 128 ? customer.size : 128), customer.data);
         shard_stop(worker, touched->shard, why);
         return WORLD_RECOVER;

@@ -84,7 +84,8 @@ def with_headers(rig, topic):
 @test
 def a_platforms_message_in_an_action_out(rig):
     """Shopify's JSON under the bridge's own key; a SendGrid batch of many customers; actions as JSON with headers."""
-    start(rig, **{"formats.orders": "json", "mappings.orders": "shopify sendgrid", "actions_format": "json"})
+    mapped = {"formats.orders": "json", "mappings.orders": "shopify sendgrid", "actions_format": "json"}
+    start(rig, **mapped)
     for i in range(8):
         put(rig, "orders", shopify_order(1000 + i, 500 + i), f"order-{i}")
         put(rig, "orders", shopify_order(1000 + i, 500 + i), f"again-{i}")  # delivered twice by the bridge
@@ -105,13 +106,19 @@ def a_platforms_message_in_an_action_out(rig):
     seen = rig.oriori("consume", "actions", "--from", "beginning", "--json", "--config", rig.config).stdout.splitlines()
     claim(sorted(a["customer_id"] for a in map(json.loads, seen) if a.get("rule") == "thank_you") == sorted(thanked),
           "oriori consume shows other actions than a consumer reads")
-    shown = [json.loads(rig.oriori("customer", "show", str(500 + i), "--json", "--config", rig.config, check=False).stdout or "{}")
-             for i in range(8)]
-    claim(len(shown) == 8, "customers")
+    shown = [json.loads(rig.oriori("customer", "show", str(500 + i), "--json", "--config", rig.config).stdout) for i in range(8)]
+    claim({(s["customer_id"], s["phase"]) for s in shown} == {(str(500 + i), "affirm") for i in range(8)},
+          f"an order and an open make affirm: {[(s['customer_id'], s['phase']) for s in shown]}")
     dead = rig.oriori("dlq", "show", "--config", rig.config).stdout.splitlines()
     claim(len(dead) == 1 and json.loads(dead[0])["field"] == "occurred_at", f"dead letters: {dead}")
     claim("sendgrid.yaml:" in json.loads(dead[0])["message"], dead[0])
     rig.stop("a")
+    rig.settle(**mapped)
+    export = rig.folder / "export.jsonl"
+    export.write_text(rig.oriori("topics", "export", "--config", rig.config).stdout)
+    config = rig.write_config("replay", **mapped)
+    said = rig.oriori("simulate", "--steps", "--summary", "--config", config, "--playbook", rig.playbook(), export).stdout
+    claim(said.startswith("equal: ") and " 0 actions" not in said, f"the replay with the run's mappings: {said}")
 
 
 @test

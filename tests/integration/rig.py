@@ -198,12 +198,13 @@ class Rig:
 
     # ---- workers
 
-    def start(self, name, hooks=None, **more):
-        """hooks: the test build, with ORIORI_FAULT, ORIORI_CRASH as they say; more: keys of the config."""
-        self.started[name] = {"hooks": hooks, **more}
+    def start(self, name, hooks=None, program=None, **more):
+        """hooks: the test build, with ORIORI_FAULT, ORIORI_CRASH as they say; program: another build; more: keys of the
+        config."""
+        self.started[name] = {"hooks": hooks, "program": program, **more}
         log = (self.folder / f"{name}.log").open("a")
         config = self.write_config(name, **more)
-        self.workers[name] = subprocess.Popen([ORIORI_HOOKS if hooks else ORIORI, "worker", "--config", config],
+        self.workers[name] = subprocess.Popen([program or (ORIORI_HOOKS if hooks else ORIORI), "worker", "--config", config],
                                               env=dict(os.environ, **(hooks or {})), stdout=log, stderr=log)
 
     def signal(self, name, number):

@@ -188,7 +188,7 @@ static void longer_and_other_versions_are_refused(void **state)
     memcpy(copy, blob.data, blob.size);
     copy[blob.size] = 0;
     assert_false(readable((struct span){copy, blob.size + 1}));
-    copy[0] = STATE_VERSION + 1;
+    copy[0] = STATE_VERSION_LAST + 1;
     assert_false(readable((struct span){copy, blob.size}));
     free(copy);
 }
