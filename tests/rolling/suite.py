@@ -4,6 +4,7 @@ wrote a state. After each test: each action once, every numbering unbroken, Redi
 the steps equal, the facts those of a plain simulation."""
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -124,5 +125,38 @@ def a_release_left_out_is_refused_and_nothing_is_lost(rig):
     audit_all(rig)
 
 
+def from_an_old_program(rig):
+    """A program of before state version 2 (ORIORI_OLD names it) wrote everything; this one takes over, while the old one is
+    still there: it refuses what it cannot read, and nothing is lost."""
+    group = Group(rig, "old")
+    rig.start("old", program=os.environ["ORIORI_OLD"], instance_id="old")
+    group.feed(300)
+    claim(set(group.versions()) == {1}, f"the old program writes: {group.versions()}")
+    rig.start("new", program=N, instance_id="new")
+
+    def said():
+        rig.alive()
+        rig.produce(group.load.take(10))
+        return group.versions().get(2, 0) > 0
+
+    wait_for("the new worker to write", 120, said, every=1)
+    rig.stop("new", 30)  # the old one gets shards back whose states it cannot read
+    wait_for("the old worker to refuse a shard", 120, lambda: rig.alive() or "the stored state of customer" in rig.log_of("old"))
+    rig.kill("old")
+    rig.start("new", program=N, instance_id="new")
+    group.feed()
+    print(f"  states by version: {group.versions()}", flush=True)
+    rig.stop("new", 30)
+    rig.settle(program=N)
+    audit.inputs_consumed(rig)
+    actions = audit.each_action_once(rig)
+    audit.each_sequence_unbroken(rig)
+    customers = audit.redis_equals_changelog(rig)
+    audit.facts_equal_simulation(rig)
+    print(f"  audit: {rig.produced} records in, {actions} actions, {customers} customers", flush=True)
+
+
 if __name__ == "__main__":
+    if "ORIORI_OLD" in os.environ:
+        test(from_an_old_program)
     sys.exit(run_suite("rolling", TESTS))
