@@ -141,7 +141,13 @@ def from_an_old_program(rig):
 
     wait_for("the new worker to write", 120, said, every=1)
     rig.stop("new", 30)  # the old one gets shards back whose states it cannot read
-    wait_for("the old worker to refuse a shard", 120, lambda: rig.alive() or "the stored state of customer" in rig.log_of("old"))
+
+    def refused():
+        rig.alive()
+        rig.produce(group.load.take(10))
+        return "the stored state of customer" in rig.log_of("old")
+
+    wait_for("the old worker to refuse a shard", 120, refused, every=1)
     rig.kill("old")
     rig.start("new", program=N, instance_id="new")
     group.feed()
