@@ -217,6 +217,24 @@ static enum world end_reached(struct worker *worker, struct shard *shard, const 
     return stop_if_so(worker, shard, healing, why);
 }
 
+/* The committed seq has come: nothing may be behind it. A broker can give offsets of the past (seen: a coordinator that
+ * had read a part of its log only); where the store is empty too, nothing else tells that what follows was done
+ * already. */
+static enum world nothing_follows(struct worker *worker, struct shard *shard, const struct healing *healing)
+{
+    struct log_event event;
+    enum world outcome;
+    FLOW_INSIST(worker, outcome, log_reader_next(worker->log, worker->config.call_timeout_ms, &event));
+    if (outcome != WORLD_DONE || event.happening == LOG_END)
+        return outcome;
+    if (event.happening != LOG_RECORD)
+        return WORLD_AGAIN;
+    char why[160];
+    snprintf(why, sizeof(why), "crm.state[%d] goes on after the committed seq %lld: the group's offsets went back",
+             (int)shard->index, (long long)healing->committed_seq);
+    return stop_if_so(worker, shard, healing, why);
+}
+
 /* WORLD_STOP here means the shard, and shard_stop has said so. */
 static enum world read_on(struct worker *worker, struct shard *shard, struct healing *healing, struct portion *portion)
 {
@@ -242,7 +260,8 @@ static enum world read_on(struct worker *worker, struct shard *shard, struct hea
             (outcome = portion_apply(worker, shard, healing, portion)) != WORLD_DONE)
             return outcome;
     }
-    return portion_apply(worker, shard, healing, portion);
+    enum world outcome = nothing_follows(worker, shard, healing);
+    return outcome == WORLD_DONE ? portion_apply(worker, shard, healing, portion) : outcome;
 }
 
 static enum world heal(struct worker *worker, struct shard *shard, struct healing *healing)

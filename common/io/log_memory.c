@@ -1332,6 +1332,17 @@ void memory_cluster_forget_committed(struct memory_cluster *cluster, const char 
         item->topic = NULL; /* found by nobody any more */
 }
 
+void memory_cluster_put_back(struct memory_cluster *cluster, const char *group, const char *topic, int32_t partition,
+                             int64_t offset, struct span metadata)
+{
+    struct group_offset *item = committed_find(cluster, group, topic, partition);
+    CHECK(item);
+    free(item->metadata);
+    item->offset = offset;
+    item->metadata = span_empty(metadata) ? NULL : (char *)bytes_own(metadata).data;
+    item->metadata_size = metadata.size;
+}
+
 /* Keys seen, by where their entry lies: open addressing, 0 = empty, else index + 1. */
 struct key_set {
     const struct memory_partition *partition;

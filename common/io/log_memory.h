@@ -63,6 +63,9 @@ void memory_cluster_forget_committed(struct memory_cluster *cluster, const char 
 /* For an auditor in the middle of a run: memory_cluster_read sees every committed record, also behind the last stable
  * offset. */
 void memory_cluster_look_behind(struct memory_cluster *cluster, bool behind);
+/* Offsets of the past, as a broker serves that has read a part of its log only. Must have been committed once. */
+void memory_cluster_put_back(struct memory_cluster *cluster, const char *group, const char *topic, int32_t partition,
+                             int64_t offset, struct span metadata);
 /* The partition's leader is gone: for so many calls there is none, then for so many one that does not know yet how far
  * its followers are and shows its readers only what it knows. What no reader was shown and no producer was told may be
  * lost with the old one: a client that lives sends it again. Clean: nothing that was acknowledged is lost. */

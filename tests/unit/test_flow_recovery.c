@@ -100,6 +100,35 @@ static void offsets_and_view_gone_stop_the_shard(void **state)
     sim_world_release(&world);
 }
 
+/* Found by chaos: the offsets fell back by many steps while the store was empty. */
+static void offsets_of_the_past_and_an_empty_view_stop_the_shard(void **state)
+{
+    const char *topics[] = {"forward", "orders", "deliveries", "surveys"};
+    int64_t offsets[4];
+    struct span metadata[4];
+    struct sim_world world;
+    struct arena arena;
+    (void)state;
+    begin(&world, 60);
+    settle(&world);
+    arena_init(&arena, 0);
+    for (int i = 0; i < 4; i++) {
+        offsets[i] = memory_cluster_committed(world.cluster, SIM_GROUP, topics[i], 2, &metadata[i]);
+        metadata[i] = arena_copy(&arena, metadata[i]);
+    }
+    for (int i = 0; i < 60; i++)
+        sim_world_event(&world);
+    settle(&world);
+    for (int i = 0; i < 4; i++)
+        if (offsets[i] != LOG_OFFSET_NONE)
+            memory_cluster_put_back(world.cluster, SIM_GROUP, topics[i], 2, offsets[i], metadata[i]);
+    memory_server_wipe(world.server);
+    restart(&world);
+    only_this_one_stopped(&world, 2, "goes on after the committed seq");
+    arena_release(&arena);
+    sim_world_release(&world);
+}
+
 static void input_offset_gone_stops_the_shard(void **state)
 {
     struct sim_world world;
@@ -639,6 +668,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets_gone_stop_the_shard),
         cmocka_unit_test(offsets_and_view_gone_stop_the_shard),
+        cmocka_unit_test(offsets_of_the_past_and_an_empty_view_stop_the_shard),
         cmocka_unit_test(input_offset_gone_stops_the_shard),
         cmocka_unit_test(a_view_ahead_of_the_log_stops_the_shard),
         cmocka_unit_test(lost_input_records_stop_the_shard),
