@@ -23,7 +23,7 @@ static void run_recompute(struct pass *pass, const struct rule *rule, struct run
     const struct track *track = runs_track(&pass->runs, run->rule_index);
     int32_t m = rule->repeats && track ? track->m : run->n;
     bool waiting = run->state == RUN_WAITING;
-    run->due_at = run->anchor_at + run_delay(pass, rule, run->order_id) + (run->n - m) * rule->every_ms;
+    run->due_at = run_due_at(pass, rule, run->anchor_at, run->order_id, run->n - m);
     if (waiting || run->decide_at < run->due_at)
         run->decide_at = run->due_at;
 }

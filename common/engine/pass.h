@@ -1,5 +1,5 @@
-/* A pass is one customer at one instant: one event applied, or his timers firing. step.c leads it through its stages, in the
- * order of R42; each stage is a file of its own and reads and writes only this struct:
+/* A pass is one customer at one instant: one event applied, or his timers firing. step.c leads it through its stages,
+ * in the order of R42; each stage is a file of its own and reads and writes only this struct:
  *
  *     read -> transitions -> revokes -> cancelled -> triggers -> anchors -> calendar -> decisions
  *
@@ -21,15 +21,15 @@ struct pass {
     struct facts facts;
     struct runs runs;
 
-    bool facts_stand;      /* nothing of them was changed: they are tidy */
-    bool another_playbook; /* than at the last step (R81) */
+    bool facts_stand;          /* nothing of them was changed: they are tidy */
+    bool another_playbook;     /* than at the last step (R81) */
     const struct event *event; /* whose step it is; NULL = timers fire */
     struct fold_change change; /* that the event made */
     bool failure_new;          /* the FAILED was not known before */
     struct figures figures;    /* at now */
     struct fact_values values; /* the customer's, valid when values_ready; a run's are laid over them */
     bool values_ready;
-    const struct zone *zone;   /* the customer's, valid when zone_ready */
+    const struct zone *zone; /* the customer's, valid when zone_ready */
     bool zone_ready;
 
     struct record *records, *records_last;
@@ -38,13 +38,13 @@ struct pass {
 
 /* ---- pass.c: what every stage needs ---- */
 
-void pass_read(struct pass *pass); /* figures at now; forgets what was read before */
+void pass_read(struct pass *pass);                                    /* figures at now; forgets what was read before */
 struct record *pass_record(struct pass *pass, enum record_type type); /* appended, numbered (R85) */
 struct span pass_event_id(const struct pass *pass);                   /* "" when timers fire */
 const struct zone *pass_zone(struct pass *pass);                      /* R33 */
 uint32_t pass_order(const struct pass *pass, struct span order_id);   /* FACT_NONE = none of that id */
 struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for FACT_NONE */
-struct span pass_cycle_order(const struct pass *pass);                /* id of the cycle's first live order; "" = none (R48) */
+struct span pass_cycle_order(const struct pass *pass); /* id of the cycle's first live order; "" = none (R48) */
 bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
 struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
 
@@ -53,7 +53,8 @@ const struct fact_values *pass_values(struct pass *pass, const struct run *run);
 
 /* ---- transition.c ---- */
 
-/* Compares the classes with those of the step before, publishes the differences (R13, R41, R42) and keeps the new ones. */
+/* Compares the classes with those of the step before, publishes the differences (R13, R41, R42) and keeps the new ones.
+ */
 void transitions_find(struct pass *pass);
 
 /* The first transition of this pass at or after record; NULL = no more. */
@@ -63,7 +64,7 @@ const struct record *transitions_next(const struct record *record);
 
 /* A trigger moment of a rule: everything that its run needs to know. Texts are borrowed. */
 struct occurrence {
-    struct span order_id;  /* R48; "" = none */
+    struct span order_id; /* R48; "" = none */
     int64_t anchor_at;
     bool backfill;         /* R7 */
     int64_t arrived_at;    /* of a backfill anchor: the clock at which it arrived; NEVER = not known */
@@ -79,6 +80,9 @@ struct occurrence {
 
 struct span run_key(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence); /* R47 */
 int64_t run_delay(const struct pass *pass, const struct rule *rule, struct span order_id);            /* ms, R17 */
+/* R50: anchor + delay + that many slots; never beyond what a state may hold, whatever a damaged one said. */
+int64_t run_due_at(const struct pass *pass, const struct rule *rule, int64_t anchor_at, struct span order_id,
+                   int32_t slots);
 
 /* (rule, key, n) was published, or the once-per-cycle rule was under another live order of the cycle (R47, R48). */
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n);
@@ -96,30 +100,31 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
 /* The slot of a series was decided for good: makes the next (R50), unless the series is over. */
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over);
 
-bool run_series_continues(struct pass *pass, const struct track *track); /* the last anchor's order is of the present cycle */
-struct run *run_waiting(struct pass *pass, const struct rule *rule);     /* the first of the rule; NULL = none */
+bool run_series_continues(struct pass *pass,
+                          const struct track *track); /* the last anchor's order is of the present cycle */
+struct run *run_waiting(struct pass *pass, const struct rule *rule); /* the first of the rule; NULL = none */
 bool run_before(const struct pass *pass, const struct run *a, const struct run *b); /* the order of R2 */
 
 /* ---- trigger.c, anchor.c ---- */
-void triggers_fire(struct pass *pass);    /* R41, R47, R60, R63 */
-void anchors_read(struct pass *pass);     /* R49 */
-void calendar_read(struct pass *pass);    /* R62 */
+void triggers_fire(struct pass *pass); /* R41, R47, R60, R63 */
+void anchors_read(struct pass *pass);  /* R49 */
+void calendar_read(struct pass *pass); /* R62 */
 
-/* Folding (R11) drops the used keys of the folded orders. An anchor that had moved while such a key stood in its way was
- * left alone (R49), and is no other when the key is gone: it counts as seen. blocked: before the fold; unblocked: after it. Both
- * want figures of the facts as they are. */
+/* Folding (R11) drops the used keys of the folded orders. An anchor that had moved while such a key stood in its way
+ * was left alone (R49), and is no other when the key is gone: it counts as seen. blocked: before the fold; unblocked:
+ * after it. Both want figures of the facts as they are. */
 struct blocked_anchor *anchors_blocked(struct pass *pass); /* NULL = none */
 void anchors_unblocked(struct pass *pass, const struct blocked_anchor *list);
 
 /* ---- revoke.c ---- */
-void revokes_make(struct pass *pass);     /* R78 a, c, d */
-void runs_cancel(struct pass *pass);      /* R79, R56 */
-void runs_erase(struct pass *pass);       /* R31, R78 b */
+void revokes_make(struct pass *pass); /* R78 a, c, d */
+void runs_cancel(struct pass *pass);  /* R79, R56 */
+void runs_erase(struct pass *pass);   /* R31, R78 b */
 
 /* ---- decision.c ---- */
 
-/* Decides the runs that are due, one after the other in the order of R2, until none is. fire: those due exactly now that
- * were there before this pass, too. */
+/* Decides the runs that are due, one after the other in the order of R2, until none is. fire: those due exactly now
+ * that were there before this pass, too. */
 void decisions_make(struct pass *pass, bool fire);
 
 /* Publishes a run's decision; until NEVER = none. values may be empty. */

@@ -83,6 +83,13 @@ int64_t run_delay(const struct pass *pass, const struct rule *rule, struct span 
     return 0;
 }
 
+int64_t run_due_at(const struct pass *pass, const struct rule *rule, int64_t anchor_at, struct span order_id,
+                   int32_t slots)
+{
+    int64_t due_at = anchor_at + run_delay(pass, rule, order_id) + slots * rule->every_ms;
+    return due_at < STATE_TIME_LEAST ? STATE_TIME_LEAST : due_at > STATE_TIME_MOST ? STATE_TIME_MOST : due_at;
+}
+
 bool run_before(const struct pass *pass, const struct run *a, const struct run *b)
 {
     const struct rule *rules = pass->playbook->rules;
@@ -145,8 +152,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 {
     run->order_id = key_has_order(rule->once) ? occurrence->order_id : SPAN_NONE;
     run->anchor_at = occurrence->anchor_at;
-    run->due_at =
-        occurrence->anchor_at + run_delay(pass, rule, occurrence->order_id) + (run->n - m) * rule->every_ms; /* R50 */
+    run->due_at = run_due_at(pass, rule, run->anchor_at, occurrence->order_id, run->n - m);
     run->decide_at = run->due_at;
     run->state = RUN_WAITING;
     run->fresh = true;
@@ -287,10 +293,9 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
         return;
     struct run next = *slot;
     next.n = slot->n + 1;
-    next.due_at =
-        slot->anchor_at + run_delay(pass, rule, slot->order_id) + (next.n - track->m) * rule->every_ms; /* R50 */
+    next.due_at = run_due_at(pass, rule, slot->anchor_at, slot->order_id, next.n - track->m);
     next.decide_at = next.due_at;
-    if (next.n > SLOT_MAX || next.due_at < STATE_TIME_LEAST) { /* no state of ours leads here */
+    if (next.n > SLOT_MAX || next.due_at == STATE_TIME_LEAST || next.due_at == STATE_TIME_MOST) { /* a damaged state */
         track->ended = true;
         return;
     }

@@ -211,7 +211,7 @@ def ends(rig, name, kafka, *texts, **more):
         raise Failure(f"{name}: the worker tries for ever:\n{rig.log_of(name)[-1500:]}")
     log = rig.log_of(name)
     errors = [line for line in log.splitlines() if '"level":"error"' in line]
-    if status != 1 or not errors or not any(text in errors[-1] for text in texts):
+    if status != 1 or not errors or not any(text in line for line in errors for text in texts):
         raise Failure(f"{name}: status {status}, wanted 1 and one of {texts}:\n{log[-1500:]}")
     if len(errors) > 3:
         raise Failure(f"{name}: it says it {len(errors)} times:\n{log[-2500:]}")
