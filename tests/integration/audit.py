@@ -3,7 +3,7 @@ import collections
 import json
 import subprocess
 
-from rig import HISTORY, INPUTS, ORIORI, SHARDS, Failure, home, now_ms
+from rig import HISTORY, ORIORI, SHARDS, Failure, home, now_ms
 
 STATE_KEY = b"crm:{%d}:c:"
 ACTIONS = ("crm.actions", "crm.actions.shadow")
@@ -138,11 +138,8 @@ def facts_equal_simulation(rig):
 
 def inputs_consumed(rig):
     offsets, ends = rig.committed()
-    for topic, (_, partitions) in INPUTS.items():
-        for partition in range(partitions):
-            key = (f"crm.{topic}", partition)
-            if offsets[key] != ends[key]:
-                raise Failure(f"{key}: committed {offsets[key]}, end {ends[key]}")
+    if unread := rig.unread(offsets, ends):
+        raise Failure(f"not consumed to the end: {sorted((key, offsets[key], ends[key]) for key in unread)}")
 
 
 def audit(rig):

@@ -125,21 +125,27 @@ static void place_add(struct lines *places, const struct original *original)
     lines_add(places, span_of(line));
 }
 
+/* No events: it is no record of an input, or none that can be read. */
+static struct reading reading_of(const struct sim_world *world, const struct original *original, struct arena *arena)
+{
+    const struct formats *formats = &world->flow.formats;
+    struct reading reading = {0};
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        if (span_equal(original->topic, span_of(world->flow.inputs[t])) &&
+            formats->event_read(formats->context, (enum topic)t, original, arena, &reading) == WORLD_DONE &&
+            reading.reason == REASON_NONE)
+            return reading;
+    return (struct reading){0};
+}
+
 static void input_note(const struct sim_world *world, const struct original *original, struct arena *arena,
                        struct lines *customers)
 {
-    const struct formats *formats = &world->flow.formats;
-    for (int t = 0; t < TOPIC_COUNT; t++) {
-        struct reading reading;
-        if (!span_equal(original->topic, span_of(world->flow.inputs[t])) ||
-            formats->event_read(formats->context, (enum topic)t, original, arena, &reading) != WORLD_DONE ||
-            reading.reason != REASON_NONE)
-            continue;
-        for (size_t i = 0; i < reading.count; i++) {
-            lines_add(customers, reading.events[i].customer_id);
-            if (!span_empty(reading.events[i].referrer_customer_id))
-                lines_add(customers, reading.events[i].referrer_customer_id);
-        }
+    struct reading reading = reading_of(world, original, arena);
+    for (size_t i = 0; i < reading.count; i++) {
+        lines_add(customers, reading.events[i].customer_id);
+        if (!span_empty(reading.events[i].referrer_customer_id))
+            lines_add(customers, reading.events[i].referrer_customer_id);
     }
 }
 
@@ -233,7 +239,10 @@ static bool audit_dead(const struct sim_world *world, const struct quarantined *
         for (int64_t offset = 0; memory_cluster_read(world->cluster, "dead", p, true, &offset, &record);) {
             struct dead_letter letter;
             CHECK(dead_letter_decode(record.value, &arena, &letter));
-            refused += letter.reason != REASON_QUARANTINED;
+            bool held = letter.reason == REASON_QUARANTINED;
+            refused += !held;
+            if (held && reading_of(world, &letter.original, &arena).count > 1) /* one for each customer held */
+                continue;
             if (!span_equal(letter.original.topic, SPAN("state"))) /* a customer may be quarantined again */
                 place_add(&found, &letter.original);
         }

@@ -6,7 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/flow/batch.h"
-
+#include "common/flow/quarantine.h"
 #include "tests/sim/real_engine.h"
 
 #include <limits.h>
@@ -344,6 +344,7 @@ static void done(void *context, struct sim_worker *worker, const char *call, enu
         note_end(chaos, worker, commit, passed);
     reach(chaos, SITUATION_COMMIT_UNKNOWN, commit && kind == FAULT_LIE && passed);
     reach(chaos, SITUATION_APPLY_REFUSED, call_is(call, "store.apply.refused"));
+    reach(chaos, SITUATION_POISON_MET, call_is(call, "engine.visit"));
     reach(chaos, SITUATION_TAKEOVER_OPEN, call_is(call, "log.committed") && honest && outcome == WORLD_AGAIN);
     reach(chaos, SITUATION_TAKEOVER_FENCED, call_is(call, "log.fence") && passed);
     if (chaos->faults_on && chaos->world.config.clocks && call_is(call, "store.load") &&
@@ -354,13 +355,13 @@ static void done(void *context, struct sim_worker *worker, const char *call, enu
 static void said(void *context, struct sim_worker *worker, const char *text)
 {
     struct chaos *chaos = context;
-    (void)worker;
     reach(chaos, SITUATION_VIEW_NOT_OURS, strstr(text, "epoch, pos or seq is not ours") != NULL);
     reach(chaos, SITUATION_SWITCHED, strstr(text, "is in force from here on") != NULL);
     reach(chaos, SITUATION_SWEPT, strstr(text, "all its customers are under playbook") != NULL);
     reach(chaos, SITUATION_PLAYBOOK_LACKED, strstr(text, "waits: its playbook") != NULL);
     reach(chaos, SITUATION_ISOLATED, strstr(text, "it becomes a dead letter") != NULL);
     reach(chaos, SITUATION_QUARANTINED, strstr(text, "he is quarantined") != NULL);
+    reach(chaos, SITUATION_QUARANTINED_IN_SWEEP, strstr(text, "he is quarantined") && sweeps(worker));
     reach(chaos, SITUATION_CLOCKS_DIFFER, strstr(text, "clock and the store's differ") != NULL);
 }
 
@@ -552,6 +553,8 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .clocks = seed % 2 == 1,
                                .record_tries = seed % 3 == 1,
                                .brokers = BROKER_SEEDS >> seed % 16 & 1,
+                               .poison = seed % 3 == 1 ? (enum sim_poison)(x / 3840 % 3) : SIM_POISON_NONE,
+                               .poison_customer = (int)(x / 11520 % 12),
                                .trace = trace};
 }
 
@@ -600,6 +603,33 @@ static void world_end(struct chaos *chaos)
     sim_world_release(world);
 }
 
+static bool poison_held(const struct sim_world *world)
+{
+    struct span id, state;
+    int64_t wake_at;
+    char customer[16];
+    snprintf(customer, sizeof(customer), "c%d", world->config.poison_customer);
+    for (int32_t h = 0; h < SIM_SHARDS; h++)
+        for (size_t i = 0; memory_server_customer(world->server, h, i, &id, &state, &wake_at); i++)
+            if (span_equal(id, span_of(customer)))
+                return quarantine_holds(state);
+    return false;
+}
+
+/* The workers are mended and his letter is redriven: he must come back. In every other world he stays as he is. */
+static bool mend(struct chaos *chaos)
+{
+    struct sim_world *world = &chaos->world;
+    char customer[16];
+    if (world->config.poison == SIM_POISON_NONE || sim_random(world, 2) == 0 || !poison_held(world))
+        return true;
+    world->config.poison = SIM_POISON_NONE;
+    snprintf(customer, sizeof(customer), "c%d", world->config.poison_customer);
+    sim_world_release_customer(world, span_of(customer));
+    reach(chaos, SITUATION_MENDED, true);
+    return sim_world_run(world, 5000) && !poison_held(world);
+}
+
 static bool come_to_rest(struct chaos *chaos)
 {
     struct sim_world *world = &chaos->world;
@@ -609,7 +639,7 @@ static bool come_to_rest(struct chaos *chaos)
         sim_world_jump(world, (int64_t)sim_random(world, 20 * DAY_MS));
         good = sim_world_run(world, 5000);
     }
-    return good;
+    return good && mend(chaos);
 }
 
 /* Most worlds are small and dense: a rare interleaving needs few events and many faults, and so a thousand of them take

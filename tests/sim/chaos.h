@@ -42,7 +42,6 @@
     X(CLOCK_STOOD, 100, "one worker's clock stood")                                                                    \
     X(CLOCKS_DIFFER, 50, "a worker saw that its clock and the store's differ, and stood still")                        \
     X(ISOLATED, 5, "a record was isolated after its tries")                                                            \
-    X(QUARANTINED, 0, "a customer was quarantined after his tries")                                                    \
     X(LEADER_CHANGED, 500, "a partition lost its leader and got another")                                              \
     X(LEADER_QUEUED, 20, "a record waited in its client for a leader")                                                 \
     X(LEADER_RESENT, 10, "a record was lost with the old leader and sent again")                                       \
@@ -54,6 +53,10 @@
     X(META_EVICTED, 100, "the store lost a shard's meta and kept its customers")                                       \
     X(ANSWER_LATE, 50, "the store did what it was asked after its client had given up")                                \
     X(AUDITED, 100, "the auditor looked in the middle of the bad times")                                               \
+    X(POISON_MET, 100, "a customer ended the worker that visited him")                                                 \
+    X(QUARANTINED, 20, "a customer was quarantined after his tries")                                                   \
+    X(QUARANTINED_IN_SWEEP, 2, "a sweep met him, and went on behind him")                                              \
+    X(MENDED, 20, "a mended worker took a quarantined customer back")                                                  \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
     X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
     X(PACED, 100, "a world's workers read nothing for a while: a shard had sent its share")                            \

@@ -322,7 +322,9 @@ void sim_worker_end(struct sim_world *world, int index)
 int32_t sim_worker_turn(struct sim_world *world, int index)
 {
     struct sim_worker *worker = &world->workers[index];
+    struct sim_worker *before = sim_poison_turn(worker);
     int32_t wait = worker_turn(&worker->worker, 0);
+    sim_poison_turn(before);
     if (worker->faults.dead)
         sim_worker_kill(world, index);
     return wait;
@@ -412,11 +414,16 @@ bool sim_world_settled(struct sim_world *world)
 
 bool sim_world_run(struct sim_world *world, int turn_max)
 {
+    enum { STARTS_MAX = 80 }; /* who dies more often than that without a fault dies for ever */
+    int starts = 0;
     for (int turn = 0; turn < turn_max; turn++) {
         int32_t least = 1000;
         for (int i = 0; i < world->config.worker_count; i++) {
-            if (!world->workers[i].alive)
+            if (!world->workers[i].alive) {
+                if (++starts > STARTS_MAX)
+                    return false;
                 sim_worker_start(world, i);
+            }
             int32_t wait = sim_worker_turn(world, i);
             least = wait < least ? wait : least;
         }
@@ -479,6 +486,8 @@ void sim_world_init(struct sim_world *world, const struct sim_config *config)
                                        .world = &world->step_world,
                                        .engine = config->real ? real_engine : toy_engine,
                                        .formats = config->real ? real_formats : toy_formats};
+    if (config->poison != SIM_POISON_NONE)
+        sim_poison_install(world);
     for (int t = 0; t < TOPIC_COUNT; t++)
         if (t != TOPIC_CUSTOMERS || !config->no_customers_topic)
             memory_cluster_topic_add(world->cluster, world->flow.inputs[t], input_partitions[t]);

@@ -11,6 +11,7 @@
 #include "common/io/log_memory.h"
 #include "common/io/store_memory.h"
 #include "tests/sim/fault.h"
+#include "tests/sim/poison.h"
 
 #define SIM_GROUP "crm"
 enum { SIM_WORKERS_MAX = 4, SIM_SHARDS = 4, SIM_TEXT_SIZE = 512 };
@@ -25,6 +26,8 @@ struct sim_config {
     bool brokers;             /* leaders change, consumed records expire, Redis answers too late */
     bool clocks;              /* each worker has a clock that may jump and stand */
     int64_t record_tries;     /* as in flow_config */
+    enum sim_poison poison;   /* only with record_tries, or the world never comes to rest */
+    int poison_customer;      /* who: c0, c1 ... */
     bool real;                /* the real engine and its shop (real_engine.h), not the toy */
     bool activates;           /* real: playbooks are activated, and workers have files of their own */
     int64_t sends_per_second; /* 0 = no cap */
