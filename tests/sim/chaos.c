@@ -541,11 +541,13 @@ enum { BROKER_SEEDS = 0x3BC1 };
 static struct sim_config config_of(uint64_t seed, FILE *trace)
 {
     uint64_t x = seed * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+    enum sim_poison poison = seed % 3 == 1 ? (enum sim_poison)(x / 3840 % 3) : SIM_POISON_NONE;
     return (struct sim_config){.seed = seed,
                                .worker_count = 1 + (int)(x % 3),
                                .marker_lag_max = (uint32_t)(x / 3 % 4 * 4),
                                .stable_ids = x / 12 % 2,
-                               .batch_records_max = 1 + x / 24 % 20,
+                               /* with a small one a process is young for a batch or two: poison takes many lives */
+                               .batch_records_max = poison ? 32 : 1 + x / 24 % 20,
                                .no_customers_topic = x / 480 % 4 == 0,
                                .real = seed % 8 == 3 || seed % 8 == 6,
                                .activates = (seed % 8 == 3 || seed % 8 == 6) && x / 1920 % 2,
@@ -553,7 +555,7 @@ static struct sim_config config_of(uint64_t seed, FILE *trace)
                                .clocks = seed % 2 == 1,
                                .record_tries = seed % 3 == 1,
                                .brokers = BROKER_SEEDS >> seed % 16 & 1,
-                               .poison = seed % 3 == 1 ? (enum sim_poison)(x / 3840 % 3) : SIM_POISON_NONE,
+                               .poison = poison,
                                .poison_customer = (int)(x / 11520 % 12),
                                .trace = trace};
 }

@@ -414,7 +414,7 @@ bool sim_world_settled(struct sim_world *world)
 
 bool sim_world_run(struct sim_world *world, int turn_max)
 {
-    enum { STARTS_MAX = 80 }; /* who dies more often than that without a fault dies for ever */
+    enum { STARTS_MAX = 200 }; /* who dies more often than that without a fault dies for ever */
     int starts = 0;
     for (int turn = 0; turn < turn_max; turn++) {
         int32_t least = 1000;
