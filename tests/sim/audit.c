@@ -647,7 +647,7 @@ static bool history_equals(const struct audit *audit, struct store *store, int32
     size_t count, wanted = lines->count < flow->history_max ? lines->count : flow->history_max;
     arena_init(&arena, 0);
     CHECK(store_history(store, shard, id, SIZE_MAX / 2, &arena, &found, &count) == WORLD_DONE);
-    if (flow->engine.erased && flow->engine.erased(replay_state(&audit->replay, id)))
+    if (flow->engine.erased && flow->engine.erased(quarantine_seen(replay_state(&audit->replay, id))))
         wanted = 0;
     bool good = count == wanted || wrong(why, "customer %.*s: %zu decisions in the store, wanted %zu", (int)id.size,
                                          id.data, count, wanted);
