@@ -84,5 +84,7 @@ enum world flow_apply(struct worker *worker, struct batch *batch)
     for (size_t i = 0; i < batch->shard_count && outcome == WORLD_DONE; i++)
         if (!applies[i].applied)
             outcome = WORLD_RECOVER;
+        else
+            history_applied(&batch->shards[i]);
     return outcome;
 }

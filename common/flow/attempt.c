@@ -95,6 +95,16 @@ static struct attempt attempt_next(const struct worker *worker, const struct bat
     return next;
 }
 
+/* A command to the shard: a tick, a playbook, a pause, a resume. It carries nothing that its sender has not read and
+ * compiled, so a process that ends beside it, time after time, ends of something else; and as a dead letter it would
+ * leave this shard under another playbook than all others. */
+static bool is_command(struct worker *worker, const struct batch_source *moved)
+{
+    struct forward forward;
+    return moved->source->topic == TOPIC_COUNT && forward_decode(moved->records[0]->value, &worker->arena, &forward) &&
+           forward.kind >= FORWARD_TICK && forward.kind <= FORWARD_RESUME;
+}
+
 enum world flow_attempt(struct worker *worker, struct batch *batch)
 {
     if (!worker->young || batch->source_count == 0)
@@ -114,7 +124,7 @@ enum world flow_attempt(struct worker *worker, struct batch *batch)
     struct attempt next = attempt_next(worker, batch);
     batch->noted = true;
     batch->timers_max = batch->sweep_max = 0; /* their fault would be no record's */
-    batch->isolated = next.count > worker->config.record_tries;
+    batch->isolated = next.count > worker->config.record_tries && !is_command(worker, &batch->sources[0]);
     batch->suspected = batch->isolated && batch->sources[0].source->attempt.deciding;
     if (!batch->isolated)
         return attempt_write(worker, batch->sources[0].source, &next);

@@ -122,6 +122,7 @@ void history_keep(struct worker *worker, struct batch_shard *touched, const stru
 /* publish: after a visit; his history goes with an erasure (R31). */
 void history_end_erased(struct worker *worker, struct batch_shard *touched, const struct customer_visit *visit);
 void history_apply(const struct worker *worker, struct batch_shard *touched); /* apply: what goes along */
+void history_applied(struct batch_shard *touched);                            /* it is in the store now */
 /* Recovery: how far the store has come. */
 enum world history_adopt(struct worker *worker, struct shard *shard, const struct store_place *place);
 /* After a batch: reads on in crm.decisions for one shard whose histories are not whole. */

@@ -48,7 +48,7 @@ enum world history_adopt(struct worker *worker, struct shard *shard, const struc
 {
     int64_t most = (int64_t)worker->config.history_max;
     enum world outcome = worker->histories == HISTORIES_UNKNOWN ? histories_decide(worker) : WORLD_DONE;
-    shard->history = (struct history){.place = *place};
+    shard->history = (struct history){.place = *place, .stored = *place};
     if (place->next == STORE_POS_NONE || place->max > most)
         shard->history.place.max = most; /* what is longer is cut; what is shorter does not grow backwards */
     shard->history.whole = worker->histories == HISTORIES_KEPT && place->next != STORE_POS_NONE &&
@@ -114,6 +114,13 @@ void history_apply(const struct worker *worker, struct batch_shard *touched)
         history->place.next = touched->decision_offset + 1;
     history->place.seq = touched->shard->seq;
     apply->place = &history->place;
+    apply->place_expected = &history->stored;
+}
+
+void history_applied(struct batch_shard *touched)
+{
+    if (touched->apply.place)
+        touched->shard->history.stored = touched->shard->history.place;
 }
 
 /* ---- reading on ---- */
@@ -241,12 +248,14 @@ static enum world write_part(struct worker *worker, struct shard *shard, const s
                                 .entries = part->entries,
                                 .entry_count = part->count,
                                 .entries_kept = worker->config.history_max,
-                                .place = &place};
+                                .place = &place,
+                                .place_expected =
+                                    shard->history.stored.next == STORE_POS_NONE ? NULL : &shard->history.stored};
     enum world outcome;
     FLOW_INSIST(worker, outcome, store_apply(worker->store, &apply, 1));
     if (outcome != WORLD_DONE || !apply.applied)
         return outcome != WORLD_DONE ? outcome : WORLD_RECOVER;
-    shard->history.place = place;
+    shard->history.place = shard->history.stored = place;
     shard->history.whole = part->ended;
     worker->counts.histories_read += part->count;
     return WORLD_DONE;

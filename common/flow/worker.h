@@ -160,7 +160,8 @@ enum { TRIM_MARKS = 8 }; /* a forward is kept for at most 1/8 longer than asked 
 struct history {
     bool whole; /* all that is in crm.decisions[h] is in them; else it is read on before anything new is added */
     struct store_place place;
-    int64_t retry_at; /* monotonic ms; 0 = now */
+    struct store_place stored; /* as it is in the store: what a fail-over would turn back */
+    int64_t retry_at;          /* monotonic ms; 0 = now */
 };
 
 struct shard {

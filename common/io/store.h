@@ -66,7 +66,7 @@ struct store_entry {
     struct span value; /* as it lies in crm.decisions; empty = his history goes (R31) */
 };
 
-/* One shard's apply: all or nothing, only if the meta's epoch and pos are the ones named. */
+/* One shard's apply: all or nothing, only if the meta's epoch, pos and place are the ones named. */
 struct store_apply {
     int32_t shard;
     struct span epoch;
@@ -78,10 +78,11 @@ struct store_apply {
     size_t write_count;
     const struct store_entry *entries; /* each customer's in the order of seq */
     size_t entry_count;
-    size_t entries_kept;             /* of a customer: the newest so many */
-    const struct store_place *place; /* afterwards; NULL = unchanged */
+    size_t entries_kept;                      /* of a customer: the newest so many */
+    const struct store_place *place;          /* afterwards; NULL = unchanged */
+    const struct store_place *place_expected; /* NULL: any. It moves also where pos does not */
     /* answer */
-    bool applied; /* false: epoch or pos differ, nothing was written */
+    bool applied; /* false: epoch, pos or place differ, nothing was written */
 };
 
 struct store_calls {

@@ -38,6 +38,8 @@ struct late_call {
     size_t entry_count, entries_kept;
     struct store_place place;
     bool has_place;
+    struct store_place place_expected;
+    bool has_place_expected;
 };
 
 struct memory_server {
@@ -218,9 +220,16 @@ static void take_now(struct memory_shard *shard, struct span epoch, struct span 
     replace(&shard->meta.owner, owner);
 }
 
+static bool same_place(const struct store_place *a, const struct store_place *b)
+{
+    return a->next == b->next && a->seq == b->seq && a->max == b->max;
+}
+
 static bool apply_now(struct memory_shard *shard, const struct store_apply *apply)
 {
     if (!span_equal(shard->meta.epoch, apply->epoch) || shard->meta.pos != apply->pos_expected)
+        return false;
+    if (apply->place_expected && !same_place(&shard->meta.place, apply->place_expected))
         return false;
     for (size_t j = 0; j < apply->write_count; j++)
         customer_set(shard, &apply->writes[j]);
@@ -269,7 +278,8 @@ static void late_run(struct memory_server *server)
                                 .entries = late->entries,
                                 .entry_count = late->entry_count,
                                 .entries_kept = late->entries_kept,
-                                .place = late->has_place ? &late->place : NULL};
+                                .place = late->has_place ? &late->place : NULL,
+                                .place_expected = late->has_place_expected ? &late->place_expected : NULL};
     if (late->takes)
         take_now(shard_of(server, late->shard), late->epoch, late->owner, late->identity);
     server->late_count += late->takes || apply_now(shard_of(server, late->shard), &apply);
@@ -384,6 +394,9 @@ static void late_keep(struct late_call *late, const struct store_apply *apply)
     late->has_place = apply->place != NULL;
     if (apply->place)
         late->place = *apply->place;
+    late->has_place_expected = apply->place_expected != NULL;
+    if (apply->place_expected)
+        late->place_expected = *apply->place_expected;
 }
 
 /* Of several shards' scripts the first is the late one: the others never left the client. */

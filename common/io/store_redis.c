@@ -35,18 +35,20 @@ static const char load_text[] =
 /* KEYS: meta, wake, the states' keys, the histories' keys. ARGV: 1 epoch, 2 expected pos ('' = none), 3 pos ('' = not
  * the last chunk), 4 seq, 5 last ('' = keep), 6 size of the key prefix, 7 the part that must have run ('' = this is the
  * first), 8 this part's name ('' = the last), 9 how many states, 10 the histories' place ('' = keep), 11 how many
- * entries a history keeps; then a state and a wake-up ('' = none) per state's key; then per history's key a count and
- * so many entries, each "seq:value", none = the history goes. All checks come first, and then only writes that cannot
- * fail: a script is not rolled back. The parts: a server may refuse one chunk and run the next (out of memory, no
- * right, a slot on its way); pos would pass over what is missing, and no recovery would ever look there again. A part
- * may run again after a later one was refused: to a state that is nothing, and a history passes over what it has. */
+ * entries a history keeps, 12 the histories' place as it must be ('' = any); then a state and a wake-up ('' = none) per
+ * state's key; then per history's key a count and so many entries, each "seq:value", none = the history goes. All
+ * checks come first, and then only writes that cannot fail: a script is not rolled back. The parts: a server may refuse
+ * one chunk and run the next (out of memory, no right, a slot on its way); pos would pass over what is missing, and no
+ * recovery would ever look there again. A part may run again after a later one was refused: to a state that is nothing,
+ * and a history passes over what it has. */
 static const char apply_text[] =
-    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'part')\n"
+    "local meta = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'part', 'history')\n"
     "if meta[1] ~= ARGV[1] or (meta[2] or '') ~= ARGV[2] then return 0 end\n"
     "if ARGV[7] ~= '' and meta[3] ~= ARGV[7] then return 0 end\n"
+    "if ARGV[12] ~= '' and meta[4] ~= ARGV[12] then return 0 end\n"
     "local pairs_, wakes, sleeps, prefix, states = {}, {}, {}, tonumber(ARGV[6]), tonumber(ARGV[9])\n"
     "for i = 3, states + 2 do\n"
-    "  local at, id = 2 * i + 6, string.sub(KEYS[i], prefix + 1)\n"
+    "  local at, id = 2 * i + 7, string.sub(KEYS[i], prefix + 1)\n"
     "  pairs_[#pairs_ + 1] = KEYS[i]\n"
     "  pairs_[#pairs_ + 1] = ARGV[at]\n"
     "  if ARGV[at + 1] == '' then\n"
@@ -60,7 +62,7 @@ static const char apply_text[] =
     "if #wakes > 0 then redis.call('ZADD', KEYS[2], unpack(wakes)) end\n"
     "if #sleeps > 0 then redis.call('ZREM', KEYS[2], unpack(sleeps)) end\n"
     "local function seq_of(entry) return tonumber(string.match(entry or '', '^%d+') or 0) end\n"
-    "local at = 2 * states + 12\n"
+    "local at = 2 * states + 13\n"
     "for i = states + 3, #KEYS do\n"
     "  local count, fresh = tonumber(ARGV[at]), {}\n"
     "  if count == 0 then\n"
@@ -435,16 +437,14 @@ static void add_entries(struct store_redis *store, const struct part *part, stru
     }
 }
 
-static void add_place(struct store_redis *store, const struct store_apply *apply, const struct part *part,
-                      struct redis_call *call)
+/* NULL: ''. */
+static void add_place(struct store_redis *store, const struct store_place *place, struct redis_call *call)
 {
     char text[64] = "";
-    const struct store_place *place = part->last ? apply->place : NULL;
     if (place)
         snprintf(text, sizeof(text), "%lld %lld %lld", (long long)place->next, (long long)place->seq,
                  (long long)place->max);
     redis_call_add(call, arena_copy(&store->scratch, span_of(text)));
-    redis_call_add_integer(call, &store->scratch, (int64_t)apply->entries_kept);
 }
 
 static void add_part_names(struct store_redis *store, const struct store_apply *apply, const struct part *part,
@@ -465,7 +465,7 @@ static void build_apply(struct store_redis *store, const struct store_apply *app
 {
     struct span prefix = shard_key(store, apply->shard, "c:");
     size_t histories = add_history_keys(store, apply->shard, part, NULL);
-    call_init(store, apply->shard, call, (int)(3 * part->write_count + 2 * histories + part->entry_count) + 14,
+    call_init(store, apply->shard, call, (int)(3 * part->write_count + 2 * histories + part->entry_count) + 15,
               &store->scripts[SCRIPT_APPLY]);
     redis_call_add_integer(call, &store->scratch, (int64_t)(part->write_count + histories) + 2);
     redis_call_add(call, shard_key(store, apply->shard, "meta"));
@@ -477,7 +477,9 @@ static void build_apply(struct store_redis *store, const struct store_apply *app
     redis_call_add_integer(call, &store->scratch, (int64_t)prefix.size);
     add_part_names(store, apply, part, call);
     redis_call_add_integer(call, &store->scratch, (int64_t)part->write_count);
-    add_place(store, apply, part, call);
+    add_place(store, part->last ? apply->place : NULL, call);
+    redis_call_add_integer(call, &store->scratch, (int64_t)apply->entries_kept);
+    add_place(store, apply->place_expected, call);
     for (size_t i = 0; i < part->write_count; i++) {
         const struct store_write *write = &apply->writes[part->kept[i]];
         redis_call_add(call, write->state);
