@@ -1,6 +1,6 @@
 /* A customer's newest published decisions beside his state in the store: for whoever asks why he got a message, never
  * for the engine. They are a view of crm.decisions as the states are one of crm.state: apply writes both, in one act
- * and under one check of epoch and pos.
+ * and under one check of epoch, pos and the histories' place.
  *
  * Histories are *whole* when they hold all that is committed in crm.decisions[h]; the store's place says after which
  * transaction they last were. A recovery that finds them so has nothing to do, and that is every one but after a death
