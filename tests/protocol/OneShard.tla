@@ -58,7 +58,7 @@ Assign(w) ==
 TakeEpoch(w) == \* the new producer of a recovery aborts what this worker left open (init_transactions)
   /\ pc[w] = "epoch"
   /\ redis' = [redis EXCEPT !.epoch = w]
-  /\ open' = IF Mutant = "keep_producer" THEN open ELSE [open EXCEPT ![w] = NoTx]
+  /\ open' = [open EXCEPT ![w] = NoTx]
   /\ Go(w, "committed") /\ UNCHANGED <<kafka, group, older, mine, faults>>
 
 Fence(w, v) == \* a stalled recovery ends the previous owner's transaction instead of waiting for it

@@ -41,7 +41,10 @@ static const struct schema_row {
     {"decision.avsc", "decisions", false, FULL},
     {"dead_letter.avsc", "dead", false, FULL},
     {"forward.avsc", NULL, false, SCHEMA_UNCHANGED},
+    {"forward_2.avsc", NULL, false, SCHEMA_UNCHANGED},
     {"meta.avsc", NULL, false, SCHEMA_UNCHANGED},
+    {"meta_2.avsc", NULL, false, SCHEMA_UNCHANGED},
+    {"playbook_entry.avsc", NULL, false, SCHEMA_UNCHANGED},
     {"step.avsc", NULL, false, SCHEMA_UNCHANGED},
     {"customer_state.avsc", NULL, false, SCHEMA_UNCHANGED},
 };
@@ -93,6 +96,8 @@ static void check_folder(struct job *job, const struct schema_row *row, struct s
     buffer_format(&path, "%s/%s", job->against, row->file);
     if (file_read(path.data, &before))
         compare(job, row, buffer_span(&before), now, row->promises);
+    else
+        printf("%s: not in %s\n", row->file, job->against);
     buffer_release(&path);
     buffer_release(&before);
 }
