@@ -139,4 +139,3 @@ def poison_is_found_and_put_aside(rig):
 
 
 TESTS = [faults_at_the_worst_places, poison_is_found_and_put_aside]
-LONG = [faults_at_the_worst_places]  # only under ./tests/run --all, or by name

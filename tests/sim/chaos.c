@@ -486,11 +486,12 @@ static void release_someone(struct chaos *chaos)
     sim_world_release_customer(world, span_of(customer));
 }
 
-/* Every so often: what is wrong for a while and mended later is found too. */
+/* Every so often: what is wrong for a while and mended later is found too. Not while a playbook's text is late: a worker
+ * whose own file it is goes on with it, and the auditor, who reads crm.playbook, has not got it. */
 static bool audit_now(struct chaos *chaos, int turn, char why[SIM_TEXT_SIZE])
 {
     int often = chaos->large ? 100 : 25;
-    if (!chaos->world.config.brokers || turn % often != often - 1)
+    if (!chaos->world.config.brokers || chaos->late_turns > 0 || turn % often != often - 1)
         return true;
     reach(chaos, SITUATION_AUDITED, true);
     return sim_world_audit_now(&chaos->world, why);
