@@ -295,4 +295,35 @@ class Cluster(Many):
         return moved
 
 
-KINDS = {"single": Single, "sentinel": Sentinel, "cluster": Cluster}
+class Tls(Many):
+    """One server that speaks TLS only to others, and wants a certificate of them; the tests' own port is plain."""
+    kind = "tls"
+
+    def __init__(self, rig):
+        from kafka_servers import certificates  # which needs this module itself
+
+        folder = self.folder = rig.folder / "redis-tls"
+        self.tls, self.ca = certificates(folder / "tls"), "ca.pem"
+        self.port, self.tls_port = free_port(), free_port()
+        self.data = data_server(folder, "one", self.port, "--tls-port", self.tls_port, "--tls-auth-clients", "yes",
+                                "--tls-cert-file", self.tls / "server.crt", "--tls-key-file", self.tls / "server.key",
+                                "--tls-ca-cert-file", self.tls / "ca.pem")
+        self.url = f"rediss://localhost:{self.tls_port}"
+
+    def access(self):
+        return {**super().access(), "tls_ca": self.tls / self.ca, "tls_certificate": self.tls / "client.crt",
+                "tls_key": self.tls / "client.key"}
+
+    def everyone(self):
+        return [self.data]
+
+    masters = everyone
+
+    def start(self):
+        self.data.start()
+
+    def at(self, shard):
+        return self.port
+
+
+KINDS = {"single": Single, "sentinel": Sentinel, "cluster": Cluster, "tls": Tls}

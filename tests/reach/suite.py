@@ -140,6 +140,30 @@ def cluster_a_failover_a_moved_slot_and_a_master_that_comes_back_empty(rig):
     end(rig)
 
 
+def version():
+    return subprocess.run([ORIORI, "version"], capture_output=True, text=True, check=True).stdout
+
+
+@test(slow=True, redis="tls")
+def redis_over_tls_with_certificates_on_both_sides(rig):
+    """Where the build has it (Debian 13; `./tests/run --all image` brings such a worker); else it must say so."""
+    load, servers = Load("redis-tls", 120, now_ms()), rig.redis_servers
+    if "without TLS" in version():
+        ends(rig, "no-tls", {}, "TLS to Redis is not in this build")
+        return
+    rig.start("a")
+    feed(rig, load, applies(rig))
+    servers.cut()
+    feed(rig, load, applies(rig))
+    servers.kill(0)
+    servers.heal()  # it comes back empty
+    feed(rig, load, applies(rig))
+    servers.ca = "otherca.pem"
+    ends(rig, "unknown-ca", {}, "its certificate is refused")
+    servers.ca = "ca.pem"
+    end(rig)
+
+
 SECRET = "kafka-secret"
 
 
@@ -210,7 +234,7 @@ def ends(rig, name, kafka, *texts, **more):
         worker.wait()
         raise Failure(f"{name}: the worker tries for ever:\n{rig.log_of(name)[-1500:]}")
     log = rig.log_of(name)
-    errors = [line for line in log.splitlines() if '"level":"error"' in line]
+    errors = [line for line in log.splitlines() if '"level":"error"' in line or line.startswith("oriori: ")]
     if status != 1 or not errors or not any(text in line for line in errors for text in texts):
         raise Failure(f"{name}: status {status}, wanted 1 and one of {texts}:\n{log[-1500:]}")
     if len(errors) > 3:
