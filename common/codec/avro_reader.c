@@ -11,16 +11,6 @@ struct plan_reader {
     const struct json *root;
 };
 
-static const struct json *json_part(const struct json *type, struct span key)
-{
-    return type != NULL && type->type == JSON_KIND_OBJECT ? json_member(type, key) : NULL;
-}
-
-static const struct json *json_items(const struct json *list)
-{
-    return list != NULL && list->type == JSON_KIND_ARRAY ? list->first : NULL;
-}
-
 static bool json_is(const struct json *value, struct span text)
 {
     return value != NULL && value->type == JSON_KIND_TEXT && span_equal(value->text, text);
@@ -49,7 +39,7 @@ void plan_reader_free(struct plan_reader *reader)
 
 static const struct json *reader_field(const struct json *record, struct span name)
 {
-    const struct json *field = json_items(json_part(record, SPAN("fields")));
+    const struct json *field = json_first_item(json_part(record, SPAN("fields")));
     while (field != NULL && !json_is(json_part(field, SPAN("name")), name))
         field = field->next;
     return field;
@@ -64,9 +54,10 @@ static const struct json *reader_record(const struct plan_reader *reader, bool i
 struct span plan_reader_alias(const struct plan_reader *reader, bool is_line, avro_schema_t writer, struct span name)
 {
     const struct json *record = reader_record(reader, is_line);
-    const struct json *field = json_items(json_part(record, SPAN("fields")));
+    const struct json *field = json_first_item(json_part(record, SPAN("fields")));
     for (; field != NULL; field = field->next) {
-        const struct json *own = json_part(field, SPAN("name")), *alias = json_items(json_part(field, SPAN("aliases")));
+        const struct json *own = json_part(field, SPAN("name")),
+                          *alias = json_first_item(json_part(field, SPAN("aliases")));
         while (alias != NULL && !json_is(alias, name))
             alias = alias->next;
         if (alias == NULL || own == NULL || own->type != JSON_KIND_TEXT)

@@ -346,6 +346,28 @@ const struct json *json_member(const struct json *object, struct span key)
     return NULL;
 }
 
+const struct json *json_part(const struct json *value, struct span key)
+{
+    return value != NULL && value->type == JSON_KIND_OBJECT ? json_member(value, key) : NULL;
+}
+
+const struct json *json_part_of(const struct json *value, struct span key, enum json_type type)
+{
+    const struct json *found = json_part(value, key);
+    return found != NULL && found->type == type ? found : NULL;
+}
+
+struct span json_text_part(const struct json *value, struct span key)
+{
+    const struct json *found = json_part_of(value, key, JSON_KIND_TEXT);
+    return found != NULL ? found->text : SPAN("");
+}
+
+const struct json *json_first_item(const struct json *value)
+{
+    return value != NULL && value->type == JSON_KIND_ARRAY ? value->first : NULL;
+}
+
 static void add_escape(struct buffer *buffer, unsigned char c)
 {
     static const char letters[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";

@@ -40,6 +40,13 @@ const struct json *json_read(struct span text, struct arena *arena);
 
 const struct json *json_member(const struct json *object, struct span key); /* NULL: none */
 
+/* For who does not know yet what the value is: NULL and a value of another kind have no members and no items. */
+const struct json *json_part(const struct json *value, struct span key);
+const struct json *json_part_of(const struct json *value, struct span key,
+                                enum json_type type);                  /* NULL: of another type */
+struct span json_text_part(const struct json *value, struct span key); /* of a text; else empty, never without data */
+const struct json *json_first_item(const struct json *value);          /* of an array */
+
 /* The value as one line of JSON; numbers as they were written. */
 void json_add(struct buffer *buffer, const struct json *value);
 void json_add_text(struct buffer *buffer, struct span text); /* with quotes and escapes; the text must be valid UTF-8 */

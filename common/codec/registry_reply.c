@@ -13,12 +13,6 @@ enum {
     MESSAGE_SIZE_MAX = 300 /* of a foreign text in one of ours */
 };
 
-static const struct json *member(const struct json *object, struct span key, enum json_type type)
-{
-    const struct json *found = object != NULL && object->type == JSON_KIND_OBJECT ? json_member(object, key) : NULL;
-    return found != NULL && found->type == type ? found : NULL;
-}
-
 static struct span message_of(struct arena *arena, const char *before, struct span text)
 {
     struct buffer message = {0};
@@ -35,7 +29,7 @@ static struct span message_of(struct arena *arena, const char *before, struct sp
 
 static void no_answer(struct registry_reply *reply, long status, const struct json *root, struct arena *arena)
 {
-    const struct json *said = member(root, SPAN("message"), JSON_KIND_TEXT);
+    const struct json *said = json_part_of(root, SPAN("message"), JSON_KIND_TEXT);
     struct buffer before = {0};
     buffer_format(&before, status == HTTP_OK ? "answers as no schema registry does" : "answers with HTTP status %ld",
                   status);
@@ -48,8 +42,8 @@ static void no_answer(struct registry_reply *reply, long status, const struct js
 /* Anything but 200. */
 static void read_error(struct registry_reply *reply, long status, const struct json *root, struct arena *arena)
 {
-    const struct json *code = member(root, SPAN("error_code"), JSON_KIND_INTEGER);
-    const struct json *said = member(root, SPAN("message"), JSON_KIND_TEXT);
+    const struct json *code = json_part_of(root, SPAN("error_code"), JSON_KIND_INTEGER);
+    const struct json *said = json_part_of(root, SPAN("message"), JSON_KIND_TEXT);
     bool unknown = status == HTTP_NOT_FOUND && code != NULL && code->integer >= CODE_SUBJECT_UNKNOWN &&
                    code->integer <= CODE_SCHEMA_UNKNOWN;
     bool refused = (status == HTTP_CONFLICT || status == HTTP_UNPROCESSABLE) && code != NULL;
@@ -63,7 +57,7 @@ static void read_error(struct registry_reply *reply, long status, const struct j
 
 static bool read_id(const struct json *root, uint32_t *ret_id)
 {
-    const struct json *id = member(root, SPAN("id"), JSON_KIND_INTEGER);
+    const struct json *id = json_part_of(root, SPAN("id"), JSON_KIND_INTEGER);
     if (id == NULL || id->integer < 0 || id->integer > INT32_MAX)
         return false;
     *ret_id = (uint32_t)id->integer;
@@ -73,7 +67,7 @@ static bool read_id(const struct json *root, uint32_t *ret_id)
 /* A schema of another kind than Avro is there, but not for us. */
 static void read_kind(struct registry_reply *reply, const struct json *root, struct arena *arena)
 {
-    const struct json *type = member(root, SPAN("schemaType"), JSON_KIND_TEXT);
+    const struct json *type = json_part_of(root, SPAN("schemaType"), JSON_KIND_TEXT);
     if (type != NULL && !span_equal(type->text, SPAN("AVRO"))) {
         reply->answer = REGISTRY_REFUSED;
         reply->message = message_of(arena, "the schema is not Avro but ", type->text);
@@ -82,8 +76,8 @@ static void read_kind(struct registry_reply *reply, const struct json *root, str
 
 static bool read_reference(const struct json *reference, struct registry_reference *ret_reference)
 {
-    const struct json *subject = member(reference, SPAN("subject"), JSON_KIND_TEXT);
-    const struct json *version = member(reference, SPAN("version"), JSON_KIND_INTEGER);
+    const struct json *subject = json_part_of(reference, SPAN("subject"), JSON_KIND_TEXT);
+    const struct json *version = json_part_of(reference, SPAN("version"), JSON_KIND_INTEGER);
     if (subject == NULL || version == NULL || version->integer < -1 || version->integer > INT32_MAX)
         return false;
     *ret_reference = (struct registry_reference){subject->text, (int32_t)version->integer};
@@ -94,7 +88,7 @@ static bool read_reference(const struct json *reference, struct registry_referen
 
 static bool read_references(struct registry_reply *reply, const struct json *root, struct arena *arena)
 {
-    const struct json *list = member(root, SPAN("references"), JSON_KIND_ARRAY);
+    const struct json *list = json_part_of(root, SPAN("references"), JSON_KIND_ARRAY);
     if (list == NULL || list->count == 0)
         return true;
     struct registry_reference *references = ARENA_ARRAY(arena, struct registry_reference, list->count);
@@ -107,7 +101,7 @@ static bool read_references(struct registry_reply *reply, const struct json *roo
 
 static bool read_schema(struct registry_reply *reply, const struct json *root, struct arena *arena)
 {
-    const struct json *schema = member(root, SPAN("schema"), JSON_KIND_TEXT);
+    const struct json *schema = json_part_of(root, SPAN("schema"), JSON_KIND_TEXT);
     if (schema == NULL)
         return false;
     reply->schema = schema->text;
@@ -117,7 +111,7 @@ static bool read_schema(struct registry_reply *reply, const struct json *root, s
 
 static bool read_version(struct registry_reply *reply, const struct json *root, struct arena *arena)
 {
-    const struct json *version = member(root, SPAN("version"), JSON_KIND_INTEGER);
+    const struct json *version = json_part_of(root, SPAN("version"), JSON_KIND_INTEGER);
     if (version == NULL || version->integer < 0 || version->integer > INT32_MAX || !read_id(root, &reply->id))
         return false;
     reply->version = (int32_t)version->integer;
@@ -131,7 +125,7 @@ static bool read_compatibility(struct registry_reply *reply, const struct json *
     if (verdict == NULL || (verdict->type != JSON_KIND_TRUE && verdict->type != JSON_KIND_FALSE))
         return false;
     reply->compatible = verdict->type == JSON_KIND_TRUE;
-    const struct json *messages = member(root, SPAN("messages"), JSON_KIND_ARRAY);
+    const struct json *messages = json_part_of(root, SPAN("messages"), JSON_KIND_ARRAY);
     if (messages != NULL && messages->first != NULL && messages->first->type == JSON_KIND_TEXT)
         reply->message = message_of(arena, "", messages->first->text);
     return true;

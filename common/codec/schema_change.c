@@ -28,28 +28,12 @@ struct walk {
 
 /* ---- a schema's parts ---- */
 
-static const struct json *part(const struct json *type, struct span key)
-{
-    return type != NULL && type->type == JSON_KIND_OBJECT ? json_member(type, key) : NULL;
-}
-
-static struct span text_part(const struct json *type, struct span key)
-{
-    const struct json *found = part(type, key);
-    return found != NULL && found->type == JSON_KIND_TEXT ? found->text : SPAN("");
-}
-
-static const struct json *first_of(const struct json *list)
-{
-    return list != NULL && list->type == JSON_KIND_ARRAY ? list->first : NULL;
-}
-
 /* "int", "record", a name ...; "" for a union or what is no schema. {"type": {"type": ...}} is what it wraps. */
 static struct span kind_of(const struct json *type)
 {
     if (type != NULL && type->type == JSON_KIND_TEXT)
         return type->text;
-    return text_part(type, SPAN("type"));
+    return json_text_part(type, SPAN("type"));
 }
 
 static bool is_kind(const struct json *type, const char *kind)
@@ -73,12 +57,12 @@ static struct span short_name(struct span name)
 
 static struct span name_of(const struct json *type)
 {
-    return short_name(text_part(type, SPAN("name")));
+    return short_name(json_text_part(type, SPAN("name")));
 }
 
 static bool list_has(const struct json *list, struct span text)
 {
-    for (const struct json *item = first_of(list); item != NULL; item = item->next)
+    for (const struct json *item = json_first_item(list); item != NULL; item = item->next)
         if (item->type == JSON_KIND_TEXT && span_equal(short_name(item->text), short_name(text)))
             return true;
     return false;
@@ -120,7 +104,7 @@ static bool is_composed(struct span kind)
 static const struct json *resolved(const struct side *side, const struct json *type)
 {
     for (int i = 0; i < DEPTH_MAX && type != NULL && !is_union(type); i++) {
-        const struct json *inner = part(type, SPAN("type"));
+        const struct json *inner = json_part(type, SPAN("type"));
         struct span kind = kind_of(type);
         if (inner != NULL && inner->type != JSON_KIND_TEXT)
             type = inner;
@@ -191,8 +175,9 @@ static void walk_out(struct walk *walk, size_t size)
 
 static const struct json *field_named(const struct json *record, struct span name)
 {
-    for (const struct json *field = first_of(part(record, SPAN("fields"))); field != NULL; field = field->next)
-        if (span_equal(text_part(field, SPAN("name")), name))
+    for (const struct json *field = json_first_item(json_part(record, SPAN("fields"))); field != NULL;
+         field = field->next)
+        if (span_equal(json_text_part(field, SPAN("name")), name))
             return field;
     return NULL;
 }
@@ -200,8 +185,8 @@ static const struct json *field_named(const struct json *record, struct span nam
 /* The writer's field for one of the reader's: by its name, or by an alias that the reader gives it. */
 static const struct json *writers_field(const struct json *writer, const struct json *field)
 {
-    const struct json *found = field_named(writer, text_part(field, SPAN("name")));
-    const struct json *alias = first_of(part(field, SPAN("aliases")));
+    const struct json *found = field_named(writer, json_text_part(field, SPAN("name")));
+    const struct json *alias = json_first_item(json_part(field, SPAN("aliases")));
     for (; found == NULL && alias != NULL; alias = alias->next)
         if (alias->type == JSON_KIND_TEXT)
             found = field_named(writer, alias->text);
@@ -210,7 +195,8 @@ static const struct json *writers_field(const struct json *writer, const struct 
 
 static bool same_name(const struct json *writer, const struct json *reader)
 {
-    return span_equal(name_of(writer), name_of(reader)) || list_has(part(reader, SPAN("aliases")), name_of(writer));
+    return span_equal(name_of(writer), name_of(reader)) ||
+           list_has(json_part(reader, SPAN("aliases")), name_of(writer));
 }
 
 static void check_name(struct walk *walk, const struct json *writer, const struct json *reader)
@@ -238,13 +224,14 @@ static void walk_record(struct walk *walk, const struct json *writer, const stru
     check_name(walk, writer, reader);
     if (seen(walk, writer, reader))
         return;
-    for (const struct json *field = first_of(part(reader, SPAN("fields"))); field != NULL; field = field->next) {
+    for (const struct json *field = json_first_item(json_part(reader, SPAN("fields"))); field != NULL;
+         field = field->next) {
         const struct json *written = writers_field(writer, field);
         size_t size;
-        walk_in(walk, text_part(field, SPAN("name")), "", &size);
+        walk_in(walk, json_text_part(field, SPAN("name")), "", &size);
         if (written != NULL)
-            walk_types(walk, part(written, SPAN("type")), part(field, SPAN("type")));
-        else if (part(field, SPAN("default")) == NULL)
+            walk_types(walk, json_part(written, SPAN("type")), json_part(field, SPAN("type")));
+        else if (json_part(field, SPAN("default")) == NULL)
             fault(walk, walk->before_is_writer ? "a new field without a default" : "a field without a default is gone");
         walk_out(walk, size);
     }
@@ -253,10 +240,11 @@ static void walk_record(struct walk *walk, const struct json *writer, const stru
 static void walk_enum(struct walk *walk, const struct json *writer, const struct json *reader)
 {
     check_name(walk, writer, reader);
-    if (part(reader, SPAN("default")) != NULL)
+    if (json_part(reader, SPAN("default")) != NULL)
         return;
-    const struct json *known = part(reader, SPAN("symbols"));
-    for (const struct json *symbol = first_of(part(writer, SPAN("symbols"))); symbol != NULL; symbol = symbol->next)
+    const struct json *known = json_part(reader, SPAN("symbols"));
+    for (const struct json *symbol = json_first_item(json_part(writer, SPAN("symbols"))); symbol != NULL;
+         symbol = symbol->next)
         if (symbol->type == JSON_KIND_TEXT && !list_has(known, symbol->text))
             fault(walk, "the symbol %.*s is %s, and there is no default", (int)symbol->text.size, symbol->text.data,
                   walk->before_is_writer ? "gone" : "new");
@@ -264,7 +252,7 @@ static void walk_enum(struct walk *walk, const struct json *writer, const struct
 
 static void walk_fixed(struct walk *walk, const struct json *writer, const struct json *reader)
 {
-    const struct json *written = part(writer, SPAN("size")), *read = part(reader, SPAN("size"));
+    const struct json *written = json_part(writer, SPAN("size")), *read = json_part(reader, SPAN("size"));
     check_name(walk, writer, reader);
     if (written == NULL || read == NULL || written->type != JSON_KIND_INTEGER || written->integer != read->integer)
         fault(walk, "its size changed");
@@ -284,7 +272,8 @@ static bool promotes(struct span writer, struct span reader)
 /* To readers that know it a logical type is another value. */
 static void check_logical(struct walk *walk, const struct json *writer, const struct json *reader)
 {
-    struct span written = text_part(writer, SPAN("logicalType")), read = text_part(reader, SPAN("logicalType"));
+    struct span written = json_text_part(writer, SPAN("logicalType")),
+                read = json_text_part(reader, SPAN("logicalType"));
     struct span was = walk->before_is_writer ? written : read, is = walk->before_is_writer ? read : written;
     if (!span_equal(written, read))
         fault(walk, "its logical type \"%.*s\" became \"%.*s\"", (int)was.size, was.data ? was.data : "", (int)is.size,
@@ -302,11 +291,11 @@ static void walk_same_kind(struct walk *walk, const struct json *writer, const s
         walk_fixed(walk, writer, reader);
     } else if (is_kind(reader, "array")) {
         walk_in(walk, SPAN(""), "[]", &size);
-        walk_types(walk, part(writer, SPAN("items")), part(reader, SPAN("items")));
+        walk_types(walk, json_part(writer, SPAN("items")), json_part(reader, SPAN("items")));
         walk_out(walk, size);
     } else if (is_kind(reader, "map")) {
         walk_in(walk, SPAN(""), "{}", &size);
-        walk_types(walk, part(writer, SPAN("values")), part(reader, SPAN("values")));
+        walk_types(walk, json_part(writer, SPAN("values")), json_part(reader, SPAN("values")));
         walk_out(walk, size);
     } else {
         check_logical(walk, writer, reader);
@@ -382,12 +371,15 @@ static size_t check_unchanged(const struct json *before, const struct json *now,
 {
     if (same(before, now))
         return 0;
-    const struct json *was = first_of(part(before, SPAN("fields"))), *is = first_of(part(now, SPAN("fields")));
+    const struct json *was = json_first_item(json_part(before, SPAN("fields"))),
+                      *is = json_first_item(json_part(now, SPAN("fields")));
     while (was != NULL && is != NULL && same(was, is)) {
         was = was->next;
         is = is->next;
     }
-    struct span name = is != NULL ? text_part(is, SPAN("name")) : was != NULL ? text_part(was, SPAN("name")) : SPAN("");
+    struct span name = is != NULL    ? json_text_part(is, SPAN("name"))
+                       : was != NULL ? json_text_part(was, SPAN("name"))
+                                     : SPAN("");
     buffer_format(lines, "%.*s: changed; it is read by position, so a change takes a new id or version\n",
                   name.size ? (int)name.size : 10, name.size ? name.data : "the schema");
     return 1;

@@ -26,18 +26,6 @@ static bool refuse(struct linker *linker, const char *why, struct span name)
     return false;
 }
 
-static const struct json *part(const struct json *type, struct span key, enum json_type kind)
-{
-    const struct json *found = type->type == JSON_KIND_OBJECT ? json_member(type, key) : NULL;
-    return found != NULL && found->type == kind ? found : NULL;
-}
-
-static struct span text_part(const struct json *type, struct span key)
-{
-    const struct json *found = part(type, key, JSON_KIND_TEXT);
-    return found != NULL ? found->text : SPAN("");
-}
-
 static bool is_one_of(struct span word, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -82,8 +70,8 @@ static struct span full_name(struct linker *linker, struct span name, struct spa
 /* A definition's full name: its own namespace goes before the one around it, and a dotted name before both. */
 static struct span name_of(struct linker *linker, const struct json *definition, struct span around)
 {
-    const struct json *own = part(definition, SPAN("namespace"), JSON_KIND_TEXT);
-    return full_name(linker, text_part(definition, SPAN("name")), own != NULL ? own->text : around);
+    const struct json *own = json_part_of(definition, SPAN("namespace"), JSON_KIND_TEXT);
+    return full_name(linker, json_text_part(definition, SPAN("name")), own != NULL ? own->text : around);
 }
 
 static struct type *find(struct linker *linker, struct span full)
@@ -121,9 +109,9 @@ static bool collect_named(struct linker *linker, const struct json *type, struct
         return refuse(linker, "has too many types", SPAN(""));
     if (other == NULL)
         linker->types[linker->type_count++] = (struct type){full, space_of(full), type, false};
-    const struct json *fields = part(type, SPAN("fields"), JSON_KIND_ARRAY);
+    const struct json *fields = json_part_of(type, SPAN("fields"), JSON_KIND_ARRAY);
     for (const struct json *field = fields != NULL ? fields->first : NULL; field != NULL; field = field->next) {
-        const struct json *of_field = field->type == JSON_KIND_OBJECT ? json_member(field, SPAN("type")) : NULL;
+        const struct json *of_field = json_part(field, SPAN("type"));
         if (of_field != NULL && !collect(linker, of_field, space_of(full)))
             return false;
     }
@@ -151,8 +139,8 @@ static bool collect(struct linker *linker, const struct json *type, struct span 
 {
     if (++linker->depth > DEPTH_MAX)
         return refuse(linker, "is nested too deep", SPAN(""));
-    bool good = is_named_kind(text_part(type, SPAN("type"))) ? collect_named(linker, type, around)
-                                                             : collect_parts(linker, type, around);
+    bool good = is_named_kind(json_text_part(type, SPAN("type"))) ? collect_named(linker, type, around)
+                                                                  : collect_parts(linker, type, around);
     linker->depth--;
     return good;
 }
@@ -163,16 +151,16 @@ static bool write_type(struct linker *linker, const struct json *type, struct sp
 
 static bool write_fields(struct linker *linker, const struct type *type)
 {
-    const struct json *fields = part(type->definition, SPAN("fields"), JSON_KIND_ARRAY);
+    const struct json *fields = json_part_of(type->definition, SPAN("fields"), JSON_KIND_ARRAY);
     if (fields == NULL)
         return refuse(linker, "has a record without fields: ", type->name);
     buffer_add_text(linker->avsc, ",\"fields\":[");
     for (const struct json *field = fields->first; field != NULL; field = field->next) {
-        const struct json *of_field = field->type == JSON_KIND_OBJECT ? json_member(field, SPAN("type")) : NULL;
+        const struct json *of_field = json_part(field, SPAN("type"));
         if (of_field == NULL)
             return refuse(linker, "has a field without a type in ", type->name);
         buffer_add_text(linker->avsc, field == fields->first ? "{\"name\":" : ",{\"name\":");
-        json_add_text(linker->avsc, text_part(field, SPAN("name")));
+        json_add_text(linker->avsc, json_text_part(field, SPAN("name")));
         buffer_add_text(linker->avsc, ",\"type\":");
         if (!write_type(linker, of_field, type->space))
             return false;
@@ -184,9 +172,9 @@ static bool write_fields(struct linker *linker, const struct type *type)
 
 static bool write_definition(struct linker *linker, const struct type *type, int number)
 {
-    struct span kind = text_part(type->definition, SPAN("type"));
-    const struct json *symbols = part(type->definition, SPAN("symbols"), JSON_KIND_ARRAY);
-    const struct json *size = part(type->definition, SPAN("size"), JSON_KIND_INTEGER);
+    struct span kind = json_text_part(type->definition, SPAN("type"));
+    const struct json *symbols = json_part_of(type->definition, SPAN("symbols"), JSON_KIND_ARRAY);
+    const struct json *size = json_part_of(type->definition, SPAN("size"), JSON_KIND_INTEGER);
     bool is_enum = span_equal(kind, SPAN("enum")), is_fixed = span_equal(kind, SPAN("fixed"));
     bool good = true;
     if ((is_enum && symbols == NULL) || (is_fixed && size == NULL))

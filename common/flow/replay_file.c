@@ -79,16 +79,16 @@ static struct partition_lines *partition_find(struct audit *audit, struct span t
 
 static bool integer_read(const struct json *object, struct span key, int64_t *ret_value)
 {
-    const struct json *member = json_member(object, key);
-    if (member && member->type == JSON_KIND_INTEGER)
+    const struct json *member = json_part_of(object, key, JSON_KIND_INTEGER);
+    if (member)
         *ret_value = member->integer;
-    return member && member->type == JSON_KIND_INTEGER;
+    return member;
 }
 
 static bool bytes_read(struct audit *audit, const struct json *object, struct span key, struct span *ret_bytes)
 {
-    const struct json *member = json_member(object, key);
-    return member && member->type == JSON_KIND_TEXT && base64_read(member->text, &audit->memory, ret_bytes);
+    const struct json *member = json_part_of(object, key, JSON_KIND_TEXT);
+    return member && base64_read(member->text, &audit->memory, ret_bytes);
 }
 
 /* [[name, value] ...]; a mapping may look at them. Absent: none, as in older exports. */
@@ -131,13 +131,11 @@ static bool line_read(struct audit *audit, struct span line)
     struct original record = {0};
     int64_t partition;
     const struct json *object = json_read(arena_copy(&audit->memory, line), &audit->memory);
-    if (object && object->type != JSON_KIND_OBJECT)
-        object = NULL;
-    const struct json *schema = object ? json_member(object, SPAN("schema")) : NULL;
+    const struct json *schema = json_part(object, SPAN("schema"));
     if (schema)
         return schema_line_read(audit, object, schema);
-    const struct json *topic = object ? json_member(object, SPAN("topic")) : NULL;
-    if (!topic || topic->type != JSON_KIND_TEXT || !integer_read(object, SPAN("partition"), &partition) ||
+    const struct json *topic = json_part_of(object, SPAN("topic"), JSON_KIND_TEXT);
+    if (!topic || !integer_read(object, SPAN("partition"), &partition) ||
         !integer_read(object, SPAN("offset"), &record.offset) ||
         !integer_read(object, SPAN("timestamp"), &record.timestamp) ||
         !bytes_read(audit, object, SPAN("key"), &record.key) ||

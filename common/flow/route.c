@@ -64,6 +64,12 @@ struct batch_shard *batch_shard_of(struct worker *worker, struct batch *batch, i
     return touched;
 }
 
+/* Without records: a batch of timers alone is one shard's. */
+static bool may_join(const struct batch *batch)
+{
+    return !batch->timers_only || batch->shard_count == 0;
+}
+
 enum world flow_route(struct worker *worker, struct batch *batch)
 {
     for (size_t s = 0; s < batch->source_count; s++) {
@@ -74,11 +80,9 @@ enum world flow_route(struct worker *worker, struct batch *batch)
             batch_shard_of(worker, batch, moved->source->shard)->moved = true;
     }
     for (int32_t h = 0; h < worker->config.shard_count; h++) {
-        if (batch->timers_max > 0 && shard_timers_due(worker, &worker->shards[h]) &&
-            !(batch->timers_only && batch->shard_count > 0))
+        if (batch->timers_max > 0 && may_join(batch) && shard_timers_due(worker, &worker->shards[h]))
             batch_shard_of(worker, batch, h);
-        if (batch->sweep_max > 0 && sweep_waits(worker, &worker->shards[h]) &&
-            !(batch->timers_only && batch->shard_count > 0))
+        if (batch->sweep_max > 0 && may_join(batch) && sweep_waits(worker, &worker->shards[h]))
             batch_shard_of(worker, batch, h)->sweeps = true;
     }
     for (size_t i = 0; i < batch->shard_count; i++)

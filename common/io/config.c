@@ -161,11 +161,10 @@ static const struct key keys[] = {
     {"redis.tls_key", KEY_PATH, AT(redis_tls_key), "", NULL, 0, 0, "Its private key (PEM)."},
     {"redis.timeout", KEY_DURATION, AT(redis_timeout_ms), "2s", NULL, 10, 600000, "Longest wait for one answer."},
     {"redis.history", KEY_INTEGER, AT(redis_history), "20", NULL, 0, 1000,
-     "How many of a customer's newest published decisions (`decisions`) lie beside his state, for `oriori customer "
-     "show "
-     "--decisions`: about 115 bytes of Redis each; 0 = none. Wants crm.decisions with as many partitions as there are "
-     "shards. A larger figure counts for what is decided from then on; `oriori shard rebuild` fetches what the topic "
-     "still has."},
+     "How many of a customer's newest published decisions (`decisions`) lie beside his state, for "
+     "`oriori customer show --decisions`: about 115 bytes of Redis each; 0 = none. Wants crm.decisions with as many "
+     "partitions as there are shards. A larger figure counts for what is decided from then on; `oriori shard rebuild` "
+     "fetches what the topic still has."},
 
     {"batch.records", KEY_INTEGER, AT(batch_records), "5000", NULL, 1, 100000, "A batch ends at so many records,"},
     {"batch.bytes", KEY_SIZE, AT(batch_bytes), "4MiB", NULL, 1024, 1 << 30, "or so many bytes of records,"},

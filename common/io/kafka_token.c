@@ -4,9 +4,9 @@
 #include "common/base/check.h"
 #include "common/codec/json.h"
 #include "common/io/data_file.h"
+#include "common/io/http.h"
 #include "common/io/kafka_client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
 
@@ -57,15 +57,13 @@ bool kafka_token_read(struct span text, struct arena *arena, struct kafka_token 
         buffer_add_text(error, "it is no JWT (three parts with dots between, the second JSON in base64url)");
         return false;
     }
-    const struct json *subject = json_member(claims, span_of("sub"));
-    const struct json *expires = json_member(claims, span_of("exp"));
-    if (expires == NULL || expires->type != JSON_KIND_INTEGER || expires->integer < 0 ||
-        expires->integer > INT64_MAX / 1000) {
+    const struct json *subject = json_part_of(claims, SPAN("sub"), JSON_KIND_TEXT);
+    const struct json *expires = json_part_of(claims, SPAN("exp"), JSON_KIND_INTEGER);
+    if (expires == NULL || expires->integer < 0 || expires->integer > INT64_MAX / 1000) {
         buffer_add_text(error, "the JWT has no `exp` in whole seconds, so that nobody knows how long it holds");
         return false;
     }
-    bool named = subject && subject->type == JSON_KIND_TEXT;
-    *ret_token = (struct kafka_token){arena_copy(arena, text), named ? subject->text : span_of("oriori"),
+    *ret_token = (struct kafka_token){arena_copy(arena, text), subject ? subject->text : SPAN("oriori"),
                                       expires->integer * 1000};
     return true;
 }
@@ -91,32 +89,6 @@ static bool token_of_file(const struct config *config, struct arena *arena, stru
     return good;
 }
 
-static size_t take_answer(char *data, size_t size, size_t count, void *context)
-{
-    struct buffer *answer = context;
-    if (answer->size + size * count > ANSWER_SIZE_MAX)
-        return 0; /* ends the transfer */
-    buffer_add(answer, data, size * count);
-    return size * count;
-}
-
-static void set_request(CURL *curl, const struct config *config, const struct buffer *form, struct buffer *answer)
-{
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_URL, config->oauth_url);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)config->oauth_timeout_ms);
-    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    curl_easy_setopt(curl, CURLOPT_USERNAME, config->oauth_client_id);
-    curl_easy_setopt(curl, CURLOPT_PASSWORD, config->oauth_client_secret);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form->data);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)form->size);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    if (config->oauth_ca[0])
-        curl_easy_setopt(curl, CURLOPT_CAINFO, config->oauth_ca);
-}
-
 static void make_form(CURL *curl, const char *scope, struct buffer *ret_form)
 {
     buffer_add_text(ret_form, "grant_type=client_credentials");
@@ -133,13 +105,12 @@ static bool read_answer(struct span answer, long status, struct arena *arena, st
                         struct buffer *error)
 {
     const struct json *body = json_read(answer, arena);
-    const struct json *token =
-        body && body->type == JSON_KIND_OBJECT ? json_member(body, span_of("access_token")) : NULL;
-    if (status == 200 && token && token->type == JSON_KIND_TEXT)
+    const struct json *token = json_part_of(body, SPAN("access_token"), JSON_KIND_TEXT);
+    if (status == 200 && token)
         return kafka_token_read(token->text, arena, ret_token, error);
-    const struct json *why = body && body->type == JSON_KIND_OBJECT ? json_member(body, span_of("error")) : NULL;
+    const struct json *why = json_part_of(body, SPAN("error"), JSON_KIND_TEXT);
     buffer_format(error, "HTTP status %ld", status);
-    if (why && why->type == JSON_KIND_TEXT) {
+    if (why) {
         buffer_add_text(error, ", ");
         buffer_add_span(error, why->text);
     } else if (status == 200) {
@@ -152,11 +123,14 @@ static bool token_of_endpoint(const struct config *config, struct arena *arena, 
                               struct buffer *error)
 {
     struct buffer form = {0}, answer = {0}, why = {0};
+    struct http_sink sink = {&answer, ANSWER_SIZE_MAX};
     long status = 0;
     CURL *curl = curl_easy_init();
     CHECK(curl != NULL);
     make_form(curl, config->oauth_scope, &form);
-    set_request(curl, config, &form, &answer);
+    http_prepare(curl, config->oauth_url, config->oauth_timeout_ms, config->oauth_ca, &sink);
+    http_basic_auth(curl, config->oauth_client_id, config->oauth_client_secret);
+    http_post(curl, &form);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     bool good = code == CURLE_OK && read_answer(buffer_span(&answer), status, arena, ret_token, &why);

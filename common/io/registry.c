@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/codec/json.h"
 #include "common/codec/schema_link.h"
+#include "common/io/http.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -26,32 +27,14 @@ struct registry {
 
 /* ---- one request to one address ---- */
 
-static size_t take_body(char *data, size_t size, size_t count, void *context)
-{
-    struct buffer *body = context;
-    if (body->size + size * count > BODY_SIZE_MAX)
-        return 0; /* ends the transfer */
-    buffer_add(body, data, size * count);
-    return size * count;
-}
-
 static void set_up(struct registry *registry)
 {
     const struct config *config = registry->config;
     CURL *curl = registry->curl;
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, registry->headers);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &registry->body);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)config->registry_timeout_ms);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    if (config->registry_ca[0])
-        curl_easy_setopt(curl, CURLOPT_CAINFO, config->registry_ca);
     if (config->registry_user[0]) {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(curl, CURLOPT_USERNAME, config->registry_user);
-        curl_easy_setopt(curl, CURLOPT_PASSWORD, config->registry_password);
+        http_basic_auth(curl, config->registry_user, config->registry_password);
     } else if (config->registry_token[0]) {
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
         curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, config->registry_token);
@@ -63,17 +46,16 @@ static void ask_address(struct registry *registry, enum registry_request request
                         const struct buffer *body, struct registry_reply *ret_reply)
 {
     CURL *curl = registry->curl;
+    struct http_sink sink = {&registry->body, BODY_SIZE_MAX};
     struct buffer url = {0};
     long status = 0;
     buffer_reset(&registry->body);
     curl_easy_reset(curl);
-    set_up(registry);
     buffer_format(&url, "%s%s", address, path);
-    curl_easy_setopt(curl, CURLOPT_URL, url.data);
-    if (body != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->size);
-    }
+    http_prepare(curl, url.data, registry->config->registry_timeout_ms, registry->config->registry_ca, &sink);
+    set_up(registry);
+    if (body != NULL)
+        http_post(curl, body);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (code == CURLE_OK)

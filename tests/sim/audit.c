@@ -166,18 +166,34 @@ static void letter_note(const struct sim_world *world, const struct original *or
         input_note(world, &forward.original, arena, &quarantined->customers);
 }
 
+/* Where a walk through crm.dead stands. */
+struct letters {
+    int32_t partition;
+    int64_t offset;
+};
+
+/* False: there is no other one. */
+static bool letters_next(const struct sim_world *world, struct letters *at, struct arena *arena,
+                         struct dead_letter *ret_letter)
+{
+    struct log_record record;
+    while (!memory_cluster_read(world->cluster, "dead", at->partition, true, &at->offset, &record)) {
+        if (at->partition == SIM_SHARDS - 1)
+            return false;
+        *at = (struct letters){.partition = at->partition + 1};
+    }
+    CHECK(dead_letter_decode(record.value, arena, ret_letter));
+    return true;
+}
+
 static void quarantined_find(const struct sim_world *world, struct quarantined *quarantined)
 {
     struct arena arena;
-    struct log_record record;
+    struct dead_letter letter;
     arena_init(&arena, 0);
-    for (int32_t p = 0; p < SIM_SHARDS; p++)
-        for (int64_t offset = 0; memory_cluster_read(world->cluster, "dead", p, true, &offset, &record);) {
-            struct dead_letter letter;
-            CHECK(dead_letter_decode(record.value, &arena, &letter));
-            if (letter.reason == REASON_QUARANTINED)
-                letter_note(world, &letter.original, &arena, quarantined);
-        }
+    for (struct letters at = {0}; letters_next(world, &at, &arena, &letter);)
+        if (letter.reason == REASON_QUARANTINED)
+            letter_note(world, &letter.original, &arena, quarantined);
     arena_release(&arena);
 }
 
@@ -233,19 +249,16 @@ static bool audit_dead(const struct sim_world *world, const struct quarantined *
     struct lines found = {0};
     size_t refused = 0;
     struct arena arena;
-    struct log_record record;
+    struct dead_letter letter;
     arena_init(&arena, 0);
-    for (int32_t p = 0; p < SIM_SHARDS; p++)
-        for (int64_t offset = 0; memory_cluster_read(world->cluster, "dead", p, true, &offset, &record);) {
-            struct dead_letter letter;
-            CHECK(dead_letter_decode(record.value, &arena, &letter));
-            bool held = letter.reason == REASON_QUARANTINED;
-            refused += !held;
-            if (held && reading_of(world, &letter.original, &arena).count > 1) /* one for each customer held */
-                continue;
-            if (!span_equal(letter.original.topic, SPAN("state"))) /* a customer may be quarantined again */
-                place_add(&found, &letter.original);
-        }
+    for (struct letters at = {0}; letters_next(world, &at, &arena, &letter);) {
+        bool held = letter.reason == REASON_QUARANTINED;
+        refused += !held;
+        if (held && reading_of(world, &letter.original, &arena).count > 1) /* one for each customer held */
+            continue;
+        if (!span_equal(letter.original.topic, SPAN("state"))) /* a customer may be quarantined again */
+            place_add(&found, &letter.original);
+    }
     size_t count = found.count;
     lines_unique(&found);
     bool good =
