@@ -68,12 +68,12 @@ bool step_visit(const struct step_world *world, struct arena *arena, const struc
 /* The same for who keeps states open (open_state.h): visit->state is not read, result.state is empty and result.changed says
  * whether anything was touched. What is new lies in the arena until open_state_settle. */
 struct open_state;
-struct open_state *step_open(const struct step_world *world, struct arena *arena, struct span state); /* in the arena; NULL:
-                                                                                                        as false above */
+/* In the arena. NULL: as false above. */
+struct open_state *step_open(const struct step_world *world, struct arena *arena, struct span state);
 void step_visit_open(const struct step_world *world, struct arena *arena, const struct visit *visit,
                      struct open_state *state, struct visit_result *ret_result);
-struct span step_close(const struct step_world *world, struct arena *arena, const struct open_state *state); /* the blob;
-                                                                              empty = nothing is known of him */
+/* The blob; empty = nothing is known of him. */
+struct span step_close(const struct step_world *world, struct arena *arena, const struct open_state *state);
 
 /* The wake-up that a stored blob asks for (index repair); false as above. */
 bool step_wake_at(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,

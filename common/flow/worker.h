@@ -266,9 +266,8 @@ struct worker {
     /* monotonic, for the watchdog: the last commit, the last portion of a rebuild, or the last turn that found all that
      * is assigned read to its end. Not: tries, however many, for a recovery that never ends must be seen. */
     int64_t progress_at;
-    int64_t paced_at; /* monotonic ms of the last turn that read nothing for the cap; 0 = the last one read */
-    int64_t
-        paced_until; /* monotonic ms: until then a shard of ours has sent its share, and nothing is read; 0 = none */
+    int64_t paced_at;     /* monotonic ms of the last turn that read nothing for the cap; 0 = the last one read */
+    int64_t paced_until;  /* monotonic ms: a shard of ours has sent its share, nothing is read until then; 0 = none */
     size_t batch_records; /* at most; shrinks on overflow, grows back */
     bool young;           /* the batches still grow from one record, each noted in the store (attempt.c) */
     int64_t singles;      /* so many records still one by one: among them is what ended a process */

@@ -814,6 +814,16 @@ const char *config_topic(struct config *config, const char *name)
     return kept;
 }
 
+bool config_input(const struct config *config, struct span name, enum topic *ret_topic)
+{
+    for (int topic = 0; topic < TOPIC_COUNT; topic++)
+        if (span_equal(span_of(config->topic_inputs[topic]), name)) {
+            *ret_topic = (enum topic)topic;
+            return true;
+        }
+    return false;
+}
+
 /* ---- the reference ---- */
 
 static void add_wrapped(struct buffer *out, const char *indent, const char *text)

@@ -122,6 +122,9 @@ void config_release(struct config *config);
 /* prefix + name: "crm.actions"; for inputs the configured name. In the config's own memory. */
 const char *config_topic(struct config *config, const char *name);
 
+/* Which input has that configured name? False: none. */
+bool config_input(const struct config *config, struct span name, enum topic *ret_topic);
+
 /* The table of keys, as YAML with comments: what `oriori config reference` prints. */
 void config_reference(struct buffer *ret_text);
 

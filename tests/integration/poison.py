@@ -134,7 +134,7 @@ def poison_is_found_and_put_aside(rig):
     rig.stop("a")
     missing = {"deadly-bytes", "deadly-fold", "later"} - thanked(rig)
     claim(not missing, f"redriven, and not thanked: {missing}")
-    print(f"  workers ended: " + ", ".join(f"{crashes(rig, rule)} by {rule}" for rule in hooks["ORIORI_CRASH"].split(",")))
+    print("  workers ended: " + ", ".join(f"{crashes(rig, rule)} by {rule}" for rule in hooks["ORIORI_CRASH"].split(",")))
     audit(rig)
 
 

@@ -122,11 +122,10 @@ static const char *objection(struct config *config, const struct dead *dead, boo
     const struct original *original = &dead->letter.original;
     bool customer = dead->letter.reason == REASON_QUARANTINED &&
                     span_equal(original->topic, span_of(config_topic(config, "state")));
-    bool input = customer || (dead->letter.reason == REASON_QUARANTINED &&
-                              span_equal(original->topic, span_of(config_topic(config, "forward"))));
-    for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        input = input || span_equal(original->topic, span_of(config->topic_inputs[topic]));
-    if (!input)
+    bool forward = dead->letter.reason == REASON_QUARANTINED &&
+                   span_equal(original->topic, span_of(config_topic(config, "forward")));
+    enum topic topic;
+    if (!customer && !forward && !config_input(config, original->topic, &topic))
         return "its topic is no input of this config";
     if (dead->letter.truncated && !customer) /* his state is in crm.state */
         return "its record was cut: the letter does not hold all of it";

@@ -217,13 +217,7 @@ static bool flush(struct job *job)
 
 static bool topic_of(const struct config *config, const char *name, enum topic *ret_topic)
 {
-    for (int topic = 0; topic < TOPIC_COUNT; topic++) {
-        if (strcmp(config->topic_inputs[topic], name) == 0) {
-            *ret_topic = (enum topic)topic;
-            return true;
-        }
-    }
-    return topic_find(span_of(name), ret_topic);
+    return config_input(config, span_of(name), ret_topic) || topic_find(span_of(name), ret_topic);
 }
 
 static bool job_open(struct job *job, const struct options *options)

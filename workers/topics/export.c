@@ -120,14 +120,6 @@ static bool export_topic(struct export *export, const struct config *config, con
     return good || absent;
 }
 
-static bool is_input(const struct config *config, const char *topic)
-{
-    bool is = false;
-    for (int i = 0; i < TOPIC_COUNT; i++)
-        is = is || strcmp(config->topic_inputs[i], topic) == 0;
-    return is;
-}
-
 bool topics_export(struct config *config, FILE *out)
 {
     struct topic_plan plan[TOPIC_PLAN_SIZE];
@@ -138,7 +130,7 @@ bool topics_export(struct config *config, FILE *out)
     topic_plan_fill(config, plan);
     for (size_t i = 0; i < TOPIC_PLAN_SIZE && good; i++) {
         buffer_reset(&error);
-        export.is_input = is_input(config, plan[i].name);
+        export.is_input = plan[i].role == TOPIC_INPUT;
         good = export_topic(&export, config, &plan[i], &error);
     }
     good = good && write_schemas(&export, &error);
