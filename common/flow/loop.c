@@ -475,6 +475,8 @@ void worker_init(struct worker *worker, const struct flow_config *config, struct
     arena_init(&worker->sweep.memory, 0);
     arena_init(&worker->sweep.spare, 0);
     playbooks_borrow(&worker->playbooks, config->world);
+    if (config->world->playbook) /* a small engine of a test has none */
+        memcpy(worker->file_hash, config->world->playbook->hash, sizeof(worker->file_hash));
     worker->young = worker->young_timers = config->record_tries > 0;
     worker->batch_records = worker->young ? 1 : config->batch_records_max;
     worker->timer_batch = 1;

@@ -228,6 +228,16 @@ static void write_shards(const struct worker *worker, int64_t wall_ms, struct bu
     }
 }
 
+/* Of no shards all run it. */
+static bool file_in_force(const struct worker *worker)
+{
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        if (worker->shards[i].phase == SHARD_READY &&
+            memcmp(worker->shards[i].control.playbook_hash, worker->file_hash, sizeof(worker->file_hash)) != 0)
+            return false;
+    return true;
+}
+
 static void write_playbooks(const struct worker *worker, struct buffer *text)
 {
     char labels[LABELS_SIZE], name[PLAYBOOK_SHORT_SIZE];
@@ -238,6 +248,8 @@ static void write_playbooks(const struct worker *worker, struct buffer *text)
         if (worker->shards[i].phase == SHARD_READY)
             exposition_sample(text, "playbook_info", labels, 1);
     }
+    exposition_plain(text, EXPOSITION_GAUGE, "playbook_file_in_force",
+                     "1 while this worker's playbook file is what its shards run.", file_in_force(worker));
     exposition_head(text, EXPOSITION_GAUGE, "shard_sweeping",
                     "1 while the shard's customers are visited under another playbook.");
     for (int32_t i = 0; i < worker->config.shard_count; i++) {

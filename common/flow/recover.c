@@ -428,7 +428,6 @@ static enum world meta_check(struct worker *worker, struct shard *shard, const s
 /* Every worker runs the playbook that the shard is at; that its own file says something else is told once. */
 static enum world playbook_take(struct worker *worker, struct shard *shard)
 {
-    const struct playbook *own = worker->config.world->playbook;
     const unsigned char *hash = shard->control.playbook_hash;
     char active[PLAYBOOK_SHORT_SIZE], ours[PLAYBOOK_SHORT_SIZE];
     enum world outcome = worker_playbook(worker, hash, shard->trouble, sizeof(shard->trouble), &shard->world);
@@ -438,13 +437,14 @@ static enum world playbook_take(struct worker *worker, struct shard *shard)
         return outcome;
     if (shard->world == worker->config.world)
         return worker_playbook_keep(worker);
+    if (memcmp(hash, worker->file_hash, sizeof(worker->file_hash)) == 0)
+        return WORLD_DONE; /* activated since this process began */
     if (!worker->playbook_told)
         worker_report(worker, REPORT_WARNING,
-                      "the playbook in force is %s (version %.*s), not the config's own, %s (version %.*s): `oriori "
-                      "playbook activate FILE` puts a file in force, on all shards",
+                      "the playbook in force is %s (version %.*s), not the config's own, %s: `oriori playbook activate "
+                      "FILE` puts a file in force, on all shards",
                       playbook_short(hash, active), (int)shard->control.playbook_version.size,
-                      shard->control.playbook_version.data, playbook_short(own->hash, ours), (int)own->version.size,
-                      own->version.data);
+                      shard->control.playbook_version.data, playbook_short(worker->file_hash, ours));
     worker->playbook_told = true;
     return WORLD_DONE;
 }

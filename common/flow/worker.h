@@ -240,6 +240,8 @@ struct worker {
     struct sweep sweep;
     bool playbook_kept; /* the config's own lies in crm.playbook */
     bool playbook_told; /* it was said that another one is in force */
+    /* The text of the config's playbook file as it was last dealt with: after a change not config.world's any more. */
+    unsigned char file_hash[32];
     enum { HISTORIES_UNKNOWN, HISTORIES_OFF, HISTORIES_KEPT } histories;
     bool history_told;    /* it was said that crm.decisions cannot be read */
     struct shard *shards; /* config.shard_count */

@@ -58,6 +58,10 @@ static const struct key keys[] = {
     {"playbook", KEY_PATH, AT(playbook), "", NULL, 0, 0,
      "The playbook file (thresholds, tables, rules) that a new cluster begins with; `oriori playbook activate` puts "
      "another one in force. Paths are relative to the config file."},
+    {"playbook_watch", KEY_BOOLEAN, AT(playbook_watch), "false", NULL, 0, 0,
+     "Whether the worker looks at that file every few seconds. Once its text has changed, the worker does what `oriori "
+     "playbook activate` does: checks it, and puts it in force on all shards, once, whoever else sees it too. SIGHUP "
+     "makes it look at once, with this key or without. At the start a file that is not in force only warns."},
     {"schemas", KEY_PATH, AT(schemas), "", NULL, 0, 0, "The folder of the Avro schemas (*.avsc)."},
     {"zones", KEY_PATH, AT(zones), "/usr/share/zoneinfo", NULL, 0, 0, "The system's time zone database."},
     {"decisions", KEY_CHOICE, AT(decisions), "sent-and-blocked", "off sent-and-blocked all", 0, 0,

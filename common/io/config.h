@@ -45,6 +45,7 @@ struct config {
     enum config_start start_kind;
     int64_t start_ms; /* CONFIG_START_TIMESTAMP */
     const char *playbook;
+    bool playbook_watch;
     const char *schemas;
     const char *zones;
     enum config_decisions decisions;

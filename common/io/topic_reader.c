@@ -50,9 +50,10 @@ bool topic_reader_open(struct topic_reader *reader, const struct config *config,
 
 static bool note_error(struct topic_reader *reader, const rd_kafka_message_t *message, struct buffer *error)
 {
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         reader->ended_count++; /* a follower passes the end again and again, and does not ask */
-    else if (kafka_world(message->err) != WORLD_AGAIN)
+        reader->ended_at = message->offset;
+    } else if (kafka_world(message->err) != WORLD_AGAIN)
         buffer_format(error, "topic %s: %s", reader->topic, rd_kafka_message_errstr(message));
     return error->size == 0;
 }

@@ -13,6 +13,7 @@ struct topic_reader {
     rd_kafka_queue_t *queue;
     int32_t partition_count;
     int32_t ended_count; /* partitions whose end was reached */
+    int64_t ended_at;    /* the offset of the end reached last: before an open transaction, if there is one */
 };
 
 /* From the first or from behind the last record. False: *error is a sentence; close in any case. Borrows the texts. */

@@ -13,6 +13,7 @@ from io import BytesIO
 
 import fastavro
 
+import following
 import poison
 from audit import audit, changelog
 from collector import Collector
@@ -393,6 +394,13 @@ def r81_a_playbook_is_activated_under_load(rig):
     outcomes = {d["outcome"] for d in rig.values("crm.decisions")}
     if not {"dropped", "rule_removed"} <= outcomes:
         raise Failure(f"no waiting run was dropped: {sorted(outcomes)}")
+    audit(rig)
+
+
+@test
+def a_changed_playbook_file_is_activated_once(rig):
+    """By SIGHUP and by watching, two workers at once: one activation. A broken file changes nothing, a late one neither."""
+    following.a_changed_file_is_activated_once(rig, Load("follow", 100, now_ms()))
     audit(rig)
 
 

@@ -40,20 +40,19 @@ bool setup_config(struct setup *setup, const char *path)
 
 static bool open_playbook(struct setup *setup)
 {
-    struct buffer path = {0};
+    struct buffer *path = &setup->playbook_path;
     struct playbook_errors errors = {0};
     if (setup->config.playbook[0])
-        buffer_add_text(&path, setup->config.playbook);
-    else if (!data_file_playbook(&path))
+        buffer_add_text(path, setup->config.playbook);
+    else if (!data_file_playbook(path))
         fputs("oriori: the config names no playbook, and the shipped one is not found\n", stderr);
-    if (path.size && !file_read(path.data, &setup->playbook_text))
-        fprintf(stderr, "oriori: cannot read the playbook %s: %s\n", path.data, strerror(errno));
-    else if (path.size)
-        setup->playbook = playbook_compile(buffer_span(&setup->playbook_text), path.data, &errors);
+    if (path->size && !file_read(path->data, &setup->playbook_text))
+        fprintf(stderr, "oriori: cannot read the playbook %s: %s\n", path->data, strerror(errno));
+    else if (path->size)
+        setup->playbook = playbook_compile(buffer_span(&setup->playbook_text), path->data, &errors);
     if (errors.count)
         fputs(errors.text.data, stderr);
     buffer_release(&errors.text);
-    buffer_release(&path);
     return setup->playbook != NULL;
 }
 
@@ -179,6 +178,7 @@ void setup_close(struct setup *setup)
     zones_free(setup->zones);
     playbook_free(setup->playbook);
     buffer_release(&setup->playbook_text);
+    buffer_release(&setup->playbook_path);
     config_release(&setup->config);
 }
 

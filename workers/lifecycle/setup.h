@@ -15,6 +15,7 @@ enum setup_output { SETUP_ACTIONS, SETUP_TRANSITIONS, SETUP_DECISIONS, SETUP_DEA
 
 struct setup {
     struct config config;
+    struct buffer playbook_path; /* setup_world: the config's file, or the shipped one */
     struct buffer playbook_text;
     struct playbook *playbook;
     struct zones *zones;

@@ -11,6 +11,7 @@
 #include "common/io/store_metered.h"
 #include "common/io/store_redis.h"
 #include "common/io/trace_exporter.h"
+#include "workers/lifecycle/playbook_file.h"
 #include "workers/lifecycle/setup.h"
 #ifdef ORIORI_TEST_HOOKS
 #include "tests/hooks/hooks.h"
@@ -41,15 +42,18 @@ static const char usage[] =
     "Reads events from Kafka, moves customers, publishes transitions and actions, until SIGTERM or SIGINT: then it\n"
     "finishes the batch, commits, leaves the group and exits with 0 within 10 seconds. Kafka or Redis may be away at\n"
     "the start or later: it says so, less and less often, and tries again, however long. When they answer\n"
-    "and still nothing moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n\n"
+    "and still nothing moves for timeouts.progress (2m) it ends with 1, for whoever runs it to start it again.\n"
+    "SIGHUP: looks at the config's playbook file; if its text has changed since, it is put in force on all shards, as\n"
+    "by `oriori playbook activate`.\n\n"
     "  --config FILE   YAML; `oriori config reference` prints every key\n\n"
     "example: oriori worker --config deploy/examples/worker.yaml\n";
 
 /* ---- signals and the watchdog ---- */
 
-static volatile sig_atomic_t ending; /* how often we were asked to end */
-static const struct worker *watched; /* by the alarm; NULL while there is none */
-static volatile int64_t turned_at;   /* monotonic ms of the last turn; before the first: of the start */
+static volatile sig_atomic_t ending;  /* how often we were asked to end */
+static volatile sig_atomic_t hung_up; /* we were asked to look at the playbook file */
+static const struct worker *watched;  /* by the alarm; NULL while there is none */
+static volatile int64_t turned_at;    /* monotonic ms of the last turn; before the first: of the start */
 static int64_t silence_max_ms;
 
 static int64_t monotonic_ms(void)
@@ -65,6 +69,12 @@ static void on_end(int signal)
     if (++ending > 1) /* somebody is in a hurry: what is open is aborted by whoever comes next */
         _exit(EXIT_FAILED);
     alarm(SHUTDOWN_SECONDS);
+}
+
+static void on_hang_up(int signal)
+{
+    (void)signal;
+    hung_up = 1;
 }
 
 static void say(const char *text)
@@ -102,6 +112,7 @@ static void install_signals(const struct config *config)
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end}, NULL);
     sigaction(SIGINT, &(struct sigaction){.sa_handler = on_end}, NULL);
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL);
+    sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_hang_up, .sa_flags = SA_RESTART}, NULL);
     signal(SIGPIPE, SIG_IGN);
     alarm((unsigned)(silence_max_ms / 1000));
 }
@@ -241,7 +252,14 @@ static void excuse_outage(struct worker *worker, const struct registry *registry
         worker->progress_at = monotonic_ms();
 }
 
-static void run(struct worker *worker, const struct setup *setup, struct monitor *monitor)
+static bool was_hung_up(void)
+{
+    bool was = hung_up;
+    hung_up = 0;
+    return was;
+}
+
+static void run(struct worker *worker, const struct setup *setup, struct playbook_file *file, struct monitor *monitor)
 {
     int64_t probe_at = 0;
     uint64_t transactions = 0;
@@ -254,6 +272,7 @@ static void run(struct worker *worker, const struct setup *setup, struct monitor
         turned_at = monotonic_ms();
         note_ready(worker, &was_ready);
         excuse_outage(worker, setup->registry, &probe_at);
+        playbook_file_turn(file, worker, turned_at, was_hung_up());
         if (setup->catalog && worker->counts.transactions != transactions)
             schema_catalog_expire(setup->catalog);
         transactions = worker->counts.transactions;
@@ -293,8 +312,8 @@ static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter)
     }
 }
 
-static int run_on(struct setup *setup, struct log *log, struct store *store, struct trace_exporter *exporter,
-                  struct monitor *monitor)
+static int run_on(struct setup *setup, const char *config_path, struct log *log, struct store *store,
+                  struct trace_exporter *exporter, struct monitor *monitor)
 {
     struct reporter reporter = {0};
     if (!wait_for_output_ids(setup, &reporter))
@@ -302,6 +321,7 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     struct flow_config flow = setup_flow(setup);
     struct clock clock = clock_wall_open();
     struct worker worker;
+    struct playbook_file file;
     flow.report = report;
     flow.report_context = &reporter;
     flow.trace = trace_exporter_sink(exporter);
@@ -309,10 +329,13 @@ static int run_on(struct setup *setup, struct log *log, struct store *store, str
     hooks_install(&setup->config, &flow, log, store);
 #endif
     worker_init(&worker, &flow, log, store, &clock);
+    playbook_file_init(&file, "/proc/self/exe", setup->playbook_path.data, config_path, setup->config.playbook_watch,
+                       setup->playbook->hash);
     watched = &worker;
-    run(&worker, setup, monitor);
+    run(&worker, setup, &file, monitor);
     watched = NULL;
     alarm(SHUTDOWN_SECONDS);
+    playbook_file_release(&file);
     bool failed = worker_ended(&worker);
     log_status(&worker, "ending");
     if (failed && strncmp(reporter.last, worker.trouble, sizeof(reporter.last) - 1) == 0)
@@ -340,7 +363,7 @@ static struct trace_exporter *open_exporter(const struct config *config)
                                config->tracing_sample_percent);
 }
 
-static int open_and_run(struct setup *setup)
+static int open_and_run(struct setup *setup, const char *config_path)
 {
     struct monitor *monitor = NULL;
     struct log log = {0};
@@ -361,7 +384,7 @@ static int open_and_run(struct setup *setup)
                LOG_TEXT("transactional_id", setup->config.transactional_id),
                LOG_TEXT("redis", redis_url_shown(setup->config.redis_url)));
         struct trace_exporter *exporter = open_exporter(&setup->config);
-        status = run_on(setup, &log, &store, exporter, monitor);
+        status = run_on(setup, config_path, &log, &store, exporter, monitor);
         trace_exporter_close(exporter);
     }
     if (error.size)
@@ -397,7 +420,7 @@ int worker_main(int argc, char **argv)
     int status = EXIT_FAILED;
     if (setup_config(&setup, path) && setup_world(&setup) && setup_schemas(&setup)) {
         install_signals(&setup.config);
-        status = open_and_run(&setup);
+        status = open_and_run(&setup, path);
     }
     setup_close(&setup);
     return status;

@@ -20,7 +20,7 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: oriori playbook activate FILE|--hash PREFIX --config FILE [--dry-run] [--no-count]\n"
+    "usage: oriori playbook activate FILE|--hash PREFIX --config FILE [--dry-run] [--no-count] [--unless-after N]\n"
     "       oriori playbook show --config FILE\n"
     "       oriori playbook list --config FILE\n"
     "       oriori playbook text PREFIX --config FILE\n\n"
@@ -34,14 +34,19 @@ static const char usage[] =
     "  --config FILE   the worker's config\n"
     "  --hash PREFIX   a playbook that crm.playbook holds already, by the beginning of its hash: the way back\n"
     "  --dry-run       check and count, change nothing\n"
-    "  --no-count      do not count: counting reads all of crm.state\n\n"
+    "  --no-count      do not count: counting reads all of crm.state\n"
+    "  --unless-after N  for whoever follows a file, as workers do: nothing if the playbook was put in force after\n"
+    "                  activation N already, though another one may be by now; status 75: try again\n\n"
     "example: oriori playbook activate my-playbook.yaml --dry-run --config deploy/examples/worker.yaml\n"
     "         oriori playbook show --config deploy/examples/worker.yaml\n";
 
 struct order {
     const char *config_path, *path, *prefix;
     bool dry_run, no_count;
+    int64_t unless_after; /* NOT_SAID, or an activation */
 };
+
+enum { NOT_SAID = -1 };
 
 /* ---- where the shards are ---- */
 
@@ -152,10 +157,22 @@ static int text(struct config *config, const char *prefix)
 
 /* ---- activate ---- */
 
+/* What becomes of an activation; the reason was said. */
+enum activated { ACTIVATE_DONE, ACTIVATE_REFUSED, ACTIVATE_AGAIN };
+
+/* What is still to be done for the text. */
+enum need {
+    NEED_ALL,
+    NEED_TEXT, /* in force, but crm.playbook has not got its text */
+    NEED_NOTHING,
+    NEED_NOTHING_PASSED /* it was in force since (--unless-after), and others are by now */
+};
+
 struct activation {
     struct config *config;
     const struct order *order;
-    struct published published;
+    struct published before;    /* the fence: what a text is found in */
+    struct published published; /* what is decided by */
     struct buffer file;
     struct span yaml;
     const char *name; /* of the text, for messages */
@@ -166,7 +183,7 @@ static bool text_take(struct activation *activation)
 {
     const struct order *order = activation->order;
     if (order->prefix) {
-        const struct playbook_entry *entry = find_said(&activation->published, order->prefix);
+        const struct playbook_entry *entry = find_said(&activation->before, order->prefix);
         activation->yaml = entry ? entry->yaml : SPAN_NONE;
         activation->name = order->prefix;
         return entry != NULL;
@@ -213,10 +230,10 @@ static bool text_check(struct activation *activation)
 
 /* In force is what was activated last, wherever the shards are on their way; before the first activation, what all of
  * them were born with. */
-static bool in_force(struct activation *activation, bool *ret_in_force)
+static bool in_force(struct activation *activation, const struct published *published, bool *ret_in_force)
 {
     const unsigned char *hash = activation->world.playbook->hash;
-    const struct playbook_entry *last = published_last(&activation->published);
+    const struct playbook_entry *last = published_last(published);
     struct config *config = activation->config;
     struct arena arena;
     *ret_in_force = last && memcmp(last->hash, hash, sizeof(last->hash)) == 0;
@@ -275,65 +292,119 @@ static bool publish(struct activation *activation, struct kafka_command *command
     return good && kafka_command_commit(command);
 }
 
-static bool change(struct activation *activation, struct kafka_command *command, bool already)
+static bool need_of(struct activation *activation, const struct published *published, enum need *ret_need)
+{
+    const unsigned char *hash = activation->world.playbook->hash;
+    const struct playbook_entry *own = published_last_of(published, hash);
+    bool already;
+    if (!in_force(activation, published, &already))
+        return false;
+    *ret_need = NEED_ALL;
+    if (already)
+        *ret_need = published_text(published, hash) ? NEED_NOTHING : NEED_TEXT;
+    else if (activation->order->unless_after != NOT_SAID && own && own->activation > activation->order->unless_after)
+        *ret_need = NEED_NOTHING_PASSED;
+    return true;
+}
+
+/* One line that begins with the activation which the text stands for, if any: a worker reads it (playbook_file.c). */
+static void say_nothing_to_do(const struct activation *activation, const struct published *published, bool passed)
+{
+    const struct playbook *playbook = activation->world.playbook;
+    const struct playbook_entry *own = published_last_of(published, playbook->hash);
+    char name[PLAYBOOK_SHORT_SIZE], last[PLAYBOOK_SHORT_SIZE];
+    playbook_short(playbook->hash, name);
+    if (own)
+        printf("activation %lld: ", (long long)own->activation);
+    printf("playbook %s (version %.*s) %s in force: nothing to do\n", name, (int)playbook->version.size,
+           playbook->version.data, passed ? "was" : "is");
+    if (passed)
+        fprintf(stderr,
+                "oriori: playbook %s was put in force by activation %lld already, and %s since: a file that comes late "
+                "does not take that back. `oriori playbook activate --hash %s` would\n",
+                name, (long long)own->activation, playbook_short(published_last(published)->hash, last), name);
+}
+
+static enum activated change(struct activation *activation, struct kafka_command *command, enum need need)
 {
     const struct playbook *playbook = activation->world.playbook;
     const struct playbook_entry *last = published_last(&activation->published);
-    int64_t number = already ? 0 : (last ? last->activation : 0) + 1;
+    int64_t number = need == NEED_ALL ? (last ? last->activation : 0) + 1 : 0;
     struct clock clock = clock_wall_open();
     char name[PLAYBOOK_SHORT_SIZE];
-    if (already && published_text(&activation->published, playbook->hash))
-        return true;
     if (!publish(activation, command, number, clock_wall(&clock))) {
         fprintf(stderr, "oriori: %s\n", command->error.data);
-        return false;
+        return ACTIVATE_AGAIN;
     }
     if (number)
         printf("activation %lld: playbook %s (version %.*s) on all %lld shards; `oriori playbook show` tells how far "
                "they are\n",
                (long long)number, playbook_short(playbook->hash, name), (int)playbook->version.size,
                playbook->version.data, (long long)activation->config->shards);
-    return true;
+    else
+        say_nothing_to_do(activation, &activation->published, false);
+    return ACTIVATE_DONE;
 }
 
-static bool activate_with(struct activation *activation, struct kafka_command *command)
+/* The fence: of two activations at once the later one ends the earlier, before it reads what it decides by. So of many
+ * that want the same only one finds that it is not done yet. */
+static enum activated decide_and_change(struct activation *activation)
+{
+    struct kafka_command command = {0};
+    enum need need;
+    enum activated outcome = ACTIVATE_AGAIN;
+    if (!kafka_command_open(&command, activation->config))
+        fprintf(stderr, "oriori: %s\n", command.error.data);
+    else if (published_read(activation->config, &activation->published) &&
+             need_of(activation, &activation->published, &need)) {
+        outcome = ACTIVATE_DONE;
+        if (need == NEED_ALL || need == NEED_TEXT)
+            outcome = change(activation, &command, need);
+        else
+            say_nothing_to_do(activation, &activation->published, need == NEED_NOTHING_PASSED);
+    }
+    kafka_command_close(&command);
+    return outcome;
+}
+
+/* All that takes long, or needs no change, comes before the fence: it would end somebody else's activation. */
+static enum activated activate_steps(struct activation *activation)
 {
     const struct order *order = activation->order;
     struct clock clock = clock_wall_open();
-    char name[PLAYBOOK_SHORT_SIZE];
-    bool already;
-    if (!published_read(activation->config, &activation->published) || !text_take(activation) ||
-        !text_check(activation) || !in_force(activation, &already))
-        return false;
-    if (already)
-        printf("playbook %s (version %.*s) is in force: nothing to do\n",
-               playbook_short(activation->world.playbook->hash, name), (int)activation->world.playbook->version.size,
-               activation->world.playbook->version.data);
-    else if (!order->no_count && !affected_print(activation->config, &activation->world, clock_wall(&clock)))
-        return false;
-    if (order->dry_run) {
+    enum need need;
+    if (!published_read(activation->config, &activation->before))
+        return ACTIVATE_AGAIN;
+    if (!text_take(activation))
+        return order->prefix ? ACTIVATE_REFUSED : ACTIVATE_AGAIN; /* a file may be just being replaced */
+    if (!text_check(activation))
+        return ACTIVATE_REFUSED;
+    if (!need_of(activation, &activation->before, &need))
+        return ACTIVATE_AGAIN;
+    if (need == NEED_NOTHING || need == NEED_NOTHING_PASSED)
+        say_nothing_to_do(activation, &activation->before, need == NEED_NOTHING_PASSED);
+    else if (need == NEED_ALL && !order->no_count &&
+             !affected_print(activation->config, &activation->world, clock_wall(&clock)))
+        return ACTIVATE_AGAIN;
+    if (order->dry_run)
         puts("dry run: nothing was changed");
-        return true;
-    }
-    return change(activation, command, already);
+    if (order->dry_run || need == NEED_NOTHING || need == NEED_NOTHING_PASSED)
+        return ACTIVATE_DONE;
+    return decide_and_change(activation);
 }
 
-/* The command's producer is opened first: of two activations at once the later fences the earlier, before it reads what
- * it decides by. */
 static int activate(struct config *config, const struct order *order)
 {
     struct activation activation = {.config = config, .order = order};
-    struct kafka_command command = {0};
-    bool good = order->dry_run || kafka_command_open(&command, config);
-    if (!good)
-        fprintf(stderr, "oriori: %s\n", command.error.data);
-    good = good && activate_with(&activation, &command);
-    kafka_command_close(&command);
+    enum activated outcome = activate_steps(&activation);
     playbook_free((struct playbook *)activation.world.playbook);
     zones_free((struct zones *)activation.world.zones);
     buffer_release(&activation.file);
+    published_release(&activation.before);
     published_release(&activation.published);
-    return good ? EXIT_DONE : EXIT_FAILED;
+    if (outcome == ACTIVATE_AGAIN && order->unless_after != NOT_SAID)
+        return EXIT_AGAIN;
+    return outcome == ACTIVATE_DONE ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- the command ---- */
@@ -370,13 +441,24 @@ static int words_of(const char *verb, const struct order *order)
     return strcmp(verb, "show") == 0 || strcmp(verb, "list") == 0 ? 0 : -1;
 }
 
+static bool number_read(const char *text, int64_t *ret_number)
+{
+    char *end;
+    errno = 0;
+    *ret_number = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && *ret_number >= 0;
+}
+
 int playbook_main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"hash", required_argument, NULL, 'H'},
-        {"dry-run", no_argument, NULL, 'd'},      {"no-count", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    struct order order = {0};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"hash", required_argument, NULL, 'H'},
+                                            {"dry-run", no_argument, NULL, 'd'},
+                                            {"no-count", no_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"unless-after", required_argument, NULL, 'u'},
+                                            {NULL, 0, NULL, 0}};
+    struct order order = {.unless_after = NOT_SAID};
     bool good = true;
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -390,6 +472,8 @@ int playbook_main(int argc, char **argv)
             order.prefix = optarg;
         order.dry_run = order.dry_run || option == 'd';
         order.no_count = order.no_count || option == 'n';
+        if (option == 'u')
+            good = good && number_read(optarg, &order.unless_after);
         good = good && option != '?';
     }
     const char *verb = optind < argc ? argv[optind] : "";

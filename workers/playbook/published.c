@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { LOOK_AGAIN_MS = 200 };
 
 static void list_put(struct playbook_entry **list, size_t *count, const struct playbook_entry *entry)
 {
@@ -40,12 +43,57 @@ static int activation_order(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* Where the log ends now, whatever is open there. */
+static bool log_end(const struct config *config, const char *topic, int64_t *ret_end, struct buffer *error)
+{
+    struct kafka_trouble trouble = {0};
+    int64_t low;
+    rd_kafka_t *client = kafka_new_admin(config, &trouble, error);
+    if (client == NULL)
+        return false;
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(client, topic, 0, &low, ret_end, (int)config->timeout_request_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        buffer_format(error, "topic %s: %s%s%s", topic, rd_kafka_err2str(code), trouble.text[0] ? ": " : "",
+                      trouble.text);
+    rd_kafka_destroy(client);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Once from its beginning; *ret_end: how far one can read now. */
+static bool read_once(const struct config *config, const char *topic, struct published *published, int64_t *ret_end,
+                      struct buffer *error)
+{
+    struct topic_reader reader;
+    bool good = topic_reader_open(&reader, config, topic, true, error);
+    while (good && !topic_reader_ended(&reader))
+        good = topic_reader_run(&reader, take, published, error);
+    *ret_end = reader.ended_at;
+    topic_reader_close(&reader);
+    return good;
+}
+
+/* An activation behind somebody's open transaction must not be missed by who decides whether there is one. */
+static bool read_whole(const struct config *config, const char *topic, struct published *published,
+                       struct buffer *error)
+{
+    int64_t end, reached, left = config->timeout_transaction_ms + config->timeout_request_ms;
+    bool good = log_end(config, topic, &end, error) && read_once(config, topic, published, &reached, error);
+    for (; good && reached < end && left > 0; left -= LOOK_AGAIN_MS) {
+        nanosleep(&(struct timespec){0, LOOK_AGAIN_MS * 1000000L}, NULL);
+        good = read_once(config, topic, published, &reached, error);
+    }
+    if (good && reached < end)
+        buffer_format(error, "topic %s: a transaction has been open there for longer than it may", topic);
+    return good && reached >= end;
+}
+
 bool published_read(struct config *config, struct published *ret_published)
 {
     struct buffer error = {0};
     *ret_published = (struct published){0};
     arena_init(&ret_published->arena, 0);
-    bool good = topic_read(config, config_topic(config, "playbook"), take, ret_published, &error);
+    bool good = read_whole(config, config_topic(config, "playbook"), ret_published, &error);
     if (!good)
         fprintf(stderr, "oriori: %s\n", error.data);
     if (ret_published->activation_count)
@@ -89,4 +137,12 @@ const struct playbook_entry *published_find(const struct published *published, c
 const struct playbook_entry *published_last(const struct published *published)
 {
     return published->activation_count ? &published->activations[published->activation_count - 1] : NULL;
+}
+
+const struct playbook_entry *published_last_of(const struct published *published, const unsigned char hash[32])
+{
+    for (size_t i = published->activation_count; i-- > 0;)
+        if (memcmp(published->activations[i].hash, hash, sizeof(published->activations[i].hash)) == 0)
+            return &published->activations[i];
+    return NULL;
 }

@@ -1,0 +1,139 @@
+"""Workers that follow their playbook file: a folder as kubelet keeps a ConfigMap's, and what a change of it comes to."""
+import re
+import signal
+
+from rig import ROOT, SHARDS, Failure, now_ms, wait_for
+
+
+class Folder:
+    """files -> ..data/file, ..data -> ..N/: a change is a new folder and one rename of the link."""
+
+    def __init__(self, path, text):
+        self.path, self.count = path, 0
+        path.mkdir()
+        self.put(text)
+        (path / "playbook.yaml").symlink_to("..data/playbook.yaml")
+        self.playbook = path / "playbook.yaml"
+
+    def put(self, text):
+        self.count += 1
+        new = self.path / f"..{self.count}"
+        new.mkdir()
+        (new / "playbook.yaml").write_text(text)
+        link = self.path / "..data_tmp"
+        link.symlink_to(new.name)
+        link.rename(self.path / "..data")
+
+
+def text_of(name):
+    """The default one under another name; its thank-yous have a template of that name."""
+    text = (ROOT / "schemas/playbook.yaml").read_text()
+    for old, new in (('"default-1"', f'"{name}"'), ("    template: thank_you\n", f"    template: thank_you_{name}\n")):
+        if text.count(old) != 1:
+            raise Failure(f"the default playbook has not one {old!r} any more")
+        text = text.replace(old, new)
+    return text
+
+
+class Followers:
+    """Two workers, each with a folder of its own, as two pods have."""
+
+    def __init__(self, rig, load):
+        self.rig, self.load = rig, load
+        first = (ROOT / "schemas/playbook.yaml").read_text()
+        self.folders = {name: Folder(rig.folder / f"{name}.d", first) for name in ("a", "b")}
+
+    def start(self):
+        for name, folder in self.folders.items():
+            self.rig.start(name, instance_id=name, playbook=str(folder.playbook), playbook_watch=name == "b")
+
+    def put(self, text, names=("a", "b")):
+        """Seen by b itself; a is told."""
+        for name in names:
+            self.folders[name].put(text)
+        if "a" in names:
+            self.hang_up(["a"])
+
+    def hang_up(self, names):
+        for name in names:
+            self.rig.signal(name, signal.SIGHUP)
+
+    def said(self, what, name, count=1):
+        """What a worker's log says, so often. Under load: the flow goes on meanwhile."""
+
+        def found():
+            self.rig.alive()
+            self.rig.produce(self.load.take(20))
+            return len(re.findall(what, self.rig.log_of(name))) >= count
+
+        wait_for(f"{name} to say {what!r}", 60, found, every=0.2)
+
+    def activations(self, wanted):
+        """Of the topics, read by other programs: the numbers and versions, one record for each and each shard."""
+        entries = [e for e in self.rig.values("crm.playbook") if e["activation"]]
+        made = [(e["activation"], e["version"]) for e in entries]
+        if made != wanted:
+            raise Failure(f"activations {made}, wanted {wanted}")
+        controls = sorted(c["playbook"]["activation"] for c in self.rig.values("crm.forward") if c["kind"] == "playbook")
+        if controls != sorted([number for number, _ in wanted] * SHARDS):
+            raise Failure(f"control records {controls} of {SHARDS} shards for {wanted}")
+
+    def in_force(self, version):
+        def everywhere():
+            self.rig.alive()
+            shown = self.rig.oriori("playbook", "show", "--config", self.rig.config).stdout
+            return shown.count(f"version {version} ") == SHARDS and "all shards and customers" in shown
+
+        wait_for(f"all customers at {version}", 90, everywhere, every=0.3)
+
+
+def thanks(rig, first, template):
+    """Forty new customers' thank-yous, of all shards, are the playbook's that is in force."""
+    names = {f"{template}{number}" for number in range(first, first + 40)}
+    rig.produce([("orders", {"event_id": name, "customer_id": name, "occurred_at": now_ms(), "kind": "PLACED", "order_id": name})
+                 for name in sorted(names)])
+    rig.drain()
+    found = {a["customer_id"]: a["template"] for a in rig.values("crm.actions")
+             if a["customer_id"] in names and a["rule"] == "thank_you"}
+    if set(found) != names or set(found.values()) != {template}:
+        raise Failure(f"{len(found)} of {len(names)} thanked, with {sorted(set(found.values()))}, wanted {template}")
+
+
+def a_changed_file_is_activated_once(rig, load):
+    workers = Followers(rig, load)
+    workers.start()
+    rig.produce(load.take(600))
+    rig.drain()
+    workers.put(text_of("second"))  # both at about the same time
+    for name in ("a", "b"):
+        workers.said("activation 1: playbook", name)
+    workers.activations([(1, "second")])
+    workers.in_force("second")
+    thanks(rig, 0, "thank_you_second")
+
+    workers.hang_up(["a", "b"])
+    for name in ("a", "b"):
+        workers.said("as it was: nothing to do", name)
+    workers.put("version: x\n")
+    for name in ("a", "b"):
+        workers.said(r"refused: what is in force stays.*playbook\.yaml:1:1: ", name)
+    workers.activations([(1, "second")])
+
+    workers.put(text_of("third"), ["a"])  # b's kubelet is late; people take it back meanwhile
+    workers.said("activation 2: playbook", "a")
+    second = next(e["hash"] for e in rig.values("crm.playbook") if e["activation"] == 1)
+    rig.oriori("playbook", "activate", "--hash", second.hex()[:12], "--no-count", "--config", rig.config)
+    workers.put(text_of("third"), ["b"])
+    workers.said("a file that comes late does not take that back", "b")
+    workers.activations([(1, "second"), (2, "third"), (3, "second")])
+    workers.in_force("second")
+
+    workers.put(text_of("fourth"))
+    workers.hang_up(["a", "b"])  # at the same moment
+    for name in ("a", "b"):
+        workers.said("activation 4: playbook", name)
+    workers.activations([(1, "second"), (2, "third"), (3, "second"), (4, "fourth")])
+    workers.in_force("fourth")
+    thanks(rig, 100, "thank_you_fourth")
+    for name in ("a", "b"):
+        rig.stop(name)
