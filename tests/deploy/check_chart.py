@@ -158,9 +158,23 @@ def check_promises():
     pod = of_kind(files, "StatefulSet")[0]["spec"]["template"]["spec"]
     check("an existing secret is mounted read-only", {"name": "secret-tls", "mountPath": "/etc/oriori-secrets/tls",
                                                       "readOnly": True} in pod["containers"][0]["volumeMounts"])
-    one = of_kind(render(), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
-    other = of_kind(render("config.decisions=all"), "StatefulSet")[0]["spec"]["template"]["metadata"]["annotations"]
-    check("another config restarts the pods", one != other["checksum/config"])
+    pods = [of_kind(render(*settings), "StatefulSet")[0]["spec"]["template"] for settings in ([], ["config.decisions=all"])]
+    check("another config restarts the pods", pods[0] != pods[1])
+    check_playbook()
+
+
+def check_playbook():
+    """Another text changes the ConfigMap alone, and the pods follow it: they look, and the mount is one that kubelet renews."""
+    one, other = (render(values=f"playbook: |\n  version: {name}\n") for name in ("one", "other"))
+    texts = [of_kind(documents, "ConfigMap")[0]["data"]["playbook.yaml"] for documents in (one, other)]
+    check("the ConfigMap has the playbook's text", texts == ["version: one\n", "version: other\n"], str(texts))
+    check("another text restarts no pod", of_kind(one, "StatefulSet") == of_kind(other, "StatefulSet"))
+    check("another text changes nothing else", [d for d in one if d["kind"] != "ConfigMap"] == [d for d in other if d["kind"] != "ConfigMap"])
+    config = yaml.safe_load(of_kind(one, "ConfigMap")[0]["data"]["worker.yaml"])
+    check("the pods look at the playbook file", config["playbook"] == "playbook.yaml" and config["playbook_watch"] is True)
+    mounts = of_kind(one, "StatefulSet")[0]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    check("kubelet renews the mounted file", [m for m in mounts if m["name"] == "config"] ==
+          [{"name": "config", "mountPath": "/etc/oriori", "readOnly": True}])  # a subPath would stay as it was
 
 
 def check_refusals():

@@ -14,6 +14,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{- /* The worker's config file. The playbook's text is not in it: pods follow that file, and need no restart for it. */}}
+{{- define "oriori.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- $_ := set $config "monitor" (dict "listen" "0.0.0.0:9464") }}
+{{- if .Values.playbook }}
+{{- $_ := set $config "playbook" "playbook.yaml" }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
 {{- define "oriori.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
