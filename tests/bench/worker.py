@@ -30,9 +30,9 @@ def processor_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def shop_events(count):
-    """The demo shop's events, moved so that the newest lies just before now."""
-    made = subprocess.run([sys.executable, ROOT / "deploy/demo-shop/generate.py", "--customers-topic", "--customers", "1500"],
+def shop_events(count, customers=1500):
+    """The demo shop's first `count` events (None: all), moved so that the newest lies just before now."""
+    made = subprocess.run([sys.executable, ROOT / "deploy/demo-shop/generate.py", "--customers-topic", "--customers", str(customers)],
                           capture_output=True, text=True, check=True).stdout
     lines = [json.loads(line) for line in made.splitlines()[:count]]
     shift = int(time.time() * 1000) - max(line["event"]["occurred_at"] for line in lines) - 1000
