@@ -78,16 +78,11 @@ const char *playbook_short(const unsigned char hash[32], char text[PLAYBOOK_SHOR
     return text;
 }
 
-struct span worker_playbook_text(const struct worker *worker)
+struct span worker_playbook_text(const struct worker *worker, const struct step_world *world)
 {
-    for (int32_t h = 0; h < worker->config.shard_count; h++) {
-        if (worker->shards[h].phase != SHARD_READY)
-            continue;
-        for (size_t i = 0; i < worker->playbooks.count; i++)
-            if (worker->playbooks.items[i].owned && worker->playbooks.items[i].world == worker->shards[h].world)
-                return buffer_span(&worker->playbooks.items[i].text);
-        break;
-    }
+    for (size_t i = 0; i < worker->playbooks.count; i++)
+        if (worker->playbooks.items[i].owned && worker->playbooks.items[i].world == world)
+            return buffer_span(&worker->playbooks.items[i].text);
     return worker->config.playbook_text;
 }
 

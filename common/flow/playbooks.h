@@ -36,9 +36,8 @@ struct worker;
  * here; why is a sentence. */
 enum world worker_playbook(struct worker *worker, const unsigned char hash[32], char *why, size_t why_size,
                            const struct step_world **ret_world);
-/* The text in force, for people: of the first shard that is ready (while an activation spreads the others may be a step
- * behind), else the config's own. Borrowed from the worker. */
-struct span worker_playbook_text(const struct worker *worker);
+/* The text of a playbook that a shard of ours is served by, for people. Borrowed from the worker. */
+struct span worker_playbook_text(const struct worker *worker, const struct step_world *world);
 /* Sees to it that the config's own text lies in crm.playbook before a shard is served by it: the next owner may have
  * another file. Reads the topic once per process; writes only what is not there. */
 enum world worker_playbook_keep(struct worker *worker);

@@ -15,7 +15,11 @@ struct monitor {
     int64_t silence_max_ms;
     int64_t (*monotonic_ms)(void);
     pthread_mutex_t lock; /* of all below */
-    struct buffer metrics, playbook, trouble;
+    struct buffer metrics, trouble;
+    struct buffer texts;                /* the playbooks', one behind the other */
+    struct monitor_playbook *playbooks; /* whose texts are offsets into that */
+    struct monitor_shard *shards;
+    size_t playbook_count, shard_count;
     bool ready, started;
     int64_t progress_at, published_at;
 };
@@ -27,6 +31,12 @@ typedef enum MHD_Result mhd_result;
 typedef int mhd_result;
 #endif
 
+/* What is answered, beside the status. */
+struct reply {
+    struct buffer body;
+    char playbook[MONITOR_NAME_SIZE]; /* for the header; "" = none */
+};
+
 static bool alive(const struct monitor *monitor)
 {
     int64_t now = monitor->monotonic_ms();
@@ -34,15 +44,74 @@ static bool alive(const struct monitor *monitor)
            now - monitor->progress_at <= monitor->silence_max_ms;
 }
 
+/* ---- the playbook ---- */
+
+static unsigned reply_playbook(const struct monitor *monitor, size_t index, struct reply *reply)
+{
+    const struct monitor_playbook *playbook = &monitor->playbooks[index];
+    memcpy(reply->playbook, playbook->name, sizeof(reply->playbook));
+    buffer_add_span(&reply->body, playbook->text);
+    return MHD_HTTP_OK;
+}
+
+static unsigned reply_list(const struct monitor *monitor, struct reply *reply)
+{
+    buffer_add_text(&reply->body, "the shards served here do not run one playbook: an activation is on its way\n");
+    for (size_t i = 0; i < monitor->shard_count; i++)
+        buffer_format(&reply->body, "shard %-4d %s  /playbook?shard=%d\n", (int)monitor->shards[i].shard,
+                      monitor->playbooks[monitor->shards[i].playbook].name, (int)monitor->shards[i].shard);
+    return MHD_HTTP_MULTIPLE_CHOICES;
+}
+
+/* shard: as the request says, NULL = of all. */
+static unsigned answer_playbook(const struct monitor *monitor, const char *shard, struct reply *reply)
+{
+    char *end = NULL;
+    long wanted = shard ? strtol(shard, &end, 10) : -1;
+    if (shard && (end == shard || *end)) {
+        buffer_add_text(&reply->body, "write /playbook?shard=N\n");
+        return MHD_HTTP_BAD_REQUEST;
+    }
+    for (size_t i = 0; shard && i < monitor->shard_count; i++)
+        if (monitor->shards[i].shard == wanted)
+            return reply_playbook(monitor, monitor->shards[i].playbook, reply);
+    if (shard || monitor->playbook_count == 0) {
+        buffer_add_text(&reply->body, shard ? "that shard is not served here\n" : "nothing is known yet\n");
+        return MHD_HTTP_NOT_FOUND;
+    }
+    for (size_t i = 1; i < monitor->shard_count; i++)
+        if (monitor->shards[i].playbook != monitor->shards[0].playbook)
+            return reply_list(monitor, reply);
+    return reply_playbook(monitor, monitor->shard_count ? monitor->shards[0].playbook : 0, reply);
+}
+
+/* Each text borrows from monitor->texts, which must not grow any more. */
+static void playbooks_copy(struct monitor *monitor, const struct monitor_picture *picture)
+{
+    size_t playbooks_size = picture->playbook_count * sizeof(*picture->playbooks), offset = 0;
+    size_t shards_size = picture->shard_count * sizeof(*picture->shards);
+    monitor->playbooks = realloc(monitor->playbooks, playbooks_size + 1);
+    monitor->shards = realloc(monitor->shards, shards_size + 1);
+    CHECK(monitor->playbooks && monitor->shards);
+    buffer_reset(&monitor->texts);
+    for (size_t i = 0; i < picture->playbook_count; i++)
+        buffer_add_span(&monitor->texts, picture->playbooks[i].text);
+    for (size_t i = 0; i < picture->playbook_count; i++) {
+        monitor->playbooks[i] = picture->playbooks[i];
+        monitor->playbooks[i].text.data = monitor->texts.data + offset;
+        offset += picture->playbooks[i].text.size;
+    }
+    if (shards_size)
+        memcpy(monitor->shards, picture->shards, shards_size);
+    monitor->playbook_count = picture->playbook_count;
+    monitor->shard_count = picture->shard_count;
+}
+
 /* Fills body, returns the status. Under the lock. */
 static unsigned answer(const struct monitor *monitor, const char *path, struct buffer *body)
 {
     if (strcmp(path, "/metrics") == 0) {
         buffer_add_span(body, buffer_span(&monitor->metrics));
-        return MHD_HTTP_OK;
-    }
-    if (strcmp(path, "/playbook") == 0) {
-        buffer_add_span(body, buffer_span(&monitor->playbook));
         return MHD_HTTP_OK;
     }
     bool good;
@@ -106,16 +175,18 @@ static unsigned answer_level(struct MHD_Connection *connection, bool change, str
 /* ---- a request ---- */
 
 static unsigned answer_request(struct monitor *monitor, struct MHD_Connection *connection, const char *path,
-                               const char *method, struct buffer *body)
+                               const char *method, struct reply *reply)
 {
     bool read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     bool level = strcmp(path, "/loglevel") == 0;
     if (!read && !(level && strcmp(method, "PUT") == 0))
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     if (level)
-        return answer_level(connection, !read, body);
+        return answer_level(connection, !read, &reply->body);
+    const char *shard = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "shard");
     pthread_mutex_lock(&monitor->lock);
-    unsigned status = answer(monitor, path, body);
+    unsigned status =
+        strcmp(path, "/playbook") == 0 ? answer_playbook(monitor, shard, reply) : answer(monitor, path, &reply->body);
     pthread_mutex_unlock(&monitor->lock);
     return status;
 }
@@ -125,7 +196,7 @@ static mhd_result handle(void *context, struct MHD_Connection *connection, const
                          const char *version, const char *upload, size_t *upload_size, void **state)
 {
     struct monitor *monitor = context;
-    struct buffer body = {0};
+    struct reply reply = {0};
     (void)version;
     (void)upload;
     if (*state == NULL || *upload_size) {
@@ -133,13 +204,15 @@ static mhd_result handle(void *context, struct MHD_Connection *connection, const
         *upload_size = 0;
         return MHD_YES;
     }
-    unsigned status = answer_request(monitor, connection, path, method, &body);
+    unsigned status = answer_request(monitor, connection, path, method, &reply);
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.size, body.data ? body.data : "", MHD_RESPMEM_MUST_COPY);
-    buffer_release(&body);
+        MHD_create_response_from_buffer(reply.body.size, reply.body.data ? reply.body.data : "", MHD_RESPMEM_MUST_COPY);
+    buffer_release(&reply.body);
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    if (reply.playbook[0])
+        MHD_add_response_header(response, "Oriori-Playbook", reply.playbook);
     mhd_result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -201,8 +274,10 @@ void monitor_close(struct monitor *monitor)
         MHD_stop_daemon(monitor->daemon);
     pthread_mutex_destroy(&monitor->lock);
     buffer_release(&monitor->metrics);
-    buffer_release(&monitor->playbook);
     buffer_release(&monitor->trouble);
+    buffer_release(&monitor->texts);
+    free(monitor->playbooks);
+    free(monitor->shards);
     free(monitor);
 }
 
@@ -217,8 +292,7 @@ void monitor_publish(struct monitor *monitor, const struct monitor_picture *pict
     pthread_mutex_lock(&monitor->lock);
     buffer_reset(&monitor->metrics);
     buffer_add_span(&monitor->metrics, picture->metrics);
-    buffer_reset(&monitor->playbook);
-    buffer_add_span(&monitor->playbook, picture->playbook);
+    playbooks_copy(monitor, picture);
     buffer_reset(&monitor->trouble);
     buffer_add_span(&monitor->trouble, picture->trouble);
     monitor->ready = picture->ready;

@@ -5,6 +5,10 @@
  * Alive is judged here, at the time of the question, from the age of the newest picture and of the last progress in it:
  * a worker that hangs publishes nothing, and that is what /healthz must show.
  *
+ * /playbook is the text that all shards served here run. While an activation spreads they may differ: then the answer
+ * is 300 and a list of shards, hashes and addresses, so that no script takes one shard's text for the worker's;
+ * /playbook?shard=N is the text of one. A header Oriori-Playbook names the hash.
+ *
  * The one thing that can be changed is the log's level: `PUT /loglevel?level=debug`, and only by who asks from this
  * machine itself (a loopback address: in Kubernetes, `kubectl port-forward` or `exec`). */
 #ifndef ORIORI_IO_MONITOR_H
@@ -17,13 +21,27 @@
 
 struct monitor;
 
+enum { MONITOR_NAME_SIZE = 13 };
+struct monitor_playbook {
+    char name[MONITOR_NAME_SIZE]; /* its hash's beginning, in hex */
+    struct span text;
+};
+struct monitor_shard {
+    int32_t shard;
+    size_t playbook; /* index */
+};
+
 struct monitor_picture {
-    struct span metrics;  /* Prometheus text */
-    struct span playbook; /* the text of the playbook in force */
-    struct span trouble;  /* why not ready, for people; "" = nothing to say */
-    bool ready;           /* every shard of ours serves */
-    bool started;         /* was ready once, or has been told that nothing is ours */
-    int64_t progress_at;  /* monotonic ms of the last progress */
+    struct span metrics; /* Prometheus text */
+    struct span trouble; /* why not ready, for people; "" = nothing to say */
+    /* Each one once; the first is shown while no shard is served. */
+    const struct monitor_playbook *playbooks;
+    size_t playbook_count;
+    const struct monitor_shard *shards; /* those that are served, in order */
+    size_t shard_count;
+    bool ready;          /* every shard of ours serves */
+    bool started;        /* was ready once, or has been told that nothing is ours */
+    int64_t progress_at; /* monotonic ms of the last progress */
 };
 
 /* Listens on "host:port" ("127.0.0.1:9464", "[::1]:0"; port 0 = any, see monitor_port). silence_max_ms: /healthz fails

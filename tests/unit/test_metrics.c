@@ -106,6 +106,37 @@ static void test_the_figures_add_up(void **state)
     sim_world_release(&world);
 }
 
+/* While an activation spreads each shard says which playbook it runs, and the file is not in force until all run it. */
+static void test_shards_say_which_playbook_they_run(void **state)
+{
+    (void)state;
+    struct sim_world world;
+    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
+    struct buffer text = {0};
+    sim_world_init(&world, &config);
+    assert_true(sim_world_run(&world, 3000));
+    struct worker *worker = &world.workers[0].worker;
+    char name[PLAYBOOK_SHORT_SIZE], line[128];
+    metrics_write(worker, "1.2.3", world.script.wall_ms, &text);
+    assert_int_equal(1, sample(&text, "oriori_playbook_file_in_force"));
+    assert_int_equal(worker->config.shard_count, sum(&text, "oriori_playbook_info"));
+    snprintf(line, sizeof(line), "oriori_playbook_info{shard=\"1\",hash=\"%s\"}",
+             playbook_short(worker->config.world->playbook->hash, name));
+    assert_int_equal(1, sample(&text, line));
+    memset(worker->shards[1].control.playbook_hash, 0xab, sizeof(worker->shards[1].control.playbook_hash));
+    buffer_reset(&text);
+    metrics_write(worker, "1.2.3", world.script.wall_ms, &text);
+    assert_int_equal(0, sample(&text, "oriori_playbook_file_in_force"));
+    assert_int_equal(1, sample(&text, "oriori_playbook_info{shard=\"1\",hash=\"abababababab\"}"));
+    assert_int_equal(worker->config.shard_count, sum(&text, "oriori_playbook_info"));
+    memset(worker->file_hash, 0xab, sizeof(worker->file_hash)); /* the others are on their way */
+    buffer_reset(&text);
+    metrics_write(worker, "1.2.3", world.script.wall_ms, &text);
+    assert_int_equal(0, sample(&text, "oriori_playbook_file_in_force"));
+    buffer_release(&text);
+    sim_world_release(&world);
+}
+
 /* Rules come from people: more of them than there is room for are one, and no name breaks a line. */
 static void test_rules_are_bounded(void **state)
 {
@@ -191,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_a_histogram_is_cumulative_and_ends_with_infinity),
         cmocka_unit_test(test_label_values_are_escaped),
         cmocka_unit_test(test_the_figures_add_up),
+        cmocka_unit_test(test_shards_say_which_playbook_they_run),
         cmocka_unit_test(test_rules_are_bounded),
         cmocka_unit_test(test_librdkafkas_statistics),
         cmocka_unit_test(test_a_metered_store_counts_and_passes_on),

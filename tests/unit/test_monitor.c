@@ -49,10 +49,14 @@ static int get(const struct monitor *monitor, const char *path, struct buffer *a
     return ask(monitor, "GET", path, answer);
 }
 
+static const struct monitor_playbook playbooks[] = {{"aaaaaaaaaaaa", {"version: 7\n", 11}},
+                                                    {"bbbbbbbbbbbb", {"version: 8\n", 11}}};
+
 static void publish(struct monitor *monitor, bool ready, const char *trouble)
 {
     monitor_publish(monitor, &(struct monitor_picture){.metrics = SPAN("oriori_ready 1\n"),
-                                                       .playbook = SPAN("version: 7\n"),
+                                                       .playbooks = playbooks,
+                                                       .playbook_count = 1,
                                                        .trouble = span_of(trouble),
                                                        .ready = ready,
                                                        .started = ready,
@@ -99,6 +103,49 @@ static void test_the_playbook_is_shown_and_the_log_level_changes(void **state)
     assert_int_equal(CONFIG_LEVEL_DEBUG, logger_level());
     assert_int_equal(405, ask(monitor, "PUT", "/metrics", &answer));
     assert_int_equal(405, ask(monitor, "POST", "/loglevel?level=info", &answer));
+    monitor_close(monitor);
+    buffer_release(&answer);
+}
+
+static void publish_shards(struct monitor *monitor, const struct monitor_shard *shards, size_t shard_count)
+{
+    monitor_publish(monitor, &(struct monitor_picture){.metrics = SPAN("oriori_ready 1\n"),
+                                                       .playbooks = playbooks,
+                                                       .playbook_count = 2,
+                                                       .shards = shards,
+                                                       .shard_count = shard_count,
+                                                       .progress_at = clock_of_the_test()});
+}
+
+/* While an activation spreads: no shard's text is given for the worker's. */
+static void test_shards_that_differ_are_listed(void **state)
+{
+    (void)state;
+    static const struct monitor_shard differ[] = {{2, 0}, {5, 1}, {11, 1}}, agree[] = {{2, 1}, {5, 1}};
+    struct buffer answer = {0};
+    struct monitor *monitor = monitor_open("127.0.0.1:0", 500, clock_of_the_test, &answer);
+    assert_int_equal(404, get(monitor, "/playbook", &answer)); /* before the first picture */
+    publish_shards(monitor, differ, 3);
+    assert_int_equal(300, get(monitor, "/playbook", &answer));
+    assert_non_null(strstr(answer.data, "\nshard 2    aaaaaaaaaaaa  /playbook?shard=2\n"));
+    assert_non_null(strstr(answer.data, "\nshard 5    bbbbbbbbbbbb  /playbook?shard=5\n"));
+    assert_non_null(strstr(answer.data, "\nshard 11   bbbbbbbbbbbb  /playbook?shard=11\n"));
+    assert_null(strstr(answer.data, "Oriori-Playbook"));
+    assert_int_equal(200, get(monitor, "/playbook?shard=2", &answer));
+    assert_non_null(strstr(answer.data, "\r\n\r\nversion: 7\n"));
+    assert_non_null(strstr(answer.data, "Oriori-Playbook: aaaaaaaaaaaa\r\n"));
+    assert_int_equal(200, get(monitor, "/playbook?shard=11", &answer));
+    assert_non_null(strstr(answer.data, "\r\n\r\nversion: 8\n"));
+    assert_int_equal(404, get(monitor, "/playbook?shard=3", &answer));
+    assert_int_equal(400, get(monitor, "/playbook?shard=x", &answer));
+    assert_int_equal(400, get(monitor, "/playbook?shard=", &answer));
+    publish_shards(monitor, agree, 2);
+    assert_int_equal(200, get(monitor, "/playbook", &answer));
+    assert_non_null(strstr(answer.data, "\r\n\r\nversion: 8\n"));
+    assert_non_null(strstr(answer.data, "Oriori-Playbook: bbbbbbbbbbbb\r\n"));
+    publish_shards(monitor, NULL, 0);
+    assert_int_equal(200, get(monitor, "/playbook", &answer)); /* the config's own */
+    assert_non_null(strstr(answer.data, "\r\n\r\nversion: 7\n"));
     monitor_close(monitor);
     buffer_release(&answer);
 }
@@ -161,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readiness_follows_the_picture),
         cmocka_unit_test(test_the_playbook_is_shown_and_the_log_level_changes),
+        cmocka_unit_test(test_shards_that_differ_are_listed),
         cmocka_unit_test(test_the_log_level_is_not_changed_from_elsewhere),
         cmocka_unit_test(test_a_worker_that_hangs_is_not_alive),
         cmocka_unit_test(test_bad_addresses_are_refused_with_a_reason),

@@ -20,6 +20,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -220,23 +221,77 @@ static void note_ready(const struct worker *worker, bool *was_ready)
     *was_ready = ready;
 }
 
-/* What the HTTP thread shows. */
-static void publish_picture(const struct worker *worker, struct monitor *monitor, struct buffer *text, bool *started)
+/* What the HTTP thread is shown, and the memory for making it. */
+struct window {
+    struct monitor *monitor; /* NULL: nobody looks */
+    struct buffer text;
+    bool started;
+    struct monitor_playbook *playbooks; /* S + 1 */
+    struct monitor_shard *shards;       /* S */
+};
+
+static void window_open(struct window *window, struct monitor *monitor, int32_t shard_count)
+{
+    *window = (struct window){.monitor = monitor};
+    window->playbooks = calloc((size_t)shard_count + 1, sizeof(*window->playbooks));
+    window->shards = calloc((size_t)shard_count, sizeof(*window->shards));
+    CHECK(window->playbooks && window->shards);
+}
+
+static void window_close(struct window *window)
+{
+    buffer_release(&window->text);
+    free(window->playbooks);
+    free(window->shards);
+}
+
+/* Its index; added when it is not there yet. */
+static size_t picture_playbook(const struct worker *worker, struct window *window, const struct step_world *world,
+                               size_t *count)
+{
+    char name[PLAYBOOK_SHORT_SIZE];
+    _Static_assert((int)PLAYBOOK_SHORT_SIZE == (int)MONITOR_NAME_SIZE, "the same names");
+    playbook_short(world->playbook->hash, name);
+    for (size_t i = 0; i < *count; i++)
+        if (memcmp(window->playbooks[i].name, name, sizeof(name)) == 0)
+            return i;
+    struct monitor_playbook *added = &window->playbooks[(*count)++];
+    memcpy(added->name, name, sizeof(name));
+    added->text = worker_playbook_text(worker, world);
+    return *count - 1;
+}
+
+/* The playbooks that ready shards run; of none ready the config's own. */
+static void picture_playbooks(const struct worker *worker, struct window *window, struct monitor_picture *picture)
+{
+    picture->playbooks = window->playbooks;
+    picture->shards = window->shards;
+    for (int32_t h = 0; h < worker->config.shard_count; h++)
+        if (worker->shards[h].phase == SHARD_READY)
+            window->shards[picture->shard_count++] = (struct monitor_shard){
+                h, picture_playbook(worker, window, worker->shards[h].world, &picture->playbook_count)};
+    if (picture->shard_count == 0)
+        picture_playbook(worker, window, worker->config.world, &picture->playbook_count);
+}
+
+static void publish_picture(const struct worker *worker, struct window *window)
 {
     struct clock *clock = worker->clock;
     bool ready = worker_ready(worker);
-    *started = *started || ready;
+    struct buffer *text = &window->text;
+    window->started = window->started || ready;
     buffer_reset(text);
     metrics_write(worker, ORIORI_VERSION, clock_wall(clock), text);
     store_metered_write(worker->store, text);
     log_kafka_stats_write(worker->log, text);
     trace_exporter_write(worker->config.trace.context, text);
-    monitor_publish(monitor, &(struct monitor_picture){.metrics = buffer_span(text),
-                                                       .playbook = worker_playbook_text(worker),
-                                                       .trouble = span_of(ready ? "" : worker->trouble),
-                                                       .ready = ready,
-                                                       .started = *started,
-                                                       .progress_at = worker->progress_at});
+    struct monitor_picture picture = {.metrics = buffer_span(text),
+                                      .trouble = span_of(ready ? "" : worker->trouble),
+                                      .ready = ready,
+                                      .started = window->started,
+                                      .progress_at = worker->progress_at};
+    picture_playbooks(worker, window, &picture);
+    monitor_publish(window->monitor, &picture);
 }
 
 /* A server that does not answer is waited for, however long: ending the process would only move the wait into whoever
@@ -264,9 +319,10 @@ static void run(struct worker *worker, const struct setup *setup, struct playboo
     int64_t probe_at = 0;
     uint64_t transactions = 0;
     int64_t status_at = monotonic_ms() + STATUS_MS, picture_at = 0;
-    struct buffer text = {0};
+    struct window window;
     int32_t wait_ms = 0;
-    bool was_ready = false, started = false;
+    bool was_ready = false;
+    window_open(&window, monitor, worker->config.shard_count);
     while (!ending && !worker_ended(worker)) {
         wait_ms = worker_turn(worker, wait_ms);
         turned_at = monotonic_ms();
@@ -277,7 +333,7 @@ static void run(struct worker *worker, const struct setup *setup, struct playboo
             schema_catalog_expire(setup->catalog);
         transactions = worker->counts.transactions;
         if (monitor && turned_at >= picture_at) {
-            publish_picture(worker, monitor, &text, &started);
+            publish_picture(worker, &window);
             picture_at = turned_at + PICTURE_MS;
         }
         pause_when_backing_off(worker);
@@ -286,7 +342,7 @@ static void run(struct worker *worker, const struct setup *setup, struct playboo
             status_at = turned_at + STATUS_MS;
         }
     }
-    buffer_release(&text);
+    window_close(&window);
 }
 
 /* A registry gives the ids of what is written: without them nothing can begin. False: it says no, or we are to end. */
