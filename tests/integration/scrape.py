@@ -38,6 +38,20 @@ def total(scraped, name):
     return sum(values)
 
 
+def table_agrees(page, text):
+    """The document's table of metrics and a real scrape name the same: neither has what the other has not. `name_*` in the table is
+    for whatever begins so, and must be for something."""
+    shown = set(re.findall(r"^# TYPE (\w+) \w+$", text, re.M))
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `oriori_")]
+    told = {name for row in rows for name in re.findall(r"`(oriori_\w+\*?)(?:\{[\w,]*\})?`", row)}
+    of_star = {name: {other for other in shown if other.startswith(name[:-1])} for name in told if name.endswith("*")}
+    named = {name for name in told if name not in of_star}.union(*of_star.values())
+    empty = {name for name, found in of_star.items() if not found}
+    if len(shown) < 50 or shown - named or named - shown or empty:
+        raise Failure(f"{len(shown)} metrics in the scrape; not in the table: {sorted(shown - named)}; "
+                      f"only in the table: {sorted((named - shown) | empty)}")
+
+
 def promtool_accepts(text):
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     if done.returncode != 0 or done.stdout + done.stderr:

@@ -20,7 +20,7 @@ from collector import Collector
 from load import DAY, Load
 from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, home, now_ms, wait_for
 from runner import run_suite
-from scrape import ask, names_in, promtool_accepts, samples, total
+from scrape import ask, names_in, promtool_accepts, samples, table_agrees, total
 
 TESTS = {}
 
@@ -516,6 +516,7 @@ def the_workers_numbers_are_shown(rig):
 
     found = wait_for("all records judged, no lag, librdkafka's statistics", 60, scraped)
     promtool_accepts(ask(port, "/metrics")[1])
+    table_agrees((ROOT / "deploy/README.md").read_text(), ask(port, "/metrics")[1])
     for name, wanted in (("oriori_dead_letters_by_reason_total", total(found, "oriori_dead_letters_total")),
                          ("oriori_rule_actions_total", total(found, "oriori_actions_total")),
                          ("oriori_rule_decisions_total", total(found, "oriori_decisions_total")),
