@@ -1,8 +1,9 @@
 """Workers that follow their playbook file: a folder as kubelet keeps a ConfigMap's, and what a change of it comes to."""
 import re
 import signal
+import subprocess
 
-from rig import ROOT, SHARDS, Failure, now_ms, wait_for
+from rig import ORIORI, ROOT, SHARDS, Failure, now_ms, wait_for
 
 
 class Folder:
@@ -99,6 +100,21 @@ def thanks(rig, first, template):
         raise Failure(f"{len(found)} of {len(names)} thanked, with {sorted(set(found.values()))}, wanted {template}")
 
 
+def two_have_looked_and_not_begun(rig, name, after):
+    """One is held up between its look and its fence, when another does it: what it saw must not count any more."""
+    path = rig.folder / f"{name}.yaml"
+    path.write_text(text_of(name))
+    command = [ORIORI, "playbook", "activate", str(path), "--unless-after", str(after), "--config", rig.config]
+    late = subprocess.Popen(["stdbuf", "-oL", *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    late.stdout.readline()  # it has looked, and counted
+    late.send_signal(signal.SIGSTOP)
+    first = subprocess.run([*command, "--no-count"], capture_output=True, text=True, timeout=120)
+    late.send_signal(signal.SIGCONT)
+    said, status = late.communicate(timeout=120)[0], late.returncode
+    if first.returncode or f"activation {after + 1}:" not in first.stdout or status not in (0, 75):  # 75: it had fenced, and was fenced
+        raise Failure(f"status {first.returncode} and {status}:\n{first.stdout}{first.stderr}{said}")
+
+
 def a_changed_file_is_activated_once(rig, load):
     workers = Followers(rig, load)
     workers.start()
@@ -132,8 +148,11 @@ def a_changed_file_is_activated_once(rig, load):
     workers.hang_up(["a", "b"])  # at the same moment
     for name in ("a", "b"):
         workers.said("activation 4: playbook", name)
-    workers.activations([(1, "second"), (2, "third"), (3, "second"), (4, "fourth")])
-    workers.in_force("fourth")
-    thanks(rig, 100, "thank_you_fourth")
+    made = [(1, "second"), (2, "third"), (3, "second"), (4, "fourth")]
+    workers.activations(made)
+    two_have_looked_and_not_begun(rig, "fifth", after=4)
+    workers.activations([*made, (5, "fifth")])
+    workers.in_force("fifth")
+    thanks(rig, 100, "thank_you_fifth")
     for name in ("a", "b"):
         rig.stop(name)
