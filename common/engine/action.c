@@ -69,7 +69,7 @@ static struct named_list variables_of(struct pass *pass, const struct rule *rule
     add_text(&variables, "survey", rule->survey);
     if (rule->content_count > 0)
         add_text(&variables, "content", rule->contents[(size_t)(run->n - 1) % rule->content_count]); /* R62 */
-    add_text(&variables, "goal", pass->figures.goal);
+    add_text(&variables, "goal", figures_goal(&pass->figures));
     return (struct named_list){variables.items, variables.count};
 }
 
@@ -79,7 +79,8 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
 {
     struct action *action = &pass_record(pass, RECORD_ACTION)->action;
     action->kind = kind;
-    action->action_id = action_id(pass, sent->rule, sent->key, sent->n);
+    if (!pass->world->counts_only)
+        action->action_id = action_id(pass, sent->rule, sent->key, sent->n);
     action->rule = sent->rule;
     action->key = sent->key;
     action->n = sent->n;
@@ -123,7 +124,8 @@ void action_send(struct pass *pass, const struct rule *rule, const struct run *r
     sent.expires_at = rule->shelf_life_ms == NEVER ? NEVER : run->due_at + rule->shelf_life_ms;
     struct action *action = action_of_sent(pass, &sent, ACTION_SEND);
     action->template_name = rule->template_name;
-    action->variables = variables_of(pass, rule, run);
+    if (!pass->world->counts_only)
+        action->variables = variables_of(pass, rule, run);
     count_send(pass, rule, run);
     if (sent.expires_at == NEVER || pass->now < sent.expires_at)
         runs_sent_add(&pass->runs, pass->arena, &sent);

@@ -42,10 +42,10 @@ static bool anchor_read(struct pass *pass, const struct rule *rule, struct occur
     return true;
 }
 
-static void anchor_gone(struct pass *pass, struct track *track, struct run *run)
+static void anchor_gone(struct pass *pass, const struct track *track, struct run *run)
 {
-    if (track)
-        track->gone = true;
+    if (track && !track->gone)
+        runs_track_change(&pass->runs, track->rule_index)->gone = true;
     if (run == NULL)
         return;
     run->ended = true;
@@ -58,25 +58,23 @@ static bool track_same(const struct track *track, const struct occurrence *occur
     return !track->gone && track->at == occurrence->anchor_at && span_equal(track->order_id, occurrence->order_id);
 }
 
-/* R49: waits: it follows. Decided: again only when the anchor is another and nothing was published. */
-static void anchor_single(struct pass *pass, const struct rule *rule, const struct track *track, struct run *run,
+/* R49: another anchor than the track's. Waits: it follows. Decided: again only when the anchor is another and nothing
+ * was published. */
+static void anchor_single(struct pass *pass, const struct rule *rule, struct run *run,
                           const struct occurrence *occurrence)
 {
-    if (track && track_same(track, occurrence))
-        return;
     if (run)
         run_move(pass, rule, run, occurrence);
     else if (!run_published(pass, rule, run_key(pass, rule, occurrence), 1))
         run_trigger(pass, rule, occurrence);
 }
 
-/* R50: none before, or one of another cycle: the series is triggered. Else the anchor has moved: m stays, the waiting
- * slot moves, and a series that is over is not woken. A customer's first order only names the anchor anew. */
-static void anchor_series(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
+/* R50: another anchor than the track's. None before, or one of another cycle: the series is triggered. Else the anchor
+ * has moved: m stays, the waiting slot moves, and a series that is over is not woken. A customer's first order only
+ * names the anchor anew. */
+static void anchor_series(struct pass *pass, const struct rule *rule, const struct track *track, struct run *run,
                           const struct occurrence *occurrence)
 {
-    if (track && track_same(track, occurrence))
-        return;
     bool named_anew = track && span_empty(track->order_id) && track->at == occurrence->anchor_at;
     if (track == NULL || track->gone || !(named_anew || run_series_continues(pass, track))) {
         run_trigger(pass, rule, occurrence);
@@ -90,8 +88,6 @@ static void anchor_series(struct pass *pass, const struct rule *rule, struct tra
 /* R30: the order that a reward hangs on is gone, or no longer names this customer. */
 static void referral_read(struct pass *pass, const struct rule *rule)
 {
-    if (pass->event == NULL || !pass->change.credit_ended)
-        return;
     int index = (int)(rule - pass->playbook->rules);
     struct occurrence withdrawn = {.friend_id = pass->event->credit.friend_id};
     struct span key = run_key(pass, rule, &withdrawn);
@@ -102,27 +98,43 @@ static void referral_read(struct pass *pass, const struct rule *rule)
     }
 }
 
-void anchors_read(struct pass *pass)
+static void referrals_read(struct pass *pass)
 {
     for (size_t i = 0; i < pass->playbook->rule_count; i++) {
-        const struct rule *rule = &pass->playbook->rules[i];
-        if (rule->trigger.kind == TRIGGER_REFERRAL_CONVERTED)
-            referral_read(pass, rule);
-        if (rule->trigger.kind != TRIGGER_ANCHOR)
-            continue;
-        struct track *track = runs_track(&pass->runs, (int)i);
-        struct occurrence occurrence;
-        bool present = anchor_read(pass, rule, &occurrence);
-        if (!present && track == NULL)
-            continue;
-        struct run *run = run_waiting(pass, rule);
-        if (!present)
-            anchor_gone(pass, track, run);
-        else if (rule->repeats)
-            anchor_series(pass, rule, track, run, &occurrence);
-        else
-            anchor_single(pass, rule, track, run, &occurrence);
+        if (pass->playbook->rules[i].trigger.kind == TRIGGER_REFERRAL_CONVERTED)
+            referral_read(pass, &pass->playbook->rules[i]);
     }
+}
+
+/* An anchor that is the track's needs nothing. */
+static void anchor_follow(struct pass *pass, const struct rule *rule)
+{
+    const struct track *track = runs_track(&pass->runs, rule->index);
+    struct occurrence occurrence;
+    bool present = anchor_read(pass, rule, &occurrence);
+    if (present ? track != NULL && track_same(track, &occurrence) : track == NULL)
+        return;
+    struct run *run = run_waiting(pass, rule);
+    if (!present)
+        anchor_gone(pass, track, run);
+    else if (rule->repeats)
+        anchor_series(pass, rule, track, run, &occurrence);
+    else
+        anchor_single(pass, rule, run, &occurrence);
+}
+
+/* Reading them twice does nothing the second time, but for what changed between: the figures that they are read from,
+ * the used keys that folding drops (R11), or the playbook. */
+void anchors_read(struct pass *pass)
+{
+    const struct playbook *playbook = pass->playbook;
+    if (pass->event != NULL && pass->change.credit_ended)
+        referrals_read(pass);
+    if (pass->anchors_stand)
+        return;
+    for (size_t i = 0; i < playbook->anchored.count; i++)
+        anchor_follow(pass, &playbook->rules[playbook->anchored.places[i]]);
+    pass->anchors_stand = true;
 }
 
 /* ---- folding (R11) ---- */
@@ -143,10 +155,10 @@ static bool is_blocked(struct pass *pass, const struct rule *rule, struct occurr
 struct blocked_anchor *anchors_blocked(struct pass *pass)
 {
     struct blocked_anchor *list = NULL;
-    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
-        const struct rule *rule = &pass->playbook->rules[i];
+    for (size_t i = 0; i < pass->playbook->anchored.count; i++) {
+        const struct rule *rule = &pass->playbook->rules[pass->playbook->anchored.places[i]];
         struct occurrence occurrence;
-        if (rule->trigger.kind != TRIGGER_ANCHOR || rule->repeats || !is_blocked(pass, rule, &occurrence))
+        if (rule->repeats || !is_blocked(pass, rule, &occurrence))
             continue;
         struct blocked_anchor *blocked = ARENA_NEW(pass->arena, struct blocked_anchor);
         *blocked = (struct blocked_anchor){list, rule, occurrence};
@@ -233,10 +245,8 @@ static bool zone_stands(const struct pass *pass)
 
 void calendar_read(struct pass *pass)
 {
-    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
-        const struct rule *rule = &pass->playbook->rules[i];
-        if (rule->trigger.kind != TRIGGER_CALENDAR)
-            continue;
+    for (size_t i = 0; i < pass->playbook->dated.count; i++) {
+        const struct rule *rule = &pass->playbook->rules[pass->playbook->dated.places[i]];
         const struct run *run = run_waiting(pass, rule);
         if (!conditions_hold(pass, rule))
             dates_drop(pass, rule);

@@ -2,26 +2,36 @@
 
 #include "common/base/check.h"
 
-struct customer_classes classes_of(const struct figures *figures)
+struct customer_classes classes_of_values(const struct figures *figures, const struct fact_values *values)
 {
-    struct fact_values values;
-    figures_values(figures, &values);
     return (struct customer_classes){
-        .tier = tier_of(figures, &values),
+        .tier = tier_of(figures, values),
         .phase = phase_of(figures),
-        .growth = growth_of(figures, &values),
+        .growth = growth_of(figures, values),
         .segment = segment_of(figures),
         .cycle = figures->cycle,
     };
 }
 
+struct customer_classes classes_of(const struct figures *figures)
+{
+    struct fact_values values;
+    figures_values(figures, &values);
+    return classes_of_values(figures, &values);
+}
+
 int classes_value(const struct customer_classes *classes, enum dimension dimension)
 {
     switch (dimension) {
-    case DIMENSION_TIER: return (int)classes->tier;
-    case DIMENSION_PHASE: return (int)classes->phase;
-    case DIMENSION_GROWTH: return (int)classes->growth;
-    default: CHECK(dimension == DIMENSION_SEGMENT); return (int)classes->segment;
+    case DIMENSION_TIER:
+        return (int)classes->tier;
+    case DIMENSION_PHASE:
+        return (int)classes->phase;
+    case DIMENSION_GROWTH:
+        return (int)classes->growth;
+    default:
+        CHECK(dimension == DIMENSION_SEGMENT);
+        return (int)classes->segment;
     }
 }
 

@@ -515,9 +515,11 @@ static size_t count_folded(const struct facts *facts)
     return count;
 }
 
-void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook)
+bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook)
 {
-    history_compact_notes(facts, arena);
-    if (facts->folded.newest_at != NEVER && count_folded(facts) >= COMPACT_LEAST)
+    bool notes = history_compact_notes(facts, arena);
+    bool past = facts->folded.newest_at != NEVER && count_folded(facts) >= COMPACT_LEAST;
+    if (past)
         compact_past(facts, arena, playbook);
+    return notes || past;
 }

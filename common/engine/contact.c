@@ -29,7 +29,7 @@ struct channel_facts {
 struct contact {
     struct channel_facts channels[2]; /* by enum event_channel */
     struct newest consent, refusal, zone;
-    struct span time_zone;
+    uint32_t zone_order, zone_note;       /* that `zone` is of */
     const struct note *opens[OPENS_KEPT]; /* the newest, newest first */
     size_t open_count;
 };
@@ -51,17 +51,21 @@ static void keep_open(struct contact *contact, const struct note *note)
     contact->open_count += contact->open_count < OPENS_KEPT;
 }
 
-static void take_zone(struct contact *contact, struct span time_zone, const struct stamp *stamp)
+static void take_zone(struct contact *contact, struct span time_zone, const struct stamp *stamp, uint32_t order,
+                      uint32_t note)
 {
     if (span_empty(time_zone))
         return;
     take_newer(&contact->zone, stamp);
-    if (contact->zone.stamp == stamp)
-        contact->time_zone = time_zone;
+    if (contact->zone.stamp != stamp)
+        return;
+    contact->zone_order = order;
+    contact->zone_note = note;
 }
 
-static void read_note(struct contact *contact, const struct note *note)
+static void read_note(struct contact *contact, const struct facts *facts, uint32_t index)
 {
+    const struct note *note = &facts->notes[index];
     struct channel_facts *channel = &contact->channels[note->channel];
     switch (note->kind) {
     case EVENT_OPENED:
@@ -76,7 +80,7 @@ static void read_note(struct contact *contact, const struct note *note)
         take_newer(&channel->stated, &note->stamp);
         if (note->marketing_consent == ANSWER_TRUE) /* R23: false says nothing */
             take_newer(&contact->consent, &note->stamp);
-        take_zone(contact, note->time_zone, &note->stamp);
+        take_zone(contact, note->time_zone, &note->stamp, FACT_NONE, index);
         return;
     case EVENT_UNREGISTERED:
         take_newer(&channel->unregistered, &note->stamp);
@@ -98,8 +102,9 @@ static void read_note(struct contact *contact, const struct note *note)
 }
 
 /* An order tells of registration and consent whether it is live or void (R22, R23). */
-static void read_order(struct contact *contact, const struct order *order)
+static void read_order(struct contact *contact, const struct facts *facts, uint32_t index)
 {
+    const struct order *order = &facts->orders[index];
     if (!stamp_known(&order->placed))
         return;
     if (order->email_registered == ANSWER_TRUE)
@@ -108,7 +113,7 @@ static void read_order(struct contact *contact, const struct order *order)
         take_newer(&contact->channels[EVENT_CHANNEL_LINE].stated, &order->placed);
     if (order->marketing_consent == ANSWER_TRUE)
         take_newer(&contact->consent, &order->placed);
-    take_zone(contact, order->time_zone, &order->placed);
+    take_zone(contact, order->time_zone, &order->placed, index, FACT_NONE);
 }
 
 static bool registered(const struct channel_facts *channel)
@@ -135,7 +140,7 @@ static void set_consent(struct figures *figures, const struct contact *contact)
     if (!deciding->stamp)
         return;
     figures->consent_at = deciding->at;
-    figures->consent_source = figures->facts->sources[deciding->stamp->source];
+    figures->consent_source = deciding->stamp->source;
 }
 
 static void count_opens(struct figures_work *work, const struct contact *contact)
@@ -163,16 +168,24 @@ void figures_contacts(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    struct contact contact = {.time_zone = SPAN_NONE};
+    struct contact contact = {.zone_order = FACT_NONE, .zone_note = FACT_NONE};
     for (uint32_t i = 0; i < facts->orders_count; i++)
-        read_order(&contact, &facts->orders[i]);
+        read_order(&contact, facts, i);
     for (uint32_t i = 0; i < facts->notes_count; i++)
-        read_note(&contact, &facts->notes[i]);
+        read_note(&contact, facts, i);
     figures->registered_email = registered(&contact.channels[EVENT_CHANNEL_EMAIL]);
     figures->registered_line = registered(&contact.channels[EVENT_CHANNEL_LINE]);
     figures->bounced_email = bounced(&contact.channels[EVENT_CHANNEL_EMAIL]);
     figures->bounced_line = bounced(&contact.channels[EVENT_CHANNEL_LINE]);
     set_consent(figures, &contact);
-    figures->time_zone = contact.time_zone;
+    figures->zone_order = contact.zone_order;
+    figures->zone_note = contact.zone_note;
     count_opens(work, &contact);
+}
+
+struct span figures_time_zone(const struct figures *figures)
+{
+    if (figures->zone_order != FACT_NONE)
+        return figures->facts->orders[figures->zone_order].time_zone;
+    return figures->zone_note != FACT_NONE ? figures->facts->notes[figures->zone_note].time_zone : SPAN_NONE;
 }

@@ -32,6 +32,8 @@ static struct named named_fact(const struct fact_values *values, enum fact fact)
 
 struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
 {
+    if (pass->world->counts_only)
+        return (struct named_list){NULL, 0};
     bool read[FACT_COUNT] = {false};
     for (size_t i = 0; i < rule->condition_count; i++)
         expression_facts(&rule->conditions[i], mark_fact, read);

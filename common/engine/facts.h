@@ -243,7 +243,7 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
 
 /* ---- history.c ---- */
 
-void history_compact_notes(struct facts *facts, struct arena *arena); /* R22 to R25 */
+bool history_compact_notes(struct facts *facts, struct arena *arena); /* R22 to R25; false: nothing went */
 /* R11: freezes the oldest facts while too many are unfolded. Called by facts_apply; changes no figure. */
 void history_freeze(struct facts *facts, const struct playbook *playbook);
 /* Whether freezing would make room for one more counted fact at this time. */
@@ -252,8 +252,8 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
 /* ---- compact.c ---- */
 
 /* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not, but
- * for rung_since of rungs that a folded subscription or answer opened. */
-void facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);
+ * for rung_since of rungs that a folded subscription or answer opened. False: there was nothing to drop. */
+bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);
 
 /* ---- credit.c (R30) ---- */
 

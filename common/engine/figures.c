@@ -297,18 +297,42 @@ void figures_referrals(struct figures_work *work)
         count_friends(work, true, &figures->referrals_in_cycle);
 }
 
+/* ---- what runs hang on ---- */
+
+static bool same_instant(const struct figure_instant *a, const struct figure_instant *b)
+{
+    return a->at == b->at && a->order == b->order && a->hash == b->hash && a->backfill == b->backfill;
+}
+
+bool figures_same_anchors(const struct figures *a, const struct figures *b)
+{
+    return a->live_count == b->live_count && a->cycle_first == b->cycle_first &&
+           same_instant(&a->first_purchase, &b->first_purchase) && same_instant(&a->last_purchase, &b->last_purchase) &&
+           same_instant(&a->cycle_purchase, &b->cycle_purchase) &&
+           same_instant(&a->first_delivery, &b->first_delivery) && same_instant(&a->effect_felt, &b->effect_felt) &&
+           same_instant(&a->subscription_since, &b->subscription_since) &&
+           (a->live_count == 0 || memcmp(a->live, b->live, a->live_count * sizeof *a->live) == 0);
+}
+
 /* ---- time ---- */
 
 static int64_t days_anchor(const struct figures *figures, enum fact fact)
 {
     switch (fact) {
-    case FACT_days_since_first_purchase: return figures->first_purchase.at;
-    case FACT_days_since_last_purchase: return figures->last_purchase.at;
-    case FACT_days_since_first_delivery: return figures->first_delivery.at;
-    case FACT_days_since_last_delivery: return figures->last_delivery.at;
-    case FACT_days_since_last_response: return figures->last_response_at;
-    case FACT_days_since_last_open: return figures->last_open_at;
-    default: return NEVER;
+    case FACT_days_since_first_purchase:
+        return figures->first_purchase.at;
+    case FACT_days_since_last_purchase:
+        return figures->last_purchase.at;
+    case FACT_days_since_first_delivery:
+        return figures->first_delivery.at;
+    case FACT_days_since_last_delivery:
+        return figures->last_delivery.at;
+    case FACT_days_since_last_response:
+        return figures->last_response_at;
+    case FACT_days_since_last_open:
+        return figures->last_open_at;
+    default:
+        return NEVER;
     }
 }
 
@@ -404,7 +428,7 @@ void figures_values(const struct figures *figures, struct fact_values *ret_value
     set_days(&value[FACT_days_since_last_response], figures->now, figures->last_response_at);
     set_days(&value[FACT_days_since_last_open], figures->now, figures->last_open_at);
     ret_values->campaign = SPAN_NONE;
-    ret_values->goal = figures->goal;
+    ret_values->goal = figures_goal(figures);
 }
 
 void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,
@@ -417,7 +441,8 @@ void figures_compute_work(struct figures_work *work, const struct facts *facts, 
     ret_figures->first_delivery = ret_figures->last_delivery = figure_none;
     ret_figures->effect_felt = ret_figures->subscription_since = figure_none;
     ret_figures->last_nps = ret_figures->last_nps_in_cycle = -1;
-    ret_figures->last_response = ret_figures->segment_response = FACT_NONE;
+    ret_figures->last_response = ret_figures->segment_response = ret_figures->goal_response = FACT_NONE;
+    ret_figures->zone_order = ret_figures->zone_note = FACT_NONE;
     ret_figures->last_response_at = ret_figures->consent_at = ret_figures->last_open_at = NEVER;
     ret_figures->next_change_at = NEVER;
     *work = (struct figures_work){

@@ -1,7 +1,10 @@
 /* Everything that the facts mean at one instant: counts, the live orders in order, the cycle, registrations, consent,
- * deliveries with those assumed (R16), subscription, renewals, referrals, opens. Computed whole from the facts whenever
- * they or the clock changed; linear but for one sort of the orders; no memory but the arena. Pure data: reading a field is
- * all there is to it. */
+ * deliveries with those assumed (R16), subscription, renewals, referrals, opens. Computed whole from the facts; linear but
+ * for one sort of the orders; no memory but the arena. Pure data: reading a field is all there is to it.
+ *
+ * Valid as long as the facts stand as they are and the clock is in [now, next_change_at): within it no field but `now`
+ * would come out another (figures_hold). Facts are named by their index, so that the figures outlast a move of the
+ * arrays. */
 #ifndef ORIORI_ENGINE_FIGURES_H
 #define ORIORI_ENGINE_FIGURES_H
 
@@ -52,15 +55,15 @@ struct figures {
     uint32_t answered_ever, answered_in_cycle; /* bit sets of enum purpose (R58) */
     bool responded_since_first_purchase;
     struct figure_instant effect_felt; /* in the cycle (R27) */
-    struct span goal;                  /* the last stated */
+    uint32_t goal_response;            /* that stated a goal last: figures_goal; FACT_NONE = none */
 
     /* registration, consent, reach */
     bool registered_email, registered_line;
     bool bounced_email, bounced_line;
     bool consent;
     int64_t consent_at;                /* of what decides; NEVER = nothing known */
-    struct span consent_source;
-    struct span time_zone;             /* as stated last, known to the database or not; "" = never (R33) */
+    uint32_t consent_source;           /* index; 0 = "" */
+    uint32_t zone_order, zone_note;    /* which stated a time zone last: figures_time_zone; FACT_NONE = none of its kind */
 
     /* subscription (R20, R21) */
     bool subscription;
@@ -86,6 +89,19 @@ struct figures {
 /* ret_figures borrows facts, playbook and arena. */
 void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
                      struct figures *ret_figures);
+
+/* Of unchanged facts: the figures at `now` are these, but for the field of that name. */
+static inline bool figures_hold(const struct figures *figures, int64_t now)
+{
+    return figures->now <= now && (figures->next_change_at == NEVER || now < figures->next_change_at);
+}
+
+/* All that anchors are read from (R48, R49) is the same: their instants, the live orders and which of them are of the
+ * cycle. Of one customer between two moves of his arrays. */
+bool figures_same_anchors(const struct figures *a, const struct figures *b);
+
+struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
+struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */
 
 /* The customer's facts of fact.h. Run facts (order_*, response_*, campaign) and classes (tier ... segment) are left
  * FACT_ABSENT: the run's side fills them in. */

@@ -181,13 +181,13 @@ static void keep_group(const struct facts *facts, bool *keep, enum note_group gr
     }
 }
 
-void history_compact_notes(struct facts *facts, struct arena *arena)
+bool history_compact_notes(struct facts *facts, struct arena *arena)
 {
     uint32_t in_group[3] = {0, 0, 0};
     for (uint32_t i = 0; i < facts->notes_count; i++)
         in_group[note_group(&facts->notes[i])]++;
     if (in_group[GROUP_OPENS] <= OPENS_KEPT && in_group[GROUP_REST] <= SPARE_NOTES)
-        return;
+        return false;
     bool *keep = ARENA_ARRAY(arena, bool, facts->notes_count);
     for (uint32_t i = 0; i < facts->notes_count; i++)
         keep[i] = note_group(&facts->notes[i]) == GROUP_COUNTED;
@@ -200,4 +200,5 @@ void history_compact_notes(struct facts *facts, struct arena *arena)
         if (keep[i])
             facts->notes[kept++] = facts->notes[i];
     facts->notes_count = kept;
+    return true;
 }

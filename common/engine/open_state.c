@@ -4,13 +4,15 @@
 
 #include <stdint.h>
 
-enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, TEXT_SPARE = 192 };
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 3, TEXT_SPARE = 256 };
 
-/* A block and how far its texts go. Without memory it only measures. */
+/* A block and how far its texts go. */
 struct block {
     char *start;
     size_t at, end;
-    struct span from, to; /* the last text copied, and its copy: runs share their keys and ids */
+    const struct facts *old; /* the facts that are copied, as they are; NULL = they stay in the block */
+    struct span from, to;    /* the last text copied, and its copy: runs share their keys and ids */
+    bool only_measures;      /* what a copy would take; never too little, as a text told twice counts twice */
     bool full;
 };
 
@@ -19,10 +21,10 @@ static size_t aligned(size_t size)
     return (size + BLOCK_ALIGN - 1) & ~(size_t)(BLOCK_ALIGN - 1);
 }
 
-/* A quarter more than there are: a customer who grew grows on. */
+/* Half as many more than there are: a customer who grew grows on. */
 static uint32_t with_room(uint32_t count)
 {
-    return count + count / 4 + ITEMS_SPARE;
+    return count + count / 2 + ITEMS_SPARE;
 }
 
 /* ---- texts ---- */
@@ -34,7 +36,7 @@ static bool inside(const struct block *block, const void *at)
 
 static bool copied_last(struct block *block, struct span *text)
 {
-    if (block->start == NULL || text->data != block->from.data || text->size != block->from.size)
+    if (text->data != block->from.data || text->size != block->from.size)
         return false;
     *text = block->to;
     return true;
@@ -42,15 +44,17 @@ static bool copied_last(struct block *block, struct span *text)
 
 static void copy_text(struct block *block, struct span *text)
 {
-    if (block->start != NULL && block->end - block->at < text->size) {
+    if (block->only_measures) {
+        block->at += text->size;
+        return;
+    }
+    if (block->end - block->at < text->size) {
         block->full = true;
         return;
     }
-    if (block->start != NULL) {
-        block->from = *text;
-        text->data = memcpy(block->start + block->at, text->data, text->size);
-        block->to = *text;
-    }
+    block->from = *text;
+    text->data = memcpy(block->start + block->at, text->data, text->size);
+    block->to = *text;
     block->at += text->size;
 }
 
@@ -67,15 +71,26 @@ static void keep_name(struct block *block, struct span *name, int rule_index)
         keep_text(block, name);
 }
 
+/* The order whose own text the id is, as it lay before the copy; FACT_NONE = of none. */
+static uint32_t own_order(const struct block *block, struct span id)
+{
+    for (uint32_t i = block->old ? block->old->orders_count : 0; i-- > 0;)
+        if (block->old->orders[i].id.data == id.data)
+            return i;
+    return FACT_NONE;
+}
+
 /* Runs name an order by its own text, which the codec then finds by where it lies. */
 static void keep_order_id(struct block *block, const struct facts *facts, struct span *id)
 {
     if (id->size == 0 || inside(block, id->data) || copied_last(block, id))
         return;
-    uint32_t order = facts_find_order(facts, *id);
+    uint32_t order = own_order(block, *id);
+    if (order == FACT_NONE && !block->only_measures)
+        order = facts_find_order(facts, *id);
     if (order == FACT_NONE) {
         copy_text(block, id);
-    } else if (block->start != NULL) {
+    } else if (!block->only_measures) {
         block->from = *id;
         block->to = *id = facts->orders[order].id;
     }
@@ -131,8 +146,17 @@ static void keep_texts(struct block *block, struct open_state *state)
 
 /* ---- arrays ---- */
 
-/* Those with a capacity, and those of the folded facts, which are always replaced whole. */
+/* Those with a capacity, and those of the folded facts, which are always replaced whole. What a timer reads comes
+ * first, next to the head. */
 #define EACH_ARRAY(DO, facts, runs)                                                                                    \
+    DO(runs, waiting)                                                                                                  \
+    DO(runs, published)                                                                                                \
+    DO(runs, days)                                                                                                     \
+    DO(runs, last_sent)                                                                                                \
+    DO(runs, used)                                                                                                     \
+    DO(runs, sent)                                                                                                     \
+    DO(runs, tracks)                                                                                                   \
+    DO(runs, arrivals)                                                                                                 \
     DO(facts, sources)                                                                                                 \
     DO(facts, orders)                                                                                                  \
     DO(facts, refunds)                                                                                                 \
@@ -141,15 +165,7 @@ static void keep_texts(struct block *block, struct open_state *state)
     DO(facts, changes)                                                                                                 \
     DO(facts, responses)                                                                                               \
     DO(facts, notes)                                                                                                   \
-    DO(facts, credits)                                                                                                 \
-    DO(runs, waiting)                                                                                                  \
-    DO(runs, tracks)                                                                                                   \
-    DO(runs, sent)                                                                                                     \
-    DO(runs, published)                                                                                                \
-    DO(runs, used)                                                                                                     \
-    DO(runs, days)                                                                                                     \
-    DO(runs, last_sent)                                                                                                \
-    DO(runs, arrivals)
+    DO(facts, credits)
 #define EACH_FOLDED_ARRAY(DO, folded)                                                                                  \
     DO(folded, money, money_count)                                                                                     \
     DO(folded, subscriptions, subscription_count)                                                                      \
@@ -162,6 +178,7 @@ static size_t arrays_size(const struct open_state *state)
 #define ADD_FOLDED(owner, name, count) size += aligned((owner)->count * sizeof *(owner)->name);
     EACH_ARRAY(ADD, &state->facts, &state->runs)
     EACH_FOLDED_ARRAY(ADD_FOLDED, &state->facts.folded)
+    size += aligned(with_room(state->facts.orders_count) * sizeof *state->live);
 #undef ADD
 #undef ADD_FOLDED
     return size;
@@ -203,22 +220,38 @@ static bool arrays_inside(const struct block *block, const struct open_state *st
     return all;
 }
 
+/* Of the figures the live orders stay; the money is for reports only, which are made of closed states. */
+static void keep_figures(struct open_state *state)
+{
+    state->figures.facts = NULL;
+    state->figures.money = NULL;
+    state->figures.money_count = 0;
+    if (!state->figures_stand || state->figures.live == state->live)
+        return;
+    if (state->figures.live_count > 0)
+        memcpy(state->live, state->figures.live, state->figures.live_count * sizeof *state->live);
+    state->figures.live = state->live;
+}
+
 /* ---- together ---- */
 
 size_t open_state_size(const struct open_state *state)
 {
-    struct block texts = {0};
-    keep_texts(&texts, (struct open_state *)state); /* only measures */
+    struct block texts = {.old = &state->facts, .only_measures = true};
+    keep_texts(&texts, (struct open_state *)state); /* writes nothing */
     return arrays_size(state) + aligned(texts.at + texts.at / 4 + TEXT_SPARE);
 }
 
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
 {
     struct open_state *copy = memcpy(memory, state, sizeof *state);
-    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size};
+    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size, .old = &state->facts};
     copy_arrays(&block, copy);
+    copy->live = copy_items(&block, NULL, 0, copy->facts.orders_capacity * sizeof *copy->live);
+    keep_figures(copy);
     keep_texts(&block, copy);
     CHECK(!block.full);
+    copy->texts_stand = true;
     copy->head.facts_bytes = SPAN_NONE;
     copy->size = size;
     copy->text_at = block.at;
@@ -230,7 +263,11 @@ bool open_state_settle(struct open_state *state)
     struct block block = {.start = (char *)state, .at = state->text_at, .end = state->size};
     if (state->size == 0 || !arrays_inside(&block, state))
         return false;
+    keep_figures(state);
+    if (state->texts_stand)
+        return true;
     keep_texts(&block, state);
     state->text_at = block.at;
+    state->texts_stand = !block.full;
     return !block.full;
 }

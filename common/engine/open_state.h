@@ -5,19 +5,30 @@
  *
  * It lives in one block of the caller: this head, the arrays, then their texts, each with some room to grow. A visit
  * changes the arrays in place and puts what is new into its arena; open_state_settle brings that home. Texts and names
- * of the playbook are borrowed from it: a state must be closed under the playbook that it was opened under. */
+ * of the playbook are borrowed from it: a state must be closed under the world that it was opened under.
+ *
+ * With the facts it keeps what the last visit made of them. Most visits are timers at which no fact is new and no
+ * boundary was passed: the figures hold, and the facts are not even looked at. */
 #ifndef ORIORI_ENGINE_OPEN_STATE_H
 #define ORIORI_ENGINE_OPEN_STATE_H
 
+#include "common/engine/figures.h"
 #include "common/engine/runs.h"
 
 struct open_state {
     struct state_head head;
     struct facts facts;
     struct runs runs;
-    bool facts_stand; /* as they were read or tidied: nothing to fold */
-    size_t size;      /* of the block that begins here, bytes; 0 = it lies in an arena */
-    size_t text_at;   /* where the next text goes, bytes from the block's start */
+    bool facts_stand;        /* as they were read or tidied: nothing to fold */
+    bool texts_stand;        /* they are in the block, all of them */
+    bool figures_stand;      /* figures are those of the facts, without the money; figures_hold says until when */
+    bool anchors_stand;      /* as struct pass says */
+    struct figures figures;  /* `facts` of it is not valid */
+    const struct zone *zone; /* the customer's (R33), when zone_ready */
+    bool zone_ready;
+    uint32_t *live; /* room for figures.live in the block, as many as orders have */
+    size_t size;    /* of the block that begins here, bytes; 0 = it lies in an arena */
+    size_t text_at; /* where the next text goes, bytes from the block's start */
 };
 
 /* Bytes of a block that holds the state, with room to grow. */

@@ -4,10 +4,17 @@
 
 void pass_read(struct pass *pass)
 {
-    figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
     pass->values_ready = false;
-    pass->zone_ready = false;
     pass->transitions = NULL;
+    if (pass->figures_stand && figures_hold(&pass->figures, pass->now)) {
+        pass->figures.now = pass->now;
+        return;
+    }
+    const struct figures before = pass->figures;
+    figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    pass->figures_stand = true;
+    pass->anchors_stand = pass->anchors_stand && figures_same_anchors(&before, &pass->figures);
+    pass->zone_ready = false;
 }
 
 struct record *pass_record(struct pass *pass, enum record_type type)
@@ -33,7 +40,7 @@ struct span pass_event_id(const struct pass *pass)
 const struct zone *pass_zone(struct pass *pass)
 {
     if (!pass->zone_ready) {
-        pass->zone = window_zone(pass->playbook, pass->world->zones, pass->figures.time_zone);
+        pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures));
         pass->zone_ready = true;
     }
     return pass->zone;
@@ -114,17 +121,30 @@ static void response_values(const struct pass *pass, const struct run *run, stru
         values->value[FACT_response_effect_felt] = response->effect_felt == ANSWER_TRUE;
 }
 
+static void pass_values_class(struct pass *pass, const struct customer_classes *classes)
+{
+    int64_t *value = pass->values.value;
+    value[FACT_tier] = classes->tier;
+    value[FACT_phase] = classes->phase;
+    value[FACT_growth] = classes->growth;
+    value[FACT_segment] = classes->segment;
+    pass->values_ready = true;
+}
+
+struct customer_classes pass_classes(struct pass *pass)
+{
+    figures_values(&pass->figures, &pass->values);
+    struct customer_classes classes = classes_of_values(&pass->figures, &pass->values);
+    pass_values_class(pass, &classes);
+    return classes;
+}
+
 const struct fact_values *pass_values(struct pass *pass, const struct run *run)
 {
     struct fact_values *values = &pass->values;
     if (!pass->values_ready) {
         figures_values(&pass->figures, values);
-        const struct customer_classes *classes = &pass->head.classes;
-        values->value[FACT_tier] = classes->tier;
-        values->value[FACT_phase] = classes->phase;
-        values->value[FACT_growth] = classes->growth;
-        values->value[FACT_segment] = classes->segment;
-        pass->values_ready = true;
+        pass_values_class(pass, &pass->head.classes);
     }
     static const struct run none;
     order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);

@@ -22,11 +22,14 @@ struct pass {
     struct runs runs;
 
     bool facts_stand;          /* nothing of them was changed: they are tidy */
+    bool texts_stand;          /* what the state names lies where it lay before the visit */
     bool another_playbook;     /* than at the last step (R81) */
     const struct event *event; /* whose step it is; NULL = timers fire */
     struct fold_change change; /* that the event made */
     bool failure_new;          /* the FAILED was not known before */
-    struct figures figures;    /* at now */
+    struct figures figures;    /* at now, once they were read */
+    bool figures_stand;        /* the facts are as they were when figures was computed */
+    bool anchors_stand;        /* the anchors were read, and nothing that they depend on has changed since */
     struct fact_values values; /* the customer's, valid when values_ready; a run's are laid over them */
     bool values_ready;
     const struct zone *zone; /* the customer's, valid when zone_ready */
@@ -50,6 +53,8 @@ struct span pass_text(struct pass *pass, struct span a, struct span b, struct sp
 
 /* The customer's facts with a run's laid over them (run NULL: none), classes included. Valid until the next call. */
 const struct fact_values *pass_values(struct pass *pass, const struct run *run);
+
+struct customer_classes pass_classes(struct pass *pass); /* by the figures: pass_values has them from now on */
 
 /* ---- transition.c ---- */
 

@@ -33,7 +33,12 @@ static void read_last(struct figures *figures, uint32_t index)
     if (response->satisfaction || response->nps >= 0)
         figures->segment_response = index; /* R44 */
     if (!span_empty(response->goal))
-        figures->goal = response->goal;
+        figures->goal_response = index;
+}
+
+struct span figures_goal(const struct figures *figures)
+{
+    return figures->goal_response == FACT_NONE ? SPAN_NONE : figures->facts->responses[figures->goal_response].goal;
 }
 
 static void read_in_cycle(struct figures_work *work, uint32_t index, bool positive)

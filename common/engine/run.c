@@ -167,6 +167,7 @@ static void run_make(struct pass *pass, const struct rule *rule, const struct oc
     run.survey = occurrence->survey;
     run.response = occurrence->response;
     run_place(pass, rule, &run, occurrence, m);
+    pass->texts_stand = false;
     runs_add(&pass->runs, pass->arena, &run);
 }
 
@@ -212,6 +213,7 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
         struct track *past = &pass->runs.tracks[i];
         if (past->past && past->rule_index == old->rule_index && span_equal(past->order_id, old->order_id)) {
             past->n = old->n > past->n ? old->n : past->n;
+            pass->runs.tracks_changed = true;
             return;
         }
     }
@@ -223,15 +225,16 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 /* The rule's track, about to name another order: what it says of the one before is kept. */
 static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
 {
+    pass->texts_stand = false;
     int place = rule_place(pass, rule);
-    struct track *track = runs_track(&pass->runs, place);
+    const struct track *track = runs_track(&pass->runs, place);
     if (track == NULL)
         return runs_track_add(&pass->runs, pass->arena, place, rule->name);
     if (track->n > 0 && !span_equal(track->order_id, order_id)) {
         const struct track old = *track;
         past_keep(pass, rule, &old);
     }
-    return runs_track(&pass->runs, place);
+    return runs_track_change(&pass->runs, place);
 }
 
 static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
@@ -275,12 +278,13 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
     run_track_anchor(pass, rule, occurrence);
     const struct track *track = runs_track(&pass->runs, rule_place(pass, rule));
     run->key = run_key(pass, rule, occurrence);
+    pass->texts_stand = false;
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
 }
 
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over)
 {
-    struct track *track = runs_track(&pass->runs, slot->rule_index);
+    struct track *track = runs_track_change(&pass->runs, slot->rule_index);
     if (track == NULL) { /* the rule did not repeat when this run was made */
         track = runs_track_add(&pass->runs, pass->arena, slot->rule_index, rule->name);
         track->at = slot->anchor_at;

@@ -55,7 +55,7 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
     return added;
 }
 
-struct track *runs_track(struct runs *runs, int rule_index)
+const struct track *runs_track(const struct runs *runs, int rule_index)
 {
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
         if (runs->tracks[i].rule_index == rule_index && !runs->tracks[i].past)
@@ -64,9 +64,16 @@ struct track *runs_track(struct runs *runs, int rule_index)
     return NULL;
 }
 
+struct track *runs_track_change(struct runs *runs, int rule_index)
+{
+    runs->tracks_changed = true;
+    return (struct track *)runs_track(runs, rule_index);
+}
+
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule)
 {
     struct track *track = ARRAY_PUSH(runs, arena, tracks);
+    runs->tracks_changed = true;
     *track = (struct track){.rule = runs_rule_hash(rule), .rule_index = rule_index, .at = NEVER, .m = 1};
     return track;
 }
@@ -289,4 +296,5 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts)
             runs->tracks[kept++] = *track;
     }
     runs->tracks_count = kept;
+    runs->tracks_changed = true;
 }

@@ -101,6 +101,7 @@ struct runs {
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
     FACT_ARRAY(struct track, tracks);
+    bool tracks_changed; /* since they were grouped; not in the state */
     FACT_ARRAY(struct sent, sent);
     FACT_ARRAY(struct published, published);
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
@@ -123,7 +124,8 @@ uint64_t playbook_mark(const struct playbook *playbook); /* head of its hash; ne
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
-struct track *runs_track(struct runs *runs, int rule_index); /* not a past one; NULL = none */
+const struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
+struct track *runs_track_change(struct runs *runs, int rule_index);      /* the same, to be written to */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);

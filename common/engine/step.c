@@ -75,8 +75,15 @@ static void credits_add(struct visit_result *result, struct credit_out *credits)
     *end = credits;
 }
 
+/* What was read of the facts names them by places that are others now. */
+static void facts_moved(struct pass *pass)
+{
+    pass->figures_stand = pass->anchors_stand = false;
+}
+
 static void apply_erasure(struct pass *pass)
 {
+    facts_moved(pass);
     runs_erase(pass); /* no transitions (R31) */
     runs_init(&pass->runs);
 }
@@ -90,7 +97,7 @@ static bool may_anchor(const struct event *event)
 static void facts_changed(struct pass *pass)
 {
     pass->head.facts_bytes = SPAN_NONE;
-    pass->facts_stand = false;
+    pass->facts_stand = pass->texts_stand = pass->figures_stand = false;
 }
 
 static void apply_effects(struct pass *pass)
@@ -167,15 +174,16 @@ static void pass_tidy(struct pass *pass)
     uint32_t folded = pass->facts.folded.identity_count;
     struct blocked_anchor *blocked = NULL;
     if (pass->facts.folded.newest_at != NEVER) { /* few have so many facts */
-        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+        pass_read(pass);
         blocked = anchors_blocked(pass);
     }
-    facts_compact(&pass->facts, pass->arena, pass->playbook);
+    if (facts_compact(&pass->facts, pass->arena, pass->playbook))
+        facts_moved(pass);
     if (pass->facts.folded.identity_count == folded)
         return;
     runs_forget_folded(&pass->runs, &pass->facts);
     if (blocked != NULL) {
-        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+        pass_read(pass);
         anchors_unblocked(pass, blocked);
     }
 }
@@ -200,8 +208,10 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
     pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
     if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
-        if (pass->another_playbook)
+        if (pass->another_playbook) {
             facts_changed(pass); /* what is kept of them may differ */
+            facts_moved(pass);
+        }
         playbook_change(pass);
         pass_timers(pass, false);
         pass->another_playbook = false;
@@ -271,6 +281,7 @@ struct open_state *step_open(const struct step_world *world, struct arena *arena
     struct open_state *open = ARENA_NEW(arena, struct open_state);
     *open = (struct open_state){
         .head = pass->head, .facts = pass->facts, .runs = pass->runs, .facts_stand = pass->facts_stand};
+    open->runs.tracks_changed = false; /* they were written in groups */
     return open;
 }
 
@@ -284,9 +295,15 @@ static void open_normalize(struct pass *pass)
         pass->facts.erased_at = erased_at;
         return;
     }
-    if (!pass->facts_stand)
+    if (!pass->facts_stand) {
+        uint32_t sources = pass->facts.sources_count;
         facts_forget_sources(&pass->facts, pass->arena);
-    runs_group_tracks(&pass->runs, pass->arena);
+        if (pass->facts.sources_count != sources)
+            facts_moved(pass);
+    }
+    if (pass->runs.tracks_changed)
+        runs_group_tracks(&pass->runs, pass->arena);
+    pass->runs.tracks_changed = false;
 }
 
 void step_visit_open(const struct step_world *world, struct arena *arena, const struct visit *visit,
@@ -297,6 +314,15 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     pass->facts = state->facts;
     pass->runs = state->runs;
     pass->facts_stand = state->facts_stand;
+    pass->texts_stand = true;
+    pass->figures_stand = state->figures_stand;
+    pass->anchors_stand = state->anchors_stand;
+    if (state->figures_stand) {
+        pass->figures = state->figures;
+        pass->figures.facts = &pass->facts;
+        pass->zone = state->zone;
+        pass->zone_ready = state->zone_ready;
+    }
     *ret_result = visit_pass(pass, visit);
     ret_result->state = SPAN_NONE;
     if (!ret_result->changed)
@@ -307,6 +333,12 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     state->facts = pass->facts;
     state->runs = pass->runs;
     state->facts_stand = true;
+    state->texts_stand &= pass->texts_stand;
+    state->figures_stand = pass->figures_stand;
+    state->anchors_stand = pass->anchors_stand;
+    state->figures = pass->figures;
+    state->zone = pass->zone;
+    state->zone_ready = pass->zone_ready;
 }
 
 struct span step_close(const struct step_world *world, struct arena *arena, const struct open_state *state)

@@ -17,6 +17,7 @@ struct step_world {
     const struct playbook *playbook;
     const struct zones *zones;
     const struct pauses *pauses; /* held rules (R66); NULL = none */
+    bool counts_only;            /* records are only counted: they bear no action ids, variables, values or evidence */
 };
 
 /* Which rules an operator holds. */

@@ -35,7 +35,8 @@ static void publish(struct pass *pass, enum dimension dimension, int from, int t
     transition->returned = dimension == DIMENSION_TIER && pass->event && from >= 0 &&
                            tier_returns(pass->playbook, (enum tier)from, (enum tier)to); /* R38 */
     transition->backfill = pass->event && pass->event->backfill;                         /* R7 */
-    transition->evidence = classes_evidence(&pass->figures, pass->arena, dimension);
+    if (!pass->world->counts_only)
+        transition->evidence = classes_evidence(&pass->figures, pass->arena, dimension);
 }
 
 /* R41: upward rung by rung, of which the last is the one of rest; downward in one. */
@@ -51,7 +52,7 @@ static void climb(struct pass *pass, enum dimension dimension, int from, int to)
 
 void transitions_find(struct pass *pass)
 {
-    struct customer_classes before = pass->head.classes, after = classes_of(&pass->figures);
+    struct customer_classes before = pass->head.classes, after = pass_classes(pass);
     bool first = !pass->head.classified;
     if (first)
         before = (struct customer_classes){.phase = PHASE_ASSESS, .growth = GROWTH_NONE, .segment = SEGMENT_UNKNOWN};

@@ -147,8 +147,19 @@ static void trigger_transitions(struct pass *pass, const struct rule *rule)
     }
 }
 
+/* Most events are no moment of any rule, and most passes make no transition. */
+static bool moment_possible(const struct pass *pass)
+{
+    if (pass->transitions != NULL)
+        return true;
+    return pass->event != NULL && ((pass->playbook->trigger_kinds >> pass->event->kind & 1) ||
+                                   pass->change.response != FACT_NONE || pass->change.credit_began);
+}
+
 void triggers_fire(struct pass *pass)
 {
+    if (!moment_possible(pass))
+        return;
     for (size_t i = 0; i < pass->playbook->rule_count; i++) {
         const struct rule *rule = &pass->playbook->rules[i];
         switch (rule->trigger.kind) {

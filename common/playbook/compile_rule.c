@@ -1,5 +1,5 @@
-#include "common/base/hash.h"
 #include "common/base/check.h"
+#include "common/base/hash.h"
 #include "common/playbook/compile.h"
 #include "common/playbook/nearest.h"
 
@@ -391,6 +391,18 @@ static void read_draft(struct compiler *compiler, const struct node *node, const
         check_draft(compiler, draft, place);
 }
 
+/* So that a step need not look through all rules for those that every step reads. */
+static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, enum trigger_kind kind)
+{
+    uint32_t *places = ARENA_ARRAY(compiler->arena, uint32_t, playbook->rule_count);
+    size_t count = 0;
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        if (playbook->rules[i].trigger.kind == kind)
+            places[count++] = (uint32_t)i;
+    }
+    return (struct rule_places){places, count};
+}
+
 void compile_rules(struct compiler *compiler, const struct node *node, const struct place *place,
                    struct playbook *playbook)
 {
@@ -417,4 +429,10 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
     }
     playbook->rules = rules;
     playbook->rule_count = kept;
+    playbook->anchored = places_of(compiler, playbook, TRIGGER_ANCHOR);
+    playbook->dated = places_of(compiler, playbook, TRIGGER_CALENDAR);
+    for (size_t i = 0; i < kept; i++) {
+        if (rules[i].trigger.kind == TRIGGER_EVENT)
+            playbook->trigger_kinds |= rules[i].trigger.kinds;
+    }
 }

@@ -117,6 +117,11 @@ struct rule {
     struct goal goal;           /* within_ms 0 = none */
 };
 
+struct rule_places { /* some of the rules, in playbook order */
+    const uint32_t *places;
+    size_t count;
+};
+
 struct tier_row {
     enum tier tier;
     struct expression when;
@@ -164,6 +169,8 @@ struct playbook {
     size_t product_count;
     const struct rule *rules;       /* in playbook order */
     size_t rule_count;
+    struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
+    uint64_t trigger_kinds;         /* bit set of enum event_kind: what some rule of TRIGGER_EVENT waits for */
 };
 
 /* One thing wrong with the file, for people: "playbook.yaml:12:7: rules[3].delay: expected a duration like 14d or

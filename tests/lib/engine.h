@@ -195,9 +195,10 @@ static inline void text_of_figures(struct buffer *text, const struct figures *fi
     NUMBER(opens_60d); NUMBER(clicks_60d); NUMBER(last_open_at); NUMBER(referrals); NUMBER(referrals_converted);
     NUMBER(shares); NUMBER(events_attended); NUMBER(support_contacts); NUMBER(referrals_in_cycle);
     NUMBER(shares_in_cycle); NUMBER(next_change_at);
-    buffer_format(text, "goal %.*s zone %.*s source %.*s\n", (int)figures->goal.size, figures->goal.data,
-                  (int)figures->time_zone.size, figures->time_zone.data, (int)figures->consent_source.size,
-                  figures->consent_source.data);
+    struct span goal = figures_goal(figures), zone = figures_time_zone(figures);
+    struct span source = figures->facts->sources[figures->consent_source];
+    buffer_format(text, "goal %.*s zone %.*s source %.*s\n", (int)goal.size, goal.data, (int)zone.size, zone.data,
+                  (int)source.size, source.data);
     for (int rung = PHASE_ADMIT; rung < PHASE_COUNT; rung++)
         NUMBER(rung_since[rung]);
 #undef NUMBER

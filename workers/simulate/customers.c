@@ -6,21 +6,26 @@
 #include <malloc.h>
 #include <stdint.h>
 
-enum { FIRST_SLOT_COUNT = 1024, NOT_IN_HEAP = -1 };
+enum { FIRST_SLOT_COUNT = 1024 };
+#define NOBODY UINT32_MAX /* no such customer, no such place */
 
 struct customer {
     int64_t wake_at; /* NEVER = not in the heap */
-    uint32_t hash;
-    int32_t heap_index;
+    uint32_t number; /* place in `all` */
     uint32_t state_size;
     uint16_t id_size;
     bool is_open;
     char bytes[]; /* the id, then the state; of an open one the pointer to it */
 };
 
+struct slot {
+    uint32_t hash;   /* of the id: beside the number, so that a search touches one customer, the right one */
+    uint32_t number; /* NOBODY = free */
+};
+
 struct wake {
-    int64_t at; /* beside the pointer, so that most comparisons touch nothing else */
-    struct customer *customer;
+    int64_t at; /* here as well, so that most comparisons touch nothing else */
+    uint32_t number;
 };
 
 struct span customer_id(const struct customer *customer)
@@ -53,42 +58,51 @@ int64_t customer_wake_at(const struct customer *customer)
     return customer->wake_at;
 }
 
+static struct slot *slots_new(size_t count)
+{
+    struct slot *slots = malloc(count * sizeof *slots);
+    CHECK(slots != NULL);
+    for (size_t i = 0; i < count; i++)
+        slots[i] = (struct slot){0, NOBODY};
+    return slots;
+}
+
 void customers_init(struct customers *customers)
 {
-    *customers = (struct customers){.slot_count = FIRST_SLOT_COUNT};
-    customers->slots = calloc(FIRST_SLOT_COUNT, sizeof(*customers->slots));
-    CHECK(customers->slots != NULL);
+    *customers = (struct customers){.slot_count = FIRST_SLOT_COUNT, .slots = slots_new(FIRST_SLOT_COUNT)};
 }
 
 void customers_release(struct customers *customers)
 {
-    for (size_t i = 0; i < customers->slot_count; i++)
-        free(customers->slots[i]);
+    for (size_t i = 0; i < customers->count; i++)
+        free(customers->all[i]);
+    free(customers->all);
     free(customers->slots);
     free(customers->heap);
+    free(customers->heap_places);
     *customers = (struct customers){0};
 }
 
 /* ---- the heap ---- */
 
-static bool wakes_before(const struct wake *a, const struct wake *b)
+static bool wakes_before(const struct customers *customers, const struct wake *a, const struct wake *b)
 {
     if (a->at != b->at)
         return a->at < b->at;
-    return span_compare(customer_id(a->customer), customer_id(b->customer)) < 0;
+    return span_compare(customer_id(customers->all[a->number]), customer_id(customers->all[b->number])) < 0;
 }
 
 static void heap_put(struct customers *customers, size_t index, struct wake wake)
 {
     customers->heap[index] = wake;
-    wake.customer->heap_index = (int32_t)index;
+    customers->heap_places[wake.number] = (uint32_t)index;
 }
 
 static void heap_up(struct customers *customers, size_t index, struct wake wake)
 {
     while (index > 0) {
         size_t parent = (index - 1) / 2;
-        if (!wakes_before(&wake, &customers->heap[parent]))
+        if (!wakes_before(customers, &wake, &customers->heap[parent]))
             break;
         heap_put(customers, index, customers->heap[parent]);
         index = parent;
@@ -96,18 +110,26 @@ static void heap_up(struct customers *customers, size_t index, struct wake wake)
     heap_put(customers, index, wake);
 }
 
+/* The earlier of the two below, whose index is given; NULL: there is none. */
+static const struct wake *heap_child(const struct customers *customers, size_t parent, size_t *ret_index)
+{
+    size_t child = 2 * parent + 1;
+    if (child >= customers->heap_count)
+        return NULL;
+    if (child + 1 < customers->heap_count &&
+        wakes_before(customers, &customers->heap[child + 1], &customers->heap[child]))
+        child++;
+    *ret_index = child;
+    return &customers->heap[child];
+}
+
 static void heap_down(struct customers *customers, size_t index, struct wake wake)
 {
-    for (;;) {
-        size_t child = 2 * index + 1;
-        if (child >= customers->heap_count)
+    size_t below;
+    for (const struct wake *child; (child = heap_child(customers, index, &below)) != NULL; index = below) {
+        if (!wakes_before(customers, child, &wake))
             break;
-        if (child + 1 < customers->heap_count && wakes_before(&customers->heap[child + 1], &customers->heap[child]))
-            child++;
-        if (!wakes_before(&customers->heap[child], &wake))
-            break;
-        heap_put(customers, index, customers->heap[child]);
-        index = child;
+        heap_put(customers, index, *child);
     }
     heap_put(customers, index, wake);
 }
@@ -115,76 +137,73 @@ static void heap_down(struct customers *customers, size_t index, struct wake wak
 /* Puts the wake-up where it belongs, from a place that it may have outgrown either way. */
 static void heap_settle(struct customers *customers, size_t index, struct wake wake)
 {
-    if (index > 0 && wakes_before(&wake, &customers->heap[(index - 1) / 2]))
+    if (index > 0 && wakes_before(customers, &wake, &customers->heap[(index - 1) / 2]))
         heap_up(customers, index, wake);
     else
         heap_down(customers, index, wake);
 }
 
-static void heap_add(struct customers *customers, struct wake wake)
+static void heap_remove(struct customers *customers, uint32_t number)
 {
-    if (customers->heap_count == customers->heap_capacity) {
-        CHECK(customers->heap_count < INT32_MAX / 2);
-        customers->heap_capacity = customers->heap_capacity ? 2 * customers->heap_capacity : FIRST_SLOT_COUNT;
-        customers->heap = realloc(customers->heap, customers->heap_capacity * sizeof *customers->heap);
-        CHECK(customers->heap != NULL);
-    }
-    heap_up(customers, customers->heap_count++, wake);
-}
-
-static void heap_remove(struct customers *customers, struct customer *customer)
-{
-    size_t index = (size_t)customer->heap_index;
+    size_t index = customers->heap_places[number];
     struct wake last = customers->heap[--customers->heap_count];
-    customer->heap_index = NOT_IN_HEAP;
+    customers->heap_places[number] = NOBODY;
     if (index < customers->heap_count)
         heap_settle(customers, index, last);
 }
 
 void customers_set_wake(struct customers *customers, struct customer *customer, int64_t wake_at)
 {
+    struct wake wake = {wake_at, customer->number};
     if (wake_at == customer->wake_at)
         return;
+    bool waited = customer->wake_at != NEVER;
     customer->wake_at = wake_at;
     if (wake_at == NEVER)
-        heap_remove(customers, customer);
-    else if (customer->heap_index == NOT_IN_HEAP)
-        heap_add(customers, (struct wake){wake_at, customer});
+        heap_remove(customers, wake.number);
+    else if (waited)
+        heap_settle(customers, customers->heap_places[wake.number], wake);
     else
-        heap_settle(customers, (size_t)customer->heap_index, (struct wake){wake_at, customer});
+        heap_up(customers, customers->heap_count++, wake);
 }
 
 struct customer *customers_first(const struct customers *customers)
 {
-    return customers->heap_count == 0 ? NULL : customers->heap[0].customer;
+    return customers->heap_count == 0 ? NULL : customers->all[customers->heap[0].number];
+}
+
+struct customer *customers_second(const struct customers *customers)
+{
+    size_t index;
+    const struct wake *second = heap_child(customers, 0, &index);
+    return second == NULL ? NULL : customers->all[second->number];
 }
 
 /* ---- the table ---- */
 
 /* The customer's slot, or the free one where he would go. */
-static struct customer **slot_of(const struct customers *customers, struct span id, uint32_t hash)
+static struct slot *slot_of(const struct customers *customers, struct span id, uint32_t hash)
 {
     size_t mask = customers->slot_count - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        struct customer *customer = customers->slots[i];
-        if (customer == NULL || (customer->hash == hash && span_equal(customer_id(customer), id)))
-            return &customers->slots[i];
+        struct slot *slot = &customers->slots[i];
+        if (slot->number == NOBODY || (slot->hash == hash && span_equal(customer_id(customers->all[slot->number]), id)))
+            return slot;
     }
 }
 
 static void table_grow(struct customers *customers)
 {
-    struct customer **old = customers->slots;
+    struct slot *old = customers->slots;
     size_t old_count = customers->slot_count;
     customers->slot_count = 2 * old_count;
-    customers->slots = calloc(customers->slot_count, sizeof(*customers->slots));
-    CHECK(customers->slots != NULL);
+    customers->slots = slots_new(customers->slot_count);
     size_t mask = customers->slot_count - 1;
     for (size_t i = 0; i < old_count; i++) {
-        if (old[i] == NULL)
+        if (old[i].number == NOBODY)
             continue;
-        size_t to = old[i]->hash & mask;
-        while (customers->slots[to] != NULL)
+        size_t to = old[i].hash & mask;
+        while (customers->slots[to].number != NOBODY)
             to = (to + 1) & mask;
         customers->slots[to] = old[i];
     }
@@ -193,7 +212,8 @@ static void table_grow(struct customers *customers)
 
 struct customer *customers_find(const struct customers *customers, struct span id)
 {
-    return *slot_of(customers, id, (uint32_t)hash_xxh64(id));
+    uint32_t number = slot_of(customers, id, (uint32_t)hash_xxh64(id))->number;
+    return number == NOBODY ? NULL : customers->all[number];
 }
 
 static size_t size_of(struct span id, struct span state)
@@ -201,36 +221,53 @@ static size_t size_of(struct span id, struct span state)
     return offsetof(struct customer, bytes) + id.size + state.size;
 }
 
-static struct customer **slot_for_new(struct customers *customers, struct span id, uint32_t hash)
+/* By a quarter, so that little of the memory lies idle. */
+static void arrays_grow(struct customers *customers)
+{
+    size_t capacity = customers->capacity + customers->capacity / 4 + FIRST_SLOT_COUNT;
+    CHECK(capacity < NOBODY);
+    customers->all = realloc(customers->all, capacity * sizeof(*customers->all));
+    customers->heap = realloc(customers->heap, capacity * sizeof *customers->heap);
+    customers->heap_places = realloc(customers->heap_places, capacity * sizeof *customers->heap_places);
+    CHECK(customers->all != NULL && customers->heap != NULL && customers->heap_places != NULL);
+    customers->capacity = capacity;
+}
+
+/* With an id and nothing else. */
+static struct customer *customer_new(struct customers *customers, struct span id, uint32_t hash, size_t size)
 {
     if (4 * (customers->count + 1) > 3 * customers->slot_count)
         table_grow(customers);
-    customers->count++;
-    return slot_of(customers, id, hash);
+    if (customers->count == customers->capacity)
+        arrays_grow(customers);
+    struct customer *customer = malloc(size);
+    CHECK(customer != NULL);
+    *customer = (struct customer){.wake_at = NEVER, .number = (uint32_t)customers->count++};
+    customer->id_size = (uint16_t)id.size;
+    memcpy(customer->bytes, id.data, id.size);
+    *slot_of(customers, id, hash) = (struct slot){hash, customer->number};
+    customers->all[customer->number] = customer;
+    return customer;
+}
+
+static struct customer *customer_resize(struct customers *customers, struct customer *customer, size_t size)
+{
+    size_t usable = malloc_usable_size(customer);
+    if (usable >= size && usable <= 2 * size)
+        return customer;
+    customer = realloc(customer, size);
+    CHECK(customer != NULL);
+    customers->all[customer->number] = customer;
+    return customer;
 }
 
 static struct customer *store(struct customers *customers, struct span id, struct span state, int64_t wake_at)
 {
     CHECK(!span_empty(state) && state.size < UINT32_MAX && id.size <= UINT16_MAX);
-    uint32_t hash = (uint32_t)hash_xxh64(id);
-    struct customer **slot = slot_of(customers, id, hash);
-    struct customer *customer = *slot;
+    uint32_t hash = (uint32_t)hash_xxh64(id), number = slot_of(customers, id, hash)->number;
     size_t size = size_of(id, state);
-    if (customer == NULL || malloc_usable_size(customer) < size || malloc_usable_size(customer) > 2 * size) {
-        if (customer == NULL)
-            slot = slot_for_new(customers, id, hash);
-        bool is_new = customer == NULL;
-        customer = realloc(customer, size);
-        CHECK(customer != NULL);
-        *slot = customer;
-        if (is_new) {
-            *customer = (struct customer){.wake_at = NEVER, .hash = hash, .heap_index = NOT_IN_HEAP};
-            customer->id_size = (uint16_t)id.size;
-            memcpy(customer->bytes, id.data, id.size);
-        } else if (customer->heap_index != NOT_IN_HEAP) {
-            customers->heap[customer->heap_index].customer = customer;
-        }
-    }
+    struct customer *customer = number == NOBODY ? customer_new(customers, id, hash, size)
+                                                 : customer_resize(customers, customers->all[number], size);
     memcpy(customer->bytes + customer->id_size, state.data, state.size);
     customer->state_size = (uint32_t)state.size;
     customers_set_wake(customers, customer, wake_at);
@@ -259,10 +296,8 @@ struct customer **customers_sorted(const struct customers *customers)
 {
     struct customer **sorted = malloc((customers->count + 1) * sizeof(*sorted));
     CHECK(sorted != NULL);
-    size_t count = 0;
-    for (size_t i = 0; i < customers->slot_count; i++)
-        if (customers->slots[i] != NULL)
-            sorted[count++] = customers->slots[i];
-    qsort(sorted, count, sizeof(*sorted), compare_ids);
+    if (customers->count > 0)
+        memcpy(sorted, customers->all, customers->count * sizeof(*sorted));
+    qsort(sorted, customers->count, sizeof(*sorted), compare_ids);
     return sorted;
 }

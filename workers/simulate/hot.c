@@ -2,14 +2,41 @@
 
 #include "common/base/check.h"
 
-enum { HEAD_SIZE = (sizeof(struct hot) + 15) & ~(size_t)15 };
+enum {
+    HEAD_SIZE = (sizeof(struct hot) + 15) & ~(size_t)15,
+    CACHE_LINE = 64,
+    EXPECTED_SIZE = 40 * CACHE_LINE, /* a block's heads and a few runs; every block is larger than half of it */
+    FIRST_CAPACITY = 64
+};
+
+struct hot_place {
+    struct hot *hot;
+    bool visited; /* since the hand passed */
+    bool held;
+};
 
 struct open_state *hot_state(struct hot *hot)
 {
     return (struct open_state *)((char *)hot + HEAD_SIZE);
 }
 
-struct hot *hot_new(struct hot_list *list, const struct open_state *state, struct customer *customer)
+void hot_expect(const struct hot *hot)
+{
+    for (size_t at = 0; at < EXPECTED_SIZE; at += CACHE_LINE)
+        __builtin_prefetch((const char *)hot + at);
+}
+
+void hot_release(struct hot_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        free(list->places[i].hot);
+    free(list->places);
+    *list = (struct hot_list){.size_max = list->size_max};
+}
+
+/* ---- blocks ---- */
+
+static struct hot *block_new(struct hot_list *list, const struct open_state *state, struct customer *customer)
 {
     size_t size = open_state_size(state);
     struct hot *hot = malloc(HEAD_SIZE + size);
@@ -20,41 +47,62 @@ struct hot *hot_new(struct hot_list *list, const struct open_state *state, struc
     return hot;
 }
 
+struct hot *hot_new(struct hot_list *list, const struct open_state *state, struct customer *customer)
+{
+    struct hot *hot = block_new(list, state, customer);
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : FIRST_CAPACITY;
+        list->places = realloc(list->places, list->capacity * sizeof *list->places);
+        CHECK(list->places != NULL);
+    }
+    hot->place = list->count++;
+    list->places[hot->place] = (struct hot_place){.hot = hot, .visited = true, .held = true};
+    return hot;
+}
+
 void hot_free(struct hot_list *list, struct hot *hot)
 {
+    list->places[hot->place] = list->places[--list->count]; /* the last one takes the free place */
+    list->places[hot->place].hot->place = hot->place;
     list->size -= hot->size;
     free(hot);
-}
-
-void hot_push(struct hot_list *list, struct hot *hot)
-{
-    hot->newer = NULL;
-    hot->older = list->newest;
-    if (list->newest != NULL)
-        list->newest->newer = hot;
-    else
-        list->oldest = hot;
-    list->newest = hot;
-}
-
-void hot_take(struct hot_list *list, struct hot *hot)
-{
-    if (hot->newer != NULL)
-        hot->newer->older = hot->older;
-    else
-        list->newest = hot->older;
-    if (hot->older != NULL)
-        hot->older->newer = hot->newer;
-    else
-        list->oldest = hot->newer;
-    hot->newer = hot->older = NULL;
 }
 
 struct hot *hot_settle(struct hot_list *list, struct hot *hot)
 {
     if (open_state_settle(hot_state(hot)))
         return hot;
-    struct hot *moved = hot_new(list, hot_state(hot), hot->customer);
-    hot_free(list, hot);
+    struct hot *moved = block_new(list, hot_state(hot), hot->customer);
+    moved->place = hot->place;
+    list->places[moved->place].hot = moved;
+    list->size -= hot->size;
+    free(hot);
     return moved;
+}
+
+/* ---- who stays ---- */
+
+void hot_hold(struct hot_list *list, struct hot *hot)
+{
+    list->places[hot->place].held = true;
+}
+
+void hot_let_go(struct hot_list *list, struct hot *hot)
+{
+    list->places[hot->place].held = false;
+    list->places[hot->place].visited = true;
+}
+
+struct hot *hot_oldest(struct hot_list *list)
+{
+    for (uint32_t looked = 0; looked < 2 * list->count; looked++) {
+        if (list->hand >= list->count)
+            list->hand = 0;
+        struct hot_place *place = &list->places[list->hand];
+        if (!place->held && !place->visited)
+            return place->hot;
+        place->visited = false;
+        list->hand++;
+    }
+    return NULL;
 }

@@ -99,6 +99,8 @@ static void take_line(struct simulation *s, struct span line)
         dead_letter(s, reason != REASON_NONE ? reason : REASON_FUTURE, reason != REASON_NONE ? field : "occurred_at");
         return; /* nor does this (R83) */
     }
+    if (reason == REASON_NONE)
+        world_expect(&s->world, event.customer_id);
     move_clock(s, next);
     if (reason != REASON_NONE)
         dead_letter(s, reason, field);
@@ -208,8 +210,9 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     *s = (struct simulation){.options = options, .playbook = playbook, .errors = errors, .clock = NEVER};
     arena_init(&s->line_arena, 0);
     arena_init(&s->arena, 0);
-    world_init(&s->world, &(struct step_world){.playbook = playbook, .zones = zones}, options->hot_size, &s->arena,
-               take_record, s);
+    struct step_world step = {.playbook = playbook, .zones = zones};
+    step.counts_only = options->summary && options->watch == NULL;
+    world_init(&s->world, &step, options->hot_size, &s->arena, take_record, s);
     stage_init(&s->stage, out);
     tally_init(&s->tally);
     progress_start(&s->progress, options->progress ? in : NULL);

@@ -12,11 +12,7 @@ void world_init(struct world *world, const struct step_world *step, size_t hot_s
 
 void world_release(struct world *world)
 {
-    while (world->hot.oldest != NULL) {
-        struct hot *hot = world->hot.oldest;
-        hot_take(&world->hot, hot);
-        hot_free(&world->hot, hot);
-    }
+    hot_release(&world->hot);
     customers_release(&world->customers);
 }
 
@@ -29,32 +25,31 @@ static void store(struct world *world, struct span id, struct span state, int64_
     customers_store(&world->customers, id, state, wake_at);
 }
 
-static void close_oldest(struct world *world)
+static void close_open(struct world *world, struct hot *hot)
 {
-    struct hot *hot = world->hot.oldest;
     struct span id = arena_copy(world->arena, customer_id(hot->customer)); /* the customer may move */
-    hot_take(&world->hot, hot);
     store(world, id, step_close(&world->step, world->arena, hot_state(hot)), customer_wake_at(hot->customer));
     hot_free(&world->hot, hot);
 }
 
 void world_close_states(struct world *world)
 {
-    while (world->hot.oldest != NULL) {
-        close_oldest(world);
+    for (struct hot *hot; (hot = hot_oldest(&world->hot)) != NULL;) {
+        close_open(world, hot);
         arena_reset(world->arena);
     }
 }
 
-/* The visited customer's block from now on, as the newest. */
+/* The visited customer's block from now on. */
 static void keep_open(struct world *world, struct hot *hot, int64_t wake_at)
 {
-    hot = hot_settle(&world->hot, hot);
-    customer_set_hot(hot->customer, hot);
-    customers_set_wake(&world->customers, hot->customer, wake_at);
-    hot_push(&world->hot, hot);
-    while (world->hot.size > world->hot.size_max)
-        close_oldest(world);
+    struct hot *home = hot_settle(&world->hot, hot);
+    if (home != hot)
+        customer_set_hot(home->customer, home);
+    customers_set_wake(&world->customers, home->customer, wake_at);
+    hot_let_go(&world->hot, home);
+    for (struct hot *oldest; world->hot.size > world->hot.size_max && (oldest = hot_oldest(&world->hot)) != NULL;)
+        close_open(world, oldest);
 }
 
 static void open_new(struct world *world, struct span id, const struct open_state *state, int64_t wake_at)
@@ -62,6 +57,18 @@ static void open_new(struct world *world, struct span id, const struct open_stat
     struct hot *hot = hot_new(&world->hot, state, NULL);
     hot->customer = customers_open(&world->customers, id, hot, wake_at);
     keep_open(world, hot, wake_at);
+}
+
+static void expect(const struct customer *customer)
+{
+    struct hot *hot = customer != NULL ? customer_hot(customer) : NULL;
+    if (hot != NULL)
+        hot_expect(hot);
+}
+
+void world_expect(const struct world *world, struct span id)
+{
+    expect(customers_find(&world->customers, id));
 }
 
 /* ---- visits ---- */
@@ -84,10 +91,9 @@ static void apply_credits(struct world *world, const struct visit_result *result
 }
 
 /* Every visit decodes the state and encodes it again. */
-static struct visit_result visit_stored(struct world *world, const struct visit *visit)
+static struct visit_result visit_stored(struct world *world, struct customer *customer, const struct visit *visit)
 {
     struct visit_result result;
-    struct customer *customer = customers_find(&world->customers, visit->customer_id);
     struct visit with_state = *visit;
     if (customer !=
         NULL) /* a copy, because results may borrow from the blob, which is replaced before the credits go out */
@@ -103,14 +109,13 @@ static struct visit_result visit_stored(struct world *world, const struct visit 
 }
 
 /* Results borrow from the open state until the credits are out. */
-static struct visit_result visit_hot(struct world *world, const struct visit *visit)
+static struct visit_result visit_hot(struct world *world, struct customer *customer, const struct visit *visit)
 {
     struct visit_result result;
-    struct customer *customer = customers_find(&world->customers, visit->customer_id);
     struct hot *hot = customer != NULL ? customer_hot(customer) : NULL;
     struct open_state *state;
     if (hot != NULL) {
-        hot_take(&world->hot, hot);
+        hot_hold(&world->hot, hot);
         state = hot_state(hot);
     } else {
         struct span blob = customer != NULL ? arena_copy(world->arena, customer_state(customer)) : SPAN_NONE;
@@ -128,15 +133,17 @@ static struct visit_result visit_hot(struct world *world, const struct visit *vi
     return result;
 }
 
-static struct visit_result visit(struct world *world, const struct visit *visit)
+/* customer: NULL, of whom nothing is known. */
+static struct visit_result visit(struct world *world, struct customer *customer, const struct visit *visit)
 {
-    return world->hot.size_max > 0 ? visit_hot(world, visit) : visit_stored(world, visit);
+    return world->hot.size_max > 0 ? visit_hot(world, customer, visit) : visit_stored(world, customer, visit);
 }
 
 struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
 {
     struct visit_result result =
-        visit(world, &(struct visit){.customer_id = event->customer_id, .events = event, .event_count = 1, .now = now});
+        visit(world, customers_find(&world->customers, event->customer_id),
+              &(struct visit){.customer_id = event->customer_id, .events = event, .event_count = 1, .now = now});
     *ret_unknown_zone = result.unknown_time_zone_count != 0;
     return result.results[0];
 }
@@ -147,8 +154,10 @@ void world_fire(struct world *world, int64_t clock, int64_t until)
     while ((customer = customers_first(&world->customers)) != NULL && customer_wake_at(customer) <= until) {
         int64_t due = customer_wake_at(customer);
         int64_t now = due > clock ? due : clock;
+        expect(customers_second(&world->customers));
         struct span id = arena_copy(world->arena, customer_id(customer)); /* the customer may move */
-        struct visit_result result = visit(world, &(struct visit){.customer_id = id, .now = now, .fire_now = true});
+        struct visit_result result =
+            visit(world, customer, &(struct visit){.customer_id = id, .now = now, .fire_now = true});
         CHECK(result.wake_at == NEVER || result.wake_at > now); /* else this loop would never end */
         clock = now;
         arena_reset(world->arena);

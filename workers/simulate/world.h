@@ -29,6 +29,9 @@ void world_release(struct world *world);
  */
 struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone);
 
+/* He will be visited soon. Changes nothing. */
+void world_expect(const struct world *world, struct span id);
+
 /* Fires every timer due <= until in the order of R2, each at its own due time but not before clock. The arena is reset
  * after each customer. */
 void world_fire(struct world *world, int64_t clock, int64_t until);
