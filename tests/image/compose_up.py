@@ -55,7 +55,7 @@ class Services:
         words = [compose, "-f", str(ROOT / "deploy/compose.yaml"), "--profile", "*", "config", "--format", "json"]
         self.all = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)["services"]
         self.up = {name: service for name, service in self.all.items() if not service.get("profiles")}
-        self.running, self.healthy = {}, set()
+        self.running, self.healthy, self.restarts = {}, set(), {}
         for name in ("events", "kafka/default", "kafka/mounted", "kafka/final", "redis", "registry"):
             (folder / name).mkdir(parents=True)
         hosts = folder / "hosts"
@@ -126,9 +126,14 @@ class Services:
         return done.stdout
 
     def ended(self, name):
-        """Ended with 0; any other status is trouble."""
+        """Ended with 0; any other status is trouble, unless its restart policy has a try left."""
         process = self.running.get(name)
         if not process or process.poll() is None:
+            return False
+        tries = int(self.all[name].get("restart", "no:0").split(":")[1])
+        if process.returncode and self.restarts.get(name, 0) < tries:
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+            self.start(name)
             return False
         if process.returncode:
             tail = (self.folder / f"{name}.log").read_text()[-1500:]

@@ -59,9 +59,10 @@ class Kafka:
     certificates. Plain connections are the tests' own and may do everything; all others need rights.
 
     Each of `links` is a way to all brokers of its own, which can be cut: a listener that advertises a link's port, so that
-    who comes by it stays on it. With `disk_mb` the first broker's data lie on a disk of that size, which can be full."""
+    who comes by it stays on it. With `disk_mb` the first broker's data lie on a disk of that size, which can be full. With
+    `racks` broker i stands in rack ri, and consumers that say where they stand may read from its copies."""
 
-    def __init__(self, folder, version=NEWEST, count=1, secure=False, links=(), disk_mb=0):
+    def __init__(self, folder, version=NEWEST, count=1, secure=False, links=(), disk_mb=0, racks=False):
         self.folder, self.version, self.count = pathlib.Path(folder) / "kafka-servers", version, count
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = [free_port() for _ in range(count)]
@@ -70,7 +71,7 @@ class Kafka:
         self.tls = certificates(self.folder / "tls") if secure else None
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         self.processes = [None] * count
-        self.stalled = set()
+        self.stalled, self.racks = set(), racks
         self.network = Network() if links else None
         self.links = {name: [self.network.link(free_port(), free_port()) for _ in range(count)] for name in links}
         self.disk = Disk(self.folder / "disk", disk_mb) if disk_mb else None
@@ -106,9 +107,12 @@ class Kafka:
             "transaction.state.log.num.partitions": 4, "share.coordinator.state.topic.replication.factor": n,
             "share.coordinator.state.topic.min.isr": isr, "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000, "broker.session.timeout.ms": 4000, "broker.heartbeat.interval.ms": 500,
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000, "num.network.threads": 2, "num.io.threads": 4,
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000, "transaction.max.timeout.ms": 60_000,
+            "num.network.threads": 2, "num.io.threads": 4,
             "log.cleaner.dedupe.buffer.size": 20971520, "log.index.size.max.bytes": 1048576,
         }
+        if self.racks:
+            lines |= {"broker.rack": f"r{i + 1}", "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector"}
         if self.tls:
             jaas = "org.apache.kafka.common.security"
             lines |= {
@@ -183,6 +187,13 @@ class Kafka:
 
     def admin(self):
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def quota(self, producer_byte_rate):
+        """Of every client id without one of its own; None takes it away."""
+        change = ["--delete-config", "producer_byte_rate"] if producer_byte_rate is None else [
+            "--add-config", f"producer_byte_rate={producer_byte_rate}"]
+        subprocess.run(self.java("kafka.admin.ConfigCommand", "--bootstrap-server", self.bootstrap, "--alter", *change,
+                                 "--entity-type", "clients", "--entity-default"), check=True, capture_output=True)
 
     def reassign(self, random):
         """Every partition gets two or three of the brokers, in any order: copies are made and dropped, leaders move."""

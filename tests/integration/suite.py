@@ -500,7 +500,7 @@ def the_workers_numbers_are_shown(rig):
     is in it; the playbook in force and the log's level are there too."""
     port = free_port()
     load = Load("numbers", 60, now_ms())
-    rig.start("a", monitor={"listen": f"127.0.0.1:{port}"})
+    rig.start("a", monitor={"listen": f"127.0.0.1:{port}"}, sends_per_second=10_000)  # a cap has figures of its own
     rig.produce(load.take(800))
     rig.raw("orders", 0, "x", b"\xff not avro")
     rig.flush()
@@ -533,6 +533,10 @@ def the_workers_numbers_are_shown(rig):
     unknown = names_in(path.read_text() for path in [chart / "rules.yaml", *chart.glob("dashboards/*.json")]) - known
     if unknown:
         raise Failure(f"alerts or dashboards ask for what no worker says: {sorted(unknown)}")
+    families = known | {name.removesuffix("_bucket") for name in known}
+    unknown = {name for name in names_in([(ROOT / "deploy/README.md").read_text()]) if name not in families and name != "oriori_kafka_"}
+    if unknown:
+        raise Failure(f"deploy/README.md names what no worker says: {sorted(unknown)}")
     print(f"  {len(found)} samples of {len(known)} names, {len(ask(port, '/metrics')[1]) / 1024:.0f} KiB a scrape")
     if ask(port, "/playbook") != (200, pathlib.Path(rig.playbook()).read_text()):
         raise Failure("/playbook is not the playbook's text")

@@ -15,7 +15,8 @@ import urllib.parse
 
 import chaos
 from audit import audit, each_action_once, each_sequence_unbroken, histories_equal_decisions, redis_equals_changelog
-from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
+from confluent_kafka import Producer
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
                                    ResourcePatternType, ResourceType)
 from kafka_servers import OLDER
 from faults import WORKERS
@@ -278,6 +279,8 @@ def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
         serves(rig, "scram", as_user(rig, "SCRAM-SHA-512"), load)
     ends(rig, "wrong-password", as_user(rig, "PLAIN", password="wrong"), "Authentication failed", "authentication failure")
     ends(rig, "unknown-ca", as_user(rig, "PLAIN", ca="otherca.pem"), "certificate verify failed", "verify")
+    ends(rig, "session", {**plain, "session.timeout.ms": 900, "heartbeat.interval.ms": 300}, "Invalid session timeout")
+    ends(rig, "long", plain, "InvalidTransactionTimeout", "transaction timeout", "Transaction timeout", timeouts={"transaction": "2m"})
     shadow_writes_its_own_topic_alone(rig, plain, load)
     some = [("topic", "crm.orders", "Read"), ("topic", "crm.state", "Write"), ("group", "oriori-test", "Read"),
             ("transactional-id", "oriori-test*", "Write")]
@@ -330,6 +333,28 @@ def chaos_with_most_kinds_of_fault_once(rig):
 @test(slow=True, kafka={"count": 3, "links": WORKERS, "disk_mb": chaos.DISK_MB}, redis="sentinel")
 def chaos_with_every_kind_of_fault_once_on_three_brokers(rig):
     chaos.run(rig, chaos.settings(["--each-once", "--static", "--pace", "3", "--brokers", "3"]))
+
+
+@test(slow=True, kafka={"count": 3, "racks": True})
+def a_worker_reads_from_its_own_rack_and_lives_with_a_quota(rig):
+    """client.rack: records come from the copy in the worker's rack. A quota slows it down, and that is all."""
+    load = Load("rack", 100, now_ms())
+    rig.kafka_settings = {"client.rack": "r2", "debug": "topic"}
+    rig.start("a", logging={"level": "debug"})
+    near = re.compile(r"Topic crm\.\w+ \[\d\]: migrating from broker \d to 2 \(leader is [13]\): preferred replica")
+    feed(rig, load, lambda: near.search(rig.log_of("a")))
+    throttled = []
+    rig.brokers.quota(20_000)
+    witness = Producer({"bootstrap.servers": rig.bootstrap, "throttle_cb": throttled.append})
+    admin = rig.brokers.admin()
+    admin.create_topics([NewTopic("witness", 1, 3)])["witness"].result(30)
+    witness.produce("witness", b"x" * 400_000)
+    try:
+        feed(rig, load, lambda: witness.poll(0) >= 0 and throttled)
+        feed(rig, load, commits(rig, 10))
+    finally:
+        rig.brokers.quota(None)
+    end(rig)
 
 
 def jwt(seconds):
