@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourcePatternType, ResourceType)
 from kafka_servers import OLDER
 from faults import WORKERS
+from following import Folder, text_of
 from load import Load
 from redis_servers import cli
 from rig import ORIORI, ROOT, SHARDS, Failure, Rig, now_ms, wait_for
@@ -260,6 +262,26 @@ def serves(rig, name, kafka, load, until=None, **more):
     no_secrets(rig, name)
 
 
+def follows_its_playbook(rig, kafka, load):
+    """What it runs when its playbook file changes needs no more rights than it has itself."""
+    folder = Folder(rig.folder / "playbook.d", (ROOT / "schemas/playbook.yaml").read_text())
+
+    def activated():
+        rig.signal("follows", signal.SIGHUP)
+        return "activation 1: playbook" in rig.log_of("follows")
+
+    def begins():
+        if rig.owned_by("follows"):
+            folder.put(text_of("second"))
+            return True
+
+    rig.start("follows", kafka=kafka, playbook=str(folder.playbook))
+    feed(rig, load, begins)
+    feed(rig, load, activated)
+    rig.drain()
+    rig.stop("follows")
+
+
 def old_librdkafka():
     found = re.search(r"librdkafka (\d+)\.(\d+)\.(\d+)", subprocess.run([ORIORI, "version"], capture_output=True, text=True).stdout)
     return tuple(int(number) for number in found.groups()) < (2, 6, 1)
@@ -273,6 +295,7 @@ def kafka_4_users_certificates_and_exactly_the_rights_of_the_readme(rig):
     trimmed = lambda: any(rig.low_watermark("crm.forward", partition) > 0 for partition in range(SHARDS))
     serves(rig, "plain", plain, load, until=trimmed, **{"topics.forward_keep": "1s"})
     serves(rig, "certificate", by_certificate(rig), load)
+    follows_its_playbook(rig, plain, load)
     if old_librdkafka():
         ends(rig, "scram", as_user(rig, "SCRAM-SHA-512"), "needs 2.6.1 or newer")
     else:
