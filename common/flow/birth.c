@@ -149,6 +149,7 @@ enum world shard_birth(struct worker *worker, struct shard *shard)
     shard->pos = offset + 1;
     shard->clock = 0;
     shard->world = worker->config.world;
+    worker->playbook_was_file = true;
     shard->control = control_copy(&control, &shard->memory);
     shard->next_wake_at = NEVER;
     if (outcome == WORLD_DONE)

@@ -425,28 +425,35 @@ static enum world meta_check(struct worker *worker, struct shard *shard, const s
     return stop_if_so(worker, shard, healing, why);
 }
 
+static void other_playbook_tell(struct worker *worker, const struct shard *shard)
+{
+    const struct control *control = &shard->control;
+    char active[PLAYBOOK_SHORT_SIZE], ours[PLAYBOOK_SHORT_SIZE];
+    bool file_may_follow = worker->config.playbook_watched && worker->playbook_was_file;
+    worker_report(worker, file_may_follow ? REPORT_INFO : REPORT_WARNING,
+                  "the playbook in force is %s (version %.*s), not the config's own, %s%s",
+                  playbook_short(control->playbook_hash, active), (int)control->playbook_version.size,
+                  control->playbook_version.data, playbook_short(worker->file_hash, ours),
+                  file_may_follow ? ": its file is watched and may follow"
+                                  : ": `oriori playbook activate FILE` puts a file in force, on all shards");
+}
+
 /* Every worker runs the playbook that the shard is at; that its own file says something else is told once. */
 static enum world playbook_take(struct worker *worker, struct shard *shard)
 {
     const unsigned char *hash = shard->control.playbook_hash;
-    char active[PLAYBOOK_SHORT_SIZE], ours[PLAYBOOK_SHORT_SIZE];
     enum world outcome = worker_playbook(worker, hash, shard->trouble, sizeof(shard->trouble), &shard->world);
     if (outcome == WORLD_AGAIN && shard->trouble[0])
         worker_report(worker, REPORT_WARNING, "shard %d waits: %s", (int)shard->index, shard->trouble);
     if (outcome != WORLD_DONE)
         return outcome;
-    if (shard->world == worker->config.world)
-        return worker_playbook_keep(worker);
-    if (memcmp(hash, worker->file_hash, sizeof(worker->file_hash)) == 0)
-        return WORLD_DONE; /* activated since this process began */
-    if (!worker->playbook_told)
-        worker_report(worker, REPORT_WARNING,
-                      "the playbook in force is %s (version %.*s), not the config's own, %s: `oriori playbook activate "
-                      "FILE` puts a file in force, on all shards",
-                      playbook_short(hash, active), (int)shard->control.playbook_version.size,
-                      shard->control.playbook_version.data, playbook_short(worker->file_hash, ours));
-    worker->playbook_told = true;
-    return WORLD_DONE;
+    bool is_file = memcmp(hash, worker->file_hash, sizeof(worker->file_hash)) == 0;
+    worker->playbook_was_file = worker->playbook_was_file || is_file;
+    if (!is_file && !worker->playbook_told) {
+        other_playbook_tell(worker, shard);
+        worker->playbook_told = true;
+    }
+    return shard->world == worker->config.world ? worker_playbook_keep(worker) : WORLD_DONE;
 }
 
 /* The view is whole: the shard is what its last `__meta` says. */

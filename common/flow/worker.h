@@ -103,6 +103,7 @@ struct flow_config {
      * own. A shard is served by the playbook that its `__meta` names. */
     const struct step_world *world;
     struct span playbook_text; /* its text, to be kept in playbook_topic; "" = not kept (tests of the flow) */
+    bool playbook_watched;     /* its file is followed: another one in force is mostly one whose file comes late here */
     struct engine engine;
     struct formats formats;
     void (*report)(void *context, enum report_level level, const char *text); /* NULL = silent */
@@ -238,8 +239,9 @@ struct worker {
     struct buffer last_meta; /* of the shard being rebuilt */
     struct playbooks playbooks;
     struct sweep sweep;
-    bool playbook_kept; /* the config's own lies in crm.playbook */
-    bool playbook_told; /* it was said that another one is in force */
+    bool playbook_kept;     /* the config's own lies in crm.playbook */
+    bool playbook_told;     /* it was said that another one is in force */
+    bool playbook_was_file; /* a shard of ours ran the file's */
     /* The text of the config's playbook file as it was last dealt with: after a change not config.world's any more. */
     unsigned char file_hash[32];
     enum { HISTORIES_UNKNOWN, HISTORIES_OFF, HISTORIES_KEPT } histories;

@@ -154,5 +154,7 @@ def a_changed_file_is_activated_once(rig, load):
     workers.activations([*made, (5, "fifth")])
     workers.in_force("fifth")
     thanks(rig, 100, "thank_you_fifth")
+    if "puts a file in force" in rig.log_of("b"):
+        raise Failure("a worker whose file came a little later advised to put the old one in force again")
     for name in ("a", "b"):
         rig.stop(name)

@@ -385,6 +385,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
     flow.playbook_text = buffer_span(&setup->playbook_text);
+    flow.playbook_watched = config->playbook_watch;
     flow.formats = (struct formats){setup,
                                     event_read,
                                     record_write,
