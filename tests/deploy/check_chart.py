@@ -158,9 +158,54 @@ def check_promises():
     pod = of_kind(files, "StatefulSet")[0]["spec"]["template"]["spec"]
     check("an existing secret is mounted read-only", {"name": "secret-tls", "mountPath": "/etc/oriori-secrets/tls",
                                                       "readOnly": True} in pod["containers"][0]["volumeMounts"])
+    # A secret's files are root's; kubelet gives them to the group that the pod names, and to nobody else's eyes.
+    modes = [volume["secret"]["defaultMode"] for volume in pod["volumes"] if "secret" in volume]
+    check("the worker can read it, others cannot", modes == [0o440] and
+          pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"])
     pods = [of_kind(render(*settings), "StatefulSet")[0]["spec"]["template"] for settings in ([], ["config.decisions=all"])]
     check("another config restarts the pods", pods[0] != pods[1])
     check_playbook()
+
+
+# Of the config, what the chart decides itself, or refuses: secrets come by reference, demonstrations not at all.
+NOT_FOR_VALUES = {"demo", "log_folder", "transactional_id", "instance_id", "playbook", "monitor", "redis.password",
+                  "redis.sentinel_password", "registry.password", "registry.token", "oauth.client_secret"}
+
+
+def settable():
+    """The reference's keys and defaults, as `config` of the values may have them."""
+    reference = yaml.safe_load(subprocess.run([ROOT / "build/release/oriori", "config", "reference"], capture_output=True, text=True,
+                                              check=True).stdout)
+    found = {}
+    for key, value in reference.items():
+        if isinstance(value, dict) and key != "kafka":
+            value = {name: inner for name, inner in value.items() if f"{key}.{name}" not in NOT_FOR_VALUES}
+        if key not in NOT_FOR_VALUES:
+            found[key] = value
+    return found
+
+
+def check_every_key():
+    """Whatever the reference has can be said in the values, and arrives as it was said, large numbers too."""
+    config = settable()
+    check("the reference has its keys", len(config) > 15 and len(config["redis"]) > 6 and "listen" not in str(config))
+    config["kafka"] |= {"client.rack": "zone-a", "queued.max.messages.kbytes": 2000000, "sasl.username": "oriori",
+                        "sasl.password_file": "/etc/oriori-secrets/kafka/password", "producer": {"linger.ms": 7}}
+    config |= {"sends_per_second": 10000, "shards": 64}
+    config["batch"]["records"] = 100000
+    for program in (HELM, HELM3):
+        done = helm("template", "shop", str(CHART), values=yaml.safe_dump({"config": config}), program=program)
+        check("every key of the reference is taken", done.returncode == 0, done.stderr.strip()[-300:])
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document] if done.returncode == 0 else []
+        for map_ in of_kind(documents, "ConfigMap"):
+            text = map_["data"]["worker.yaml"]
+            rendered = yaml.safe_load(text)
+            check("every key arrives", {key: rendered.get(key) for key in config} == config,
+                  str([key for key in config if rendered.get(key) != config[key]]))
+            check("numbers are written out", "e+" not in text)
+    refuses("config.registry.token=hunter2", "token")
+    refuses("config.oauth.client_secret=hunter2", "client_secret")
+    refuses("config.kafka.sasl\\.password=hunter2", "sasl.password")
 
 
 def check_playbook():
@@ -268,6 +313,7 @@ check_helm_3()
 check_documents()
 check_with_kubeconform()
 check_promises()
+check_every_key()
 check_dashboards()
 check_refusals()
 check_alerts()
