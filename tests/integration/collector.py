@@ -1,5 +1,6 @@
 """A small OpenTelemetry collector for a test: OTLP over HTTP, taken apart by OpenTelemetry's own protocol definitions, so that
-an unknown field, a wrong type or an id that is not hex is refused with 400, as a real one would."""
+an unknown field, a wrong type or an id that is not hex, of another length or all zeros is refused with 400 (the suite `collector`
+asks a real one)."""
 import base64
 import http.server
 import json
@@ -9,7 +10,7 @@ import threading
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
+IDS = {"traceId": re.compile(r"[0-9a-f]{32}"), "spanId": re.compile(r"[0-9a-f]{16}"), "parentSpanId": re.compile(r"[0-9a-f]{16}|")}
 
 
 def with_ids(value):
@@ -20,8 +21,8 @@ def with_ids(value):
         return value
     made = {}
     for key, item in value.items():
-        if key in ("traceId", "spanId", "parentSpanId"):
-            if not ID.fullmatch(item):
+        if key in IDS:
+            if not IDS[key].fullmatch(item) or not item.strip("0") and item:
                 raise ValueError(f"{key} is no lower-case hex id: {item!r}")
             item = base64.b64encode(bytes.fromhex(item)).decode()
         made[key] = with_ids(item)
