@@ -225,6 +225,28 @@ static void test_what_the_world_did_not_let_is_tried_again_later(void **state)
     end(&fixture);
 }
 
+/* SIGTERM in the middle of an activation. */
+static void test_the_end_waits_for_the_command_a_little(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, false);
+    program_does(&fixture, "echo finished >>$0.done");
+    replace_text(&fixture, "second");
+    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
+    playbook_file_release(&fixture.file);
+    char done[PATH_SIZE + 8];
+    snprintf(done, sizeof(done), "%s.done", fixture.program);
+    assert_int_equal(0, unlink(done));
+    assert_int_equal(0, fixture.file.child);
+    program_does(&fixture, "exec sleep 600");
+    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
+    pid_t child = fixture.file.child;
+    playbook_file_release(&fixture.file);
+    assert_int_equal(-1, kill(child, 0));
+    end(&fixture);
+}
+
 static void test_a_command_that_hangs_is_ended(void **state)
 {
     (void)state;
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_text_is_not_tried_again),
         cmocka_unit_test(test_what_the_world_did_not_let_is_tried_again_later),
         cmocka_unit_test(test_a_command_that_hangs_is_ended),
+        cmocka_unit_test(test_the_end_waits_for_the_command_a_little),
         cmocka_unit_test(test_a_watched_file_is_taken_when_it_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,12 +14,15 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     LOOK_MS = 2000,        /* a file is taken once it looked the same twice, so within 4 s */
     RETRY_FIRST_MS = 1000, /* and up to as much again by lot: many workers want the same */
     RETRY_MOST_MS = 60000,
+    END_MS = 2000, /* for a child in the middle of its transaction: left open it would hold up all shards for a while */
+    END_POLL_MS = 50,
     CHILD_MS = 120000, /* longer than its own waits for servers taken together */
     ARGUMENT_SIZE = 24,
     SAID_MAX = 64 * 1024 /* of what a child writes; more is read and dropped */
@@ -47,9 +50,29 @@ static void child_forget(struct playbook_file *file)
     buffer_reset(&file->complained);
 }
 
+static void take_in(int fd, struct buffer *buffer)
+{
+    char bytes[4096];
+    for (ssize_t size; (size = read(fd, bytes, sizeof(bytes))) > 0;)
+        if (buffer->size < SAID_MAX)
+            buffer_add(buffer, bytes, (size_t)size);
+}
+
+static bool child_ended_within(struct playbook_file *file, int milliseconds)
+{
+    for (int waited = 0; waited < milliseconds; waited += END_POLL_MS) {
+        take_in(file->out, &file->said); /* or it would wait for us */
+        take_in(file->err, &file->complained);
+        if (waitpid(file->child, NULL, WNOHANG) == file->child)
+            return true;
+        nanosleep(&(struct timespec){0, END_POLL_MS * 1000000L}, NULL);
+    }
+    return false;
+}
+
 void playbook_file_release(struct playbook_file *file)
 {
-    if (file->child) {
+    if (file->child && !child_ended_within(file, END_MS)) {
         kill(file->child, SIGKILL);
         waitpid(file->child, NULL, 0);
     }
@@ -127,14 +150,6 @@ static void child_start(struct playbook_file *file, int64_t now)
     file->child = 0;
     child_forget(file);
     try_later(file, now);
-}
-
-static void take_in(int fd, struct buffer *buffer)
-{
-    char bytes[4096];
-    for (ssize_t size; (size = read(fd, bytes, sizeof(bytes))) > 0;)
-        if (buffer->size < SAID_MAX)
-            buffer_add(buffer, bytes, (size_t)size);
 }
 
 /* ---- what came of it ---- */

@@ -43,7 +43,7 @@ void playbook_file_init(struct playbook_file *file, const char *program, const c
                         bool watched, const unsigned char hash[32]);
 /* After each turn of the loop. asked: there was a SIGHUP. Keeps worker->file_hash. */
 void playbook_file_turn(struct playbook_file *file, struct worker *worker, int64_t now, bool asked);
-/* A child at work is ended: its transaction happens, or it does not. */
+/* A child at work is waited for up to 2 s, then ended: its transaction happens, or it does not. */
 void playbook_file_release(struct playbook_file *file);
 
 #endif
