@@ -178,7 +178,7 @@ void anchors_unblocked(struct pass *pass, const struct blocked_anchor *list)
 
 static bool conditions_hold(struct pass *pass, const struct rule *rule)
 {
-    const struct fact_values *values = pass_values(pass, NULL);
+    const struct fact_values *values = pass_values(pass, NULL, rule->facts_read);
     for (size_t i = 0; i < rule->condition_count; i++) {
         if (!expression_true(&rule->conditions[i], values))
             return false;

@@ -6,11 +6,6 @@
 
 /* ---- the values that were read ---- */
 
-static void mark_fact(enum fact fact, void *context)
-{
-    ((bool *)context)[fact] = true;
-}
-
 static struct named named_fact(const struct fact_values *values, enum fact fact)
 {
     struct named named = {.name = span_of(fact_name(fact)), .integer = values->value[fact]};
@@ -32,25 +27,13 @@ static struct named named_fact(const struct fact_values *values, enum fact fact)
 
 struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
 {
-    if (pass->world->counts_only)
+    if (pass->world->counts_only || rule->facts_read == 0)
         return (struct named_list){NULL, 0};
-    bool read[FACT_COUNT] = {false};
-    for (size_t i = 0; i < rule->condition_count; i++)
-        expression_facts(&rule->conditions[i], mark_fact, read);
-    if (rule->has_while)
-        expression_facts(&rule->while_expression, mark_fact, read);
+    const struct fact_values *values = pass_values(pass, run, rule->facts_read);
+    struct named *items = ARENA_ARRAY(pass->arena, struct named, (size_t)__builtin_popcountll(rule->facts_read));
     size_t count = 0;
-    for (int fact = 0; fact < FACT_COUNT; fact++)
-        count += read[fact];
-    if (count == 0)
-        return (struct named_list){NULL, 0};
-    const struct fact_values *values = pass_values(pass, run);
-    struct named *items = ARENA_ARRAY(pass->arena, struct named, count);
-    count = 0;
-    for (int fact = 0; fact < FACT_COUNT; fact++) {
-        if (read[fact])
-            items[count++] = named_fact(values, (enum fact)fact);
-    }
+    for (uint64_t left = rule->facts_read; left != 0; left &= left - 1)
+        items[count++] = named_fact(values, (enum fact)__builtin_ctzll(left));
     return (struct named_list){items, count};
 }
 

@@ -33,7 +33,9 @@ static bool held(const struct pass *pass, const struct rule *rule)
 
 static struct verdict_guard check_conditions(struct pass *pass, const struct rule *rule, const struct run *run)
 {
-    const struct fact_values *values = pass_values(pass, run);
+    if (rule->facts_read == 0)
+        return passes;
+    const struct fact_values *values = pass_values(pass, run, rule->facts_read);
     for (size_t i = 0; i < rule->condition_count; i++) {
         if (!expression_true(&rule->conditions[i], values))
             return fails(OUTCOME_CONDITION, rule->conditions[i].text);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 3, TEXT_SPARE = 256 };
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, TEXT_SPARE = 128 };
 
 /* A block and how far its texts go. */
 struct block {
@@ -21,10 +21,10 @@ static size_t aligned(size_t size)
     return (size + BLOCK_ALIGN - 1) & ~(size_t)(BLOCK_ALIGN - 1);
 }
 
-/* Half as many more than there are: a customer who grew grows on. */
+/* Half as many more than there are: a customer who grew grows on. But most have nothing of most kinds. */
 static uint32_t with_room(uint32_t count)
 {
-    return count + count / 2 + ITEMS_SPARE;
+    return count > 0 ? count + count / 2 + ITEMS_SPARE : 0;
 }
 
 /* ---- texts ---- */

@@ -139,7 +139,14 @@ struct customer_classes pass_classes(struct pass *pass)
     return classes;
 }
 
-const struct fact_values *pass_values(struct pass *pass, const struct run *run)
+#define FACTS_OF_ORDER                                                                                                 \
+    (FACT_BIT(FACT_order_live) | FACT_BIT(FACT_order_void) | FACT_BIT(FACT_order_first_of_cycle) |                     \
+     FACT_BIT(FACT_campaign))
+#define FACTS_OF_RESPONSE                                                                                              \
+    (FACT_BIT(FACT_response_positive) | FACT_BIT(FACT_response_negative) | FACT_BIT(FACT_response_consent_to_share) |  \
+     FACT_BIT(FACT_response_effect_felt))
+
+const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts)
 {
     struct fact_values *values = &pass->values;
     if (!pass->values_ready) {
@@ -147,7 +154,9 @@ const struct fact_values *pass_values(struct pass *pass, const struct run *run)
         pass_values_class(pass, &pass->head.classes);
     }
     static const struct run none;
-    order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);
-    response_values(pass, run ? run : &none, values);
+    if (facts & FACTS_OF_ORDER)
+        order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);
+    if (facts & FACTS_OF_RESPONSE)
+        response_values(pass, run ? run : &none, values);
     return values;
 }

@@ -51,8 +51,9 @@ struct span pass_cycle_order(const struct pass *pass); /* id of the cycle's firs
 bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
 struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
 
-/* The customer's facts with a run's laid over them (run NULL: none), classes included. Valid until the next call. */
-const struct fact_values *pass_values(struct pass *pass, const struct run *run);
+/* The customer's facts with a run's laid over them (run NULL: none), classes included; of the run's own only those that
+ * `facts`, a set of FACT_BITs, names. Valid until the next call. */
+const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts);
 
 struct customer_classes pass_classes(struct pass *pass); /* by the figures: pass_values has them from now on */
 

@@ -51,20 +51,30 @@ uint32_t run_key_fact(const struct rule *rule, const struct run *run)
     return named && !span_empty(run->order_id) ? runs_fact_hash(run->order_id) : 0;
 }
 
+/* R48: under the key of any live order of the cycle. */
+static bool published_in_cycle(struct pass *pass, const struct rule *rule, int32_t n)
+{
+    const struct runs *runs = &pass->runs;
+    const struct figures *figures = &pass->figures;
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        const struct published *published = &runs->published[i];
+        if (published->rule == rule->name_hash && published->n == n && published->kind == KEY_CYCLE &&
+            pass_order_in_cycle(pass, published->order_id))
+            return true;
+    }
+    for (uint32_t i = figures->cycle_first; i < figures->live_count && runs->used_count > 0; i++) {
+        struct span id = pass_order_id(pass, figures->live[i]);
+        if (runs_used(runs, rule, pass_text(pass, SPAN("cycle:"), id, SPAN_NONE), n))
+            return true;
+    }
+    return false;
+}
+
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
     if (runs_used(&pass->runs, rule, key, n))
         return true; /* R47 */
-    if (rule->once != ONCE_CYCLE)
-        return false;
-    const struct figures *figures = &pass->figures;
-    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++) { /* R48 */
-        struct span id = pass_order_id(pass, figures->live[i]);
-        struct span other = pass_text(pass, SPAN("cycle:"), id, SPAN_NONE);
-        if (!span_equal(other, key) && runs_used(&pass->runs, rule, other, n))
-            return true;
-    }
-    return false;
+    return rule->once == ONCE_CYCLE && published_in_cycle(pass, rule, n);
 }
 
 /* ---- times ---- */

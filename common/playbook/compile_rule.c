@@ -391,6 +391,21 @@ static void read_draft(struct compiler *compiler, const struct node *node, const
         check_draft(compiler, draft, place);
 }
 
+static void add_fact(enum fact fact, void *context)
+{
+    *(uint64_t *)context |= FACT_BIT(fact);
+}
+
+static uint64_t facts_of(const struct rule *rule)
+{
+    uint64_t facts = 0;
+    for (size_t i = 0; i < rule->condition_count; i++)
+        expression_facts(&rule->conditions[i], add_fact, &facts);
+    if (rule->has_while)
+        expression_facts(&rule->while_expression, add_fact, &facts);
+    return facts;
+}
+
 /* So that a step need not look through all rules for those that every step reads. */
 static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, enum trigger_kind kind)
 {
@@ -425,6 +440,7 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
         rules[kept] = drafts[index].rule;
         rules[kept].index = (int)kept;
         rules[kept].name_hash = (uint32_t)hash_xxh64(rules[kept].name);
+        rules[kept].facts_read = facts_of(&rules[kept]);
         kept++;
     }
     playbook->rules = rules;

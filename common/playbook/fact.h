@@ -84,6 +84,9 @@ enum fact {
     FACT_COUNT
 };
 
+#define FACT_BIT(fact) (UINT64_C(1) << (fact)) /* a set of facts is 64 bits */
+_Static_assert(FACT_COUNT <= 64, "a set of facts is 64 bits");
+
 struct fact_values {
     int64_t value[FACT_COUNT];
     struct span campaign; /* the two text facts */

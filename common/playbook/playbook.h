@@ -95,6 +95,7 @@ struct rule {
     int32_t times;              /* slots at most; 0 = no end */
     bool has_while;
     struct expression while_expression;
+    uint64_t facts_read;        /* FACT_BITs of what the conditions and `while` name */
     enum once once;
     enum action_class class;
     enum audience audience;     /* customer; support and content for internal rules */

@@ -5,7 +5,7 @@
 enum {
     HEAD_SIZE = (sizeof(struct hot) + 15) & ~(size_t)15,
     CACHE_LINE = 64,
-    EXPECTED_SIZE = 40 * CACHE_LINE, /* a block's heads and a few runs; every block is larger than half of it */
+    EXPECTED_SIZE = 40 * CACHE_LINE, /* a block's heads and a few runs */
     FIRST_CAPACITY = 64
 };
 
@@ -23,7 +23,7 @@ struct open_state *hot_state(struct hot *hot)
 void hot_expect(const struct hot *hot)
 {
     for (size_t at = 0; at < EXPECTED_SIZE; at += CACHE_LINE)
-        __builtin_prefetch((const char *)hot + at);
+        __builtin_prefetch((const void *)((uintptr_t)hot + at)); /* which may lie behind a small block: no harm */
 }
 
 void hot_release(struct hot_list *list)
