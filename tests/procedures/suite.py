@@ -52,6 +52,13 @@ def same(one, other, words):
         claim(other[customer] == record, f"{words}: {customer}\n  {json.dumps(record)}\n  {json.dumps(other[customer])}")
 
 
+def one_id_each(one, other):
+    """Whatever both have thanked for has one action_id, so that a mailer sends it once. (Whether an order that is cancelled at
+    once is thanked may depend on what arrives first: R1.)"""
+    for order in set(one) & set(other):
+        claim(one[order] == other[order], f"the thank-you for {order} has two ids: {one[order]}, {other[order]}")
+
+
 class Green:
     """A second application beside a rig's: its own name, prefix, view and shards; the first one's inputs."""
 
@@ -108,7 +115,8 @@ def blue_and_green_with_another_number_of_shards(rig):
     clock = now_ms()
     same(customers(rig, rig.config, clock), customers(rig, green.config, clock), "blue and green")
     blue, shadow = thanked(rig, "crm.actions"), thanked(rig, "green.actions.shadow")
-    claim(blue == shadow and first | second <= set(blue), f"{len(blue)} thank-yous of blue, {len(shadow)} of green in the shadow")
+    claim(first | second <= set(blue) and first | second <= set(shadow), f"thanked: {len(blue)} by blue, {len(shadow)} in the shadow")
+    one_id_each(blue, shadow)
     # The order of the switch: the shadow first, so that nothing is decided only where nobody reads it.
     rig.stop("green")
     both = orders(rig, "both", 20)
@@ -120,9 +128,9 @@ def blue_and_green_with_another_number_of_shards(rig):
     green.catch_up()
     rig.stop("green")
     blue, live = thanked(rig, "crm.actions"), thanked(rig, "green.actions")
-    claim(set(live) == both | between | after, f"green has thanked {sorted(live)[:5]}... ({len(live)})")
-    claim({order for order in live if order in blue} == both, "only what came between the two stops is sent twice")
-    claim(all(blue[order] == live[order] for order in both), "what is sent twice has two ids")
+    claim(both | between | after <= set(live), f"not thanked by green: {sorted((both | between | after) - set(live))[:5]}")
+    claim(set(live) & set(blue) == both, "only what came between the two stops is sent twice")
+    one_id_each(blue, live)
     print(f"  {len(blue)} thanked by blue, {len(live)} by green, {len(both)} by both under one id each")
     rig.start("blue")  # for the audit alone: it wants all that was told to be read
     rig.drain()
@@ -195,8 +203,8 @@ def a_cluster_lost_with_its_redis(rig):
         # The first cluster's Redis is no use to the other: it is refused by name, and not touched.
         held = rig.redis("DBSIZE")
         other.start("wrong", redis_url=rig.redis_servers.url)
-        wait_for("the wrong Redis to be refused", 60, lambda: other.alive() or "another Kafka cluster" in other.log_of("wrong"))
-        other.kill("wrong")
+        wait_for("the worker with the wrong Redis to end", 90, lambda: other.workers["wrong"].poll() is not None)
+        claim(other.workers.pop("wrong").returncode == 1 and "another Kafka cluster" in other.log_of("wrong"), "it did not say why")
         claim(rig.redis("DBSIZE") == held, "the other cluster's worker wrote to the first one's Redis")
         rig.kill("a")
         for name in ("kafka", "redis"):
@@ -206,9 +214,9 @@ def a_cluster_lost_with_its_redis(rig):
         other.drain()
         other.stop("a")
         again = thanked(other, "crm.actions")
-        claim(set(again) == set(sent) | new and placed <= set(sent), f"{len(sent)} thanked before, {len(again)} by the new cluster")
-        claim(all(again[order] == sent[order] for order in sent), "what was sent again has another id")
-        print(f"  {len(sent)} sent again under the same ids, {len(new)} new")
+        claim(placed <= set(sent) and placed | new <= set(again), f"{len(sent)} thanked before, {len(again)} by the new cluster")
+        one_id_each(sent, again)
+        print(f"  {len(set(sent) & set(again))} sent again under the same ids, {len(new)} new")
         audit(other)
 
 
