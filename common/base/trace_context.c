@@ -48,6 +48,22 @@ bool trace_context_parse(struct span text, struct trace_context *ret_context)
     return true;
 }
 
+void trace_context_keep(const struct trace_context *context, unsigned char ret_bytes[TRACE_KEPT_SIZE])
+{
+    memcpy(ret_bytes, context->trace_id, TRACE_ID_SIZE);
+    memcpy(ret_bytes + TRACE_ID_SIZE, context->span_id, TRACE_SPAN_ID_SIZE);
+}
+
+bool trace_context_kept(struct span bytes, struct trace_context *ret_context)
+{
+    if (bytes.size != TRACE_KEPT_SIZE)
+        return false;
+    memcpy(ret_context->trace_id, bytes.data, TRACE_ID_SIZE);
+    memcpy(ret_context->span_id, bytes.data + TRACE_ID_SIZE, TRACE_SPAN_ID_SIZE);
+    ret_context->sampled = true;
+    return true;
+}
+
 void trace_hex(const unsigned char *bytes, size_t size, char *ret_text)
 {
     for (size_t i = 0; i < size; i++)

@@ -18,6 +18,11 @@ struct trace_context {
  * later version the four fields known here are read. */
 bool trace_context_parse(struct span text, struct trace_context *ret_context);
 
+/* The bytes that a sampled context is kept as: its trace's id, its span's id. */
+enum { TRACE_KEPT_SIZE = TRACE_ID_SIZE + TRACE_SPAN_ID_SIZE };
+void trace_context_keep(const struct trace_context *context, unsigned char ret_bytes[TRACE_KEPT_SIZE]);
+bool trace_context_kept(struct span bytes, struct trace_context *ret_context); /* false: "", none was kept */
+
 /* Writes 55 lower-case characters and a NUL. */
 void trace_context_text(const struct trace_context *context, char ret_text[TRACE_TEXT_SIZE + 1]);
 

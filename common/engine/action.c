@@ -96,6 +96,7 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
     action->expires_at = sent->expires_at;
     action->playbook_version = pass->playbook->version;
     action->variant = sent->variant;
+    action->trace = sent->trace;
     return action;
 }
 
@@ -114,6 +115,7 @@ void action_send(struct pass *pass, const struct rule *rule, const struct run *r
 {
     struct sent sent = {.rule = run->rule, .key = run->key, .order_id = run->order_id, .n = run->n};
     sent.rule_index = run->rule_index;
+    sent.trace = run->trace;
     sent.variant = variant_of(pass, rule);
     sent.class = rule->class;
     sent.audience = rule->audience;
@@ -138,4 +140,6 @@ void action_revoke(struct pass *pass, const struct sent *sent, enum revoke_reaso
     action->template_name = rule ? rule->template_name : SPAN_NONE;
     action->made_at = action->send_after = pass->now; /* a revoke is made in its own step, as its event_id says (R85) */
     action->reason = reason;
+    if (!span_empty(pass_trace(pass)))
+        action->trace = pass_trace(pass); /* what takes it back, else what had caused the send */
 }

@@ -51,6 +51,7 @@ static struct credit_out *forward(struct arena *arena, struct span friend_id, co
     out->event.occurred_at = event->occurred_at;
     out->event.backfill = event->backfill;
     out->event.customer_id = referrer;
+    out->event.trace = event->trace;
     out->event.credit.friend_id = friend_id;
     return out;
 }

@@ -114,6 +114,10 @@ struct event {
     struct span referred_customer_id;
 
     struct credit credit;    /* EVENT_CREDIT only */
+
+    /* What the record says beside its value: the sampled W3C trace context of its header `traceparent`, as
+     * trace_context_keep writes it; "" = none. Nothing is decided by it: it goes with what the event causes. */
+    struct span trace;
 };
 
 /* Why a record is not applied: the reason codes of crm.dead, in words that never change. */

@@ -172,7 +172,7 @@ struct verdict_guard guards_check(struct pass *pass, const struct rule *rule, co
         return fails(OUTCOME_CONSENT, SPAN_NONE);
     if (marketing && held_out(pass, rule, &detail))
         return fails(OUTCOME_HOLDOUT, detail);
-    if (run_published(pass, rule, run->key, run->n))
+    if (run_used(pass, rule, run))
         return fails(OUTCOME_ONCE, SPAN_NONE);
     if (rule->class == CLASS_INTERNAL) { /* R67: stale, erased, once */
         verdict.channel = rule->channel_count > 0 ? rule->channels[0] : CHANNEL_SERVICE;

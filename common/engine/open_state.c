@@ -124,6 +124,7 @@ static void keep_run_texts(struct block *block, const struct facts *facts, struc
         keep_name(block, &run->rule, run->rule_index);
         keep_text(block, &run->key);
         keep_order_id(block, facts, &run->order_id);
+        keep_text(block, &run->trace);
     }
     for (uint32_t i = 0; i < runs->sent_count; i++) {
         struct sent *sent = &runs->sent[i];
@@ -131,11 +132,14 @@ static void keep_run_texts(struct block *block, const struct facts *facts, struc
         keep_text(block, &sent->key);
         keep_text(block, &sent->variant);
         keep_order_id(block, facts, &sent->order_id);
+        keep_text(block, &sent->trace);
     }
     for (uint32_t i = 0; i < runs->tracks_count; i++)
         keep_order_id(block, facts, &runs->tracks[i].order_id);
-    for (uint32_t i = 0; i < runs->published_count; i++)
-        keep_order_id(block, facts, &runs->published[i].order_id);
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        if (published_names_order(&runs->published[i]))
+            keep_order_id(block, facts, &runs->published[i].order_id);
+    }
 }
 
 static void keep_texts(struct block *block, struct open_state *state)

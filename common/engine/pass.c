@@ -37,6 +37,11 @@ struct span pass_event_id(const struct pass *pass)
     return pass->event ? pass->event->event_id : SPAN_NONE;
 }
 
+struct span pass_trace(const struct pass *pass)
+{
+    return pass->event ? pass->event->trace : SPAN_NONE;
+}
+
 const struct zone *pass_zone(struct pass *pass)
 {
     if (!pass->zone_ready) {

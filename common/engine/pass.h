@@ -44,6 +44,7 @@ struct pass {
 void pass_read(struct pass *pass);                                    /* figures at now; forgets what was read before */
 struct record *pass_record(struct pass *pass, enum record_type type); /* appended, numbered (R85) */
 struct span pass_event_id(const struct pass *pass);                   /* "" when timers fire */
+struct span pass_trace(const struct pass *pass);                      /* of the event, as in struct event */
 const struct zone *pass_zone(struct pass *pass);                      /* R33 */
 uint32_t pass_order(const struct pass *pass, struct span order_id);   /* FACT_NONE = none of that id */
 struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for FACT_NONE */
@@ -92,6 +93,7 @@ int64_t run_due_at(const struct pass *pass, const struct rule *rule, int64_t anc
 
 /* (rule, key, n) was published, or the once-per-cycle rule was under another live order of the cycle (R47, R48). */
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n);
+bool run_used(struct pass *pass, const struct rule *rule, const struct run *run); /* the same of the run's own */
 uint32_t run_key_fact(const struct rule *rule, const struct run *run); /* the fact that a published key names */
 
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */

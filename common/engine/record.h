@@ -97,6 +97,7 @@ struct action {
     struct span playbook_version;
     struct span variant; /* "" = null */
     enum revoke_reason reason;
+    struct span trace; /* not of R85: the context that its message carries on, as in struct event; "" = none */
 };
 
 struct decision {

@@ -49,6 +49,20 @@ static void report_flags(const struct figures *figures, struct customer_report *
     report->effect_felt = figures->effect_felt.at != NEVER;
 }
 
+static void report_traces(const struct runs *runs, struct arena *arena, struct customer_report *report)
+{
+    struct span *traces = ARENA_ARRAY(arena, struct span, runs->waiting_count);
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        struct span trace = runs->waiting[i].trace;
+        size_t place = 0;
+        while (place < report->trace_count && !span_equal(traces[place], trace))
+            place++;
+        if (place == report->trace_count && !span_empty(trace))
+            traces[report->trace_count++] = trace;
+    }
+    report->traces = traces;
+}
+
 static bool decode(const struct playbook *playbook, struct arena *arena, struct span state, struct facts *facts,
                    struct runs *runs)
 {
@@ -79,6 +93,7 @@ bool step_report(const struct step_world *world, struct arena *arena, struct spa
     report_flags(&figures, &report);
     report.fact_count = facts_counted(&facts);
     report.waiting_count = runs.waiting_count;
+    report_traces(&runs, arena, &report);
     report.used_key_count = runs.published_count + runs.used_count;
     *ret_report = report;
     return true;

@@ -77,6 +77,12 @@ bool run_published(struct pass *pass, const struct rule *rule, struct span key, 
     return rule->once == ONCE_CYCLE && published_in_cycle(pass, rule, n);
 }
 
+bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)
+{
+    bool answered = runs_used_answer(&pass->runs, rule, run); /* kept as the answer that the key names */
+    return answered || run_published(pass, rule, run->key, run->n);
+}
+
 /* ---- times ---- */
 
 int64_t run_delay(const struct pass *pass, const struct rule *rule, struct span order_id)
@@ -166,6 +172,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
     run->decide_at = run->due_at;
     run->state = RUN_WAITING;
     run->fresh = true;
+    run->trace = rule->trigger.kind == TRIGGER_CALENDAR ? SPAN_NONE : pass_trace(pass); /* a date has no such cause */
     run_backfill(pass, rule, run, occurrence);
 }
 
@@ -314,6 +321,7 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
         return;
     }
     next.state = RUN_WAITING;
+    next.trace = SPAN_NONE; /* what caused the series caused its first slot; a year of letters is not one trace */
     next.fresh = true;
     next.ended = false;
     runs_add(&pass->runs, pass->arena, &next);

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/hash.h"
+#include "common/base/timestamp.h"
 
 /* Makes room for one more item at the end of an array in the arena. */
 static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t size)
@@ -106,14 +107,92 @@ static bool key_starts(struct span key, struct span prefix, struct span *ret_res
     return true;
 }
 
-static enum key_kind key_kind(struct span key, struct span *ret_order_id)
+/* A class as a number; -1 = no dimension has a value of that name. No two have the same. */
+static int class_number(struct span name)
 {
-    *ret_order_id = SPAN_NONE;
-    if (span_equal(key, SPAN("ever")))
-        return KEY_EVER;
-    if (key_starts(key, SPAN("cycle:"), ret_order_id))
-        return KEY_CYCLE;
-    return key_starts(key, SPAN("order:"), ret_order_id) ? KEY_ORDER : KEY_OTHER;
+    int value;
+    for (int dimension = 0; dimension < DIMENSION_COUNT; dimension++) {
+        if (class_value_find((enum dimension)dimension, name, &value))
+            return dimension * CLASS_NUMBERS / DIMENSION_COUNT + value;
+    }
+    return -1;
+}
+
+static int concern_number(struct span name)
+{
+    enum concern concern;
+    return concern_find(name, &concern) ? (int)concern : -1;
+}
+
+static int digits(struct span text, size_t at, size_t count)
+{
+    int number = 0;
+    for (size_t i = at; i < at + count; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return -1;
+        number = 10 * number + (text.data[i] - '0');
+    }
+    return number;
+}
+
+/* The day of "2024-02-04", written just so; -1 = none, or before 1970. */
+static int day_number(struct span date)
+{
+    int64_t year_again;
+    int month_again, day_again;
+    if (date.size != 10 || date.data[4] != '-' || date.data[7] != '-')
+        return -1;
+    int year = digits(date, 0, 4), month = digits(date, 5, 2), day = digits(date, 8, 2);
+    if (year < 1970 || month < 1 || month > 12 || day < 1)
+        return -1;
+    int64_t number = timestamp_days_from_civil(year, month, day);
+    timestamp_civil_from_days(number, &year_again, &month_again, &day_again);
+    return year_again == year && month_again == month && day_again == day ? (int)number : -1;
+}
+
+/* to:<value>:<order> */
+static void read_key_to(struct span rest, struct published *published)
+{
+    const char *colon = rest.size > 0 ? memchr(rest.data, ':', rest.size) : NULL;
+    if (colon == NULL)
+        return;
+    size_t size = (size_t)(colon - rest.data);
+    published->kind = KEY_TO;
+    published->number = class_number((struct span){rest.data, size});
+    published->order_id = (struct span){colon + 1, rest.size - size - 1};
+}
+
+/* What the key is made of; KEY_OTHER where it cannot be told from its text alone. */
+static void read_key(struct span key, struct published *published)
+{
+    struct span rest;
+    published->kind = KEY_OTHER;
+    published->number = 0;
+    published->order_id = SPAN_NONE;
+    if (span_equal(key, SPAN("ever"))) {
+        published->kind = KEY_EVER;
+    } else if (key_starts(key, SPAN("cycle:"), &published->order_id)) {
+        published->kind = KEY_CYCLE;
+    } else if (key_starts(key, SPAN("order:"), &published->order_id)) {
+        published->kind = KEY_ORDER;
+    } else if (key_starts(key, SPAN("to:"), &rest)) {
+        read_key_to(rest, published);
+    } else if (key_starts(key, SPAN("concern:"), &rest)) {
+        published->kind = KEY_CONCERN;
+        published->number = concern_number(rest);
+    } else if (key_starts(key, SPAN("date:"), &rest)) {
+        published->kind = KEY_DATE;
+        published->number = day_number(rest);
+    }
+    if (published->number < 0)
+        published->kind = KEY_OTHER;
+}
+
+static bool same_subject(const struct published *a, const struct published *b)
+{
+    if (a->kind == KEY_RESPONSE)
+        return a->answer.survey == b->answer.survey && a->answer.response == b->answer.response;
+    return a->number == b->number && (!published_names_order(a) || span_equal(a->order_id, b->order_id));
 }
 
 static bool is_published(const struct runs *runs, const struct published *wanted)
@@ -121,23 +200,43 @@ static bool is_published(const struct runs *runs, const struct published *wanted
     for (uint32_t i = 0; i < runs->published_count; i++) {
         const struct published *published = &runs->published[i];
         if (published->rule == wanted->rule && published->n == wanted->n && published->kind == wanted->kind &&
-            span_equal(published->order_id, wanted->order_id))
+            same_subject(published, wanted))
             return true;
     }
     return false;
 }
 
-bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
+static bool hash_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
 {
-    struct published wanted = {.rule = rule->name_hash, .n = n};
-    wanted.kind = key_kind(key, &wanted.order_id);
-    if (wanted.kind != KEY_OTHER && is_published(runs, &wanted))
-        return true;
     if (runs->used_count == 0)
         return false;
     uint64_t hash = key_hash(rule->name, key, n);
     uint32_t place = used_place(runs, hash);
     return place < runs->used_count && runs->used[place].key == hash;
+}
+
+bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
+{
+    struct published wanted = {.rule = rule->name_hash, .n = n};
+    read_key(key, &wanted);
+    return (wanted.kind != KEY_OTHER && is_published(runs, &wanted)) || hash_used(runs, rule, key, n);
+}
+
+static struct published published_answer(const struct rule *rule, const struct run *run)
+{
+    struct published published = {
+        .rule = rule->name_hash, .rule_index = rule->index, .n = run->n, .kind = KEY_RESPONSE};
+    published.answer.survey = run->survey;
+    published.answer.response = run->response;
+    return published;
+}
+
+bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run)
+{
+    if (rule->once != ONCE_RESPONSE || !run->has_response)
+        return false;
+    const struct published wanted = published_answer(rule, run);
+    return is_published(runs, &wanted);
 }
 
 static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact)
@@ -150,17 +249,28 @@ static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint3
     runs->used[place] = (struct used_key){key, fact};
 }
 
+/* As it is kept; KEY_OTHER: as a hash. */
+static struct published published_of(const struct rule *rule, const struct run *run, uint32_t fact)
+{
+    if (rule->once == ONCE_RESPONSE && run->has_response)
+        return published_answer(rule, run);
+    struct published published = {.rule = rule->name_hash, .rule_index = rule->index, .n = run->n};
+    read_key(run->key, &published);
+    if (published_names_order(&published)) {
+        if (fact == 0 || !span_equal(published.order_id, run->order_id))
+            published.kind = KEY_OTHER;
+        published.order_id = run->order_id; /* lies among the facts, where the codec looks for it */
+    } else if (fact != 0) {
+        published.kind = KEY_OTHER;
+    }
+    return published;
+}
+
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact)
 {
-    if (runs_used(runs, rule, run->key, run->n))
+    if (runs_used(runs, rule, run->key, run->n) || runs_used_answer(runs, rule, run))
         return;
-    struct published published = {.rule = rule->name_hash, .rule_index = rule->index, .n = run->n};
-    published.kind = key_kind(run->key, &published.order_id);
-    bool of_order = published.kind == KEY_CYCLE || published.kind == KEY_ORDER;
-    if (of_order && fact != 0 && span_equal(published.order_id, run->order_id))
-        published.order_id = run->order_id; /* lies among the facts, where the codec looks for it */
-    else if (published.kind != KEY_EVER || fact != 0)
-        published.kind = KEY_OTHER;
+    const struct published published = published_of(rule, run, fact);
     if (published.kind == KEY_OTHER)
         use_hash(runs, arena, key_hash(rule->name, run->key, run->n), fact);
     else
@@ -274,6 +384,13 @@ static bool fact_kept(const struct facts *facts, uint32_t fact)
     return false;
 }
 
+static bool published_kept(const struct facts *facts, const struct published *published)
+{
+    if (published->kind == KEY_RESPONSE)
+        return facts_find_response(facts, published->answer.survey, published->answer.response) != FACT_NONE;
+    return !published_names_order(published) || facts_find_order(facts, published->order_id) != FACT_NONE;
+}
+
 void runs_forget_folded(struct runs *runs, const struct facts *facts)
 {
     uint32_t kept = 0;
@@ -284,9 +401,8 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts)
     runs->used_count = kept;
     kept = 0;
     for (uint32_t i = 0; i < runs->published_count; i++) {
-        const struct published *published = &runs->published[i];
-        if (published->kind == KEY_EVER || facts_find_order(facts, published->order_id) != FACT_NONE)
-            runs->published[kept++] = *published;
+        if (published_kept(facts, &runs->published[i]))
+            runs->published[kept++] = runs->published[i];
     }
     runs->published_count = kept;
     kept = 0;

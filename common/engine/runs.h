@@ -28,6 +28,7 @@ struct run {
     bool has_response;      /* it is about one answer */
     uint64_t survey, response; /* hashes, as in struct response */
     int rule_index;         /* in playbook->rules; -1 = not there */
+    struct span trace;      /* of the event that made or last moved it, as in struct event; "" = none */
 
     /* not in the state */
     bool fresh;     /* made or moved in this pass */
@@ -61,19 +62,30 @@ struct sent {
     enum channel channel;
     int64_t due_at, made_at, send_after, expires_at; /* expires_at NEVER = never */
     int rule_index;                                  /* in playbook->rules; -1 = not there */
+    struct span trace;                               /* its run's, for a revoke */
     bool ended;                                      /* not in the state */
 };
 
-/* (rule, key, n) that was published (R47). The usual keys are kept as what they are made of: `ever`, and those of an order that
- * is among the facts; all others as a hash. */
-enum key_kind { KEY_EVER, KEY_CYCLE, KEY_ORDER, KEY_OTHER };
+/* (rule, key, n) that was published (R47). Most keys are kept as what they are made of, as far as an order or answer that
+ * they name is among the facts; all others as a hash. */
+enum key_kind { KEY_EVER, KEY_CYCLE, KEY_ORDER, KEY_TO, KEY_RESPONSE, KEY_CONCERN, KEY_DATE, KEY_OTHER };
 struct published {
     uint32_t rule;        /* runs_rule_hash */
     int rule_index;       /* as in struct track */
     int32_t n;
     enum key_kind kind;   /* not KEY_OTHER */
-    struct span order_id; /* of KEY_CYCLE, KEY_ORDER */
+    int32_t number;       /* KEY_TO: a class (class_number); KEY_CONCERN: enum concern; KEY_DATE: day since 1970; else 0 */
+    union {
+        struct span order_id; /* KEY_CYCLE, KEY_ORDER, KEY_TO; "" where it names none */
+        struct { uint64_t survey, response; } answer; /* KEY_RESPONSE: hashes, as in struct response */
+    };
 };
+enum { CLASS_NUMBERS = 64 }; /* dimension * 16 + value */
+/* Whether it names an order, which may then lie among the facts. */
+static inline bool published_names_order(const struct published *published)
+{
+    return published->kind == KEY_CYCLE || published->kind == KEY_ORDER || published->kind == KEY_TO;
+}
 struct used_key {
     uint64_t key;  /* runs_key_hash */
     uint32_t fact; /* of the order or answer that the key names (runs_fact_hash); 0 = none */
@@ -129,6 +141,8 @@ struct track *runs_track_change(struct runs *runs, int rule_index);      /* the 
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
+/* The same for the key `response:` of a run about an answer, which need not be told by its text. */
+bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run);
 /* The run's key is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 = none. */
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact);
 

@@ -1,42 +1,40 @@
 /* The runs' part of the blob. Names, keys and order ids repeat a lot (twenty rules wait on one delivery), so nothing
  * stands twice: a rule is its place in a table in front, an order its place among the facts' orders, any other text its
- * place in a table of texts. What was read from a blob shares its bytes, so most texts are found again by where they
- * lie, without a comparison.
+ * place in a table of texts, a trace's context its place in a table of those. What was read from a blob shares its
+ * bytes, so most texts are found again by where they lie, without a comparison.
  *
- * A rule that a record may still have to name (it waits, or its send is open) stands in the table by its name; all
- * others by the hash of it. Beside either stands its place in the playbook of the step, so that the same playbook finds
- * it at once. */
+ * A rule that the playbook shipped with 0.1.0 has is a number that never changes (known_rule.h), and in no table. Of
+ * the others, one that a record may still have to name (it waits, or its send is open) stands in the table by its name;
+ * the rest by the hash of it. Beside either stands its place in the playbook of the step, so that the same playbook
+ * finds it at once. */
 #include "common/base/check.h"
+#include "common/base/trace_context.h"
 #include "common/engine/runs.h"
 
 #include <endian.h>
 
 /* ---- the tables ---- */
 
-struct rule_entry {
-    struct span name; /* "" = only the hash is known */
-    uint32_t hash;    /* runs_rule_hash */
-    int index;        /* in the playbook of the step; -1 = not there */
-};
-
 struct tables {
     struct arena *arena;
     const struct facts *facts;
     const struct playbook *playbook;
     uint32_t *places;         /* by the rule's place in the playbook: one more than its place in rules; 0 = not there */
-    struct rule_entry *rules; /* the named ones first */
+    struct known_rule *rules; /* not the known ones; the named ones first. name "" = only the hash is known */
     uint32_t rules_count, rules_capacity, named_count;
     struct span *texts;
     uint32_t texts_count, texts_capacity;
+    struct span *traces;
+    uint32_t traces_count, traces_capacity;
     uint32_t last_order; /* where the last search ended */
 };
 
 enum { RULES_FIRST = 48 };
 
-static struct rule_entry *rules_push(struct tables *tables)
+static struct known_rule *rules_push(struct tables *tables)
 {
     if (tables->rules_count == tables->rules_capacity) {
-        struct rule_entry *old = tables->rules;
+        struct known_rule *old = tables->rules;
         tables->rules_capacity = old ? 2 * tables->rules_capacity : RULES_FIRST;
         tables->rules = arena_take_raw(tables->arena, tables->rules_capacity * sizeof *old);
         if (old)
@@ -52,34 +50,57 @@ static bool same_bytes(struct span a, struct span b)
 
 static uint32_t rules_add(struct tables *tables, struct span name, uint32_t hash, int index)
 {
-    *rules_push(tables) = (struct rule_entry){name, hash, index};
+    *rules_push(tables) = (struct known_rule){name, hash, index};
     if (index >= 0)
         tables->places[index] = tables->rules_count;
     return tables->rules_count - 1;
 }
 
-/* The place of a rule that is needed by name; all of these are asked for before any other. */
-static uint32_t named_place(struct tables *tables, struct span name, int index)
+/* A rule as the schema has it: from 0 on a known one, from -1 downward one of the table. */
+static int64_t rule_reference(uint32_t place)
 {
-    if (index >= 0 && tables->places[index] != 0)
-        return tables->places[index] - 1;
-    for (uint32_t i = 0; index < 0 && i < tables->rules_count; i++) {
-        if (span_equal(tables->rules[i].name, name))
-            return i;
-    }
-    tables->named_count = tables->rules_count + 1;
-    return rules_add(tables, name, index < 0 ? runs_rule_hash(name) : tables->playbook->rules[index].name_hash, index);
+    return -1 - (int64_t)place;
 }
 
-static uint32_t rule_place(struct tables *tables, uint32_t hash, int index)
+/* Of a rule that is needed by name; all of these are asked for before any other. */
+static int64_t named_reference(struct tables *tables, struct span name, int index)
 {
+    int known = index >= 0 ? tables->playbook->rules[index].known : known_rule_find(name);
+    if (known >= 0)
+        return known;
     if (index >= 0 && tables->places[index] != 0)
-        return tables->places[index] - 1;
+        return rule_reference(tables->places[index] - 1);
     for (uint32_t i = 0; index < 0 && i < tables->rules_count; i++) {
-        if (tables->rules[i].hash == hash)
+        if (span_equal(tables->rules[i].name, name))
+            return rule_reference(i);
+    }
+    uint32_t hash = index < 0 ? runs_rule_hash(name) : tables->playbook->rules[index].name_hash;
+    tables->named_count = tables->rules_count + 1;
+    return rule_reference(rules_add(tables, name, hash, index));
+}
+
+/* The playbook has not the rule. */
+static int known_by_hash(const struct playbook *playbook, uint32_t hash)
+{
+    for (int i = 0; i < KNOWN_RULES; i++) {
+        if (playbook->known_rules[i].hash == hash)
             return i;
     }
-    return rules_add(tables, SPAN_NONE, hash, index);
+    return -1;
+}
+
+static int64_t hashed_reference(struct tables *tables, uint32_t hash, int index)
+{
+    int known = index >= 0 ? tables->playbook->rules[index].known : known_by_hash(tables->playbook, hash);
+    if (known >= 0)
+        return known;
+    if (index >= 0 && tables->places[index] != 0)
+        return rule_reference(tables->places[index] - 1);
+    for (uint32_t i = 0; index < 0 && i < tables->rules_count; i++) {
+        if (tables->rules[i].hash == hash)
+            return rule_reference(i);
+    }
+    return rule_reference(rules_add(tables, SPAN_NONE, hash, index));
 }
 
 /* FACT_NONE = no order of that id is among the facts. */
@@ -93,6 +114,18 @@ static uint32_t order_place(struct tables *tables, struct span id)
             return tables->last_order = i;
     }
     return facts_find_order(facts, id);
+}
+
+static uint32_t trace_place(struct tables *tables, struct span trace)
+{
+    for (uint32_t i = 0; i < tables->traces_count; i++) {
+        if (span_equal(tables->traces[i], trace))
+            return i;
+    }
+    tables->traces = facts_grow(tables->arena, tables->traces, tables->traces_count, &tables->traces_capacity,
+                                sizeof *tables->traces);
+    tables->traces[tables->traces_count] = trace;
+    return tables->traces_count++;
 }
 
 static int64_t text_place(struct tables *tables, struct span text)
@@ -178,14 +211,24 @@ static bool run_states_more(const struct run *run, const struct key_written *key
            run->has_response;
 }
 
+/* Several small numbers in one: in run's marks the slot above the key's prefix above the state; in sent's the slot, the
+ * prefix, channel, audience, class. So that each is one byte or two. */
+enum {
+    KEY_PREFIXES = 8,
+    RUN_MARKS = RUN_STATE_COUNT * KEY_PREFIXES,
+    SENT_CLASSES = CLASS_INTERNAL + 1,
+    SENT_AUDIENCES = AUDIENCE_CONTENT + 1,
+    SENT_MARKS = SENT_CLASSES * SENT_AUDIENCES * CHANNEL_COUNT * KEY_PREFIXES
+};
+_Static_assert(COUNT_OF(key_prefixes) == KEY_PREFIXES, "as the schema counts them");
+
 /* Returns whether there is more to say of it. */
 static bool write_run(struct state_writer *writer, struct tables *tables, const struct run *run)
 {
     const struct key_written key = key_of_texts(tables, run->key, run->order_id);
-    state_write_long(writer, named_place(tables, run->rule, run->rule_index));
-    state_write_long(writer, run->state + RUN_STATE_COUNT * key.prefix);
+    state_write_long(writer, named_reference(tables, run->rule, run->rule_index));
+    state_write_long(writer, run->state + RUN_STATE_COUNT * key.prefix + RUN_MARKS * (int64_t)(run->n - 1));
     state_write_long(writer, key.rest);
-    state_write_long(writer, run->n);
     state_write_time(writer, run->anchor_at);
     state_write_time(writer, run->due_at);
     writer->base = run->anchor_at; /* which the next run often shares */
@@ -222,23 +265,46 @@ static void write_waiting(struct state_writer *writer, struct tables *tables, co
     state_write_array_end(writer, more_count);
 }
 
-/* class, audience and channel of a send in one number */
-enum { MARK_AUDIENCE = 4, MARK_CHANNEL = 16, MARKS_END = 64 };
-
-static void write_sent(struct state_writer *writer, struct tables *tables, const struct sent *sent)
+/* What most sends have not stands beside them. Returns whether there is such. */
+static bool write_sent(struct state_writer *writer, struct tables *tables, const struct sent *sent)
 {
     const struct key_written key = key_of_texts(tables, sent->key, sent->order_id);
-    state_write_long(writer, named_place(tables, sent->rule, sent->rule_index));
-    state_write_long(writer, (int64_t)sent->class + MARK_AUDIENCE * (int64_t)sent->audience +
-                                 MARK_CHANNEL * (int64_t)sent->channel + MARKS_END * key.prefix);
+    int64_t marks = (int64_t)(sent->n - 1) * KEY_PREFIXES + key.prefix;
+    marks = marks * CHANNEL_COUNT + (int64_t)sent->channel;
+    marks = marks * SENT_AUDIENCES + (int64_t)sent->audience;
+    marks = marks * SENT_CLASSES + (int64_t)sent->class;
+    state_write_long(writer, named_reference(tables, sent->rule, sent->rule_index));
+    state_write_long(writer, marks);
     state_write_long(writer, key.rest);
-    state_write_long(writer, key.order);
-    state_write_long(writer, text_reference(tables, sent->variant));
-    state_write_long(writer, sent->n);
     state_write_time(writer, sent->due_at);
     state_write_time(writer, sent->made_at);
-    write_optional_time(writer, sent->send_after != sent->made_at ? sent->send_after : NEVER);
     write_optional_time(writer, sent->expires_at);
+    return key.rest != key.order || !span_empty(sent->variant) || sent->send_after != sent->made_at;
+}
+
+static void write_sent_more(struct state_writer *writer, struct tables *tables, const struct sent *sent)
+{
+    state_write_long(writer, text_reference(tables, sent->order_id));
+    state_write_long(writer, text_reference(tables, sent->variant));
+    writer->base = sent->made_at;
+    state_write_time(writer, sent->send_after);
+}
+
+static void write_sents(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    uint32_t *more = arena_take_raw(tables->arena, runs->sent_count * sizeof *more), more_count = 0;
+    state_write_count(writer, runs->sent_count);
+    for (uint32_t i = 0; i < runs->sent_count; i++) {
+        if (write_sent(writer, tables, &runs->sent[i]))
+            more[more_count++] = i;
+    }
+    state_write_array_end(writer, runs->sent_count);
+    state_write_count(writer, more_count);
+    for (uint32_t i = 0; i < more_count; i++) {
+        state_write_long(writer, more[i]);
+        write_sent_more(writer, tables, &runs->sent[more[i]]);
+    }
+    state_write_array_end(writer, more_count);
 }
 
 enum { TRACK_ENDED = 1, TRACK_GONE = 2, TRACK_PAST = 4, TRACK_N = 8 };
@@ -328,35 +394,72 @@ static void write_tracks(struct state_writer *writer, struct tables *tables, con
         state_write_long(writer, track->m);
         state_write_count(writer, groups[g].count);
         for (uint32_t i = groups[g].first, left = groups[g].count; left > 0; left--, i = next[i])
-            state_write_long(writer, rule_place(tables, runs->tracks[i].rule, runs->tracks[i].rule_index));
+            state_write_long(writer, hashed_reference(tables, runs->tracks[i].rule, runs->tracks[i].rule_index));
         state_write_array_end(writer, groups[g].count);
     }
     state_write_array_end(writer, count);
 }
 
-/* A published key as the schema has it: 0 = `ever`, else 1 + 2 x its order's place, one more for order:. One whose
- * order has left the facts is of no use any more (R11). Most are of slot 1; the numbers of the others stand apart. */
+/* ---- published keys: 0 = `ever`; above it keys cycle: and order: by their order's place; below it the others ---- */
+
+enum { RARE_RESPONSE, RARE_CONCERN, RARE_DATE, RARE_TO, RARE_KINDS };
+
+static int64_t rare_key(int64_t subject, int kind)
+{
+    return -1 - (subject * RARE_KINDS + kind);
+}
+
+/* The place of the order or answer that it names: 0 where it names none, FACT_NONE where that has left the facts and
+ * the key is of no use any more (R11). */
+static uint32_t published_place(struct tables *tables, const struct published *published)
+{
+    if (published->kind == KEY_RESPONSE)
+        return facts_find_response(tables->facts, published->answer.survey, published->answer.response);
+    return published_names_order(published) ? order_place(tables, published->order_id) : 0;
+}
+
+static int64_t published_key(const struct published *published, uint32_t place)
+{
+    switch (published->kind) {
+    case KEY_EVER:
+        return 0;
+    case KEY_CYCLE:
+    case KEY_ORDER:
+        return 1 + 2 * (int64_t)place + (published->kind == KEY_ORDER);
+    case KEY_TO:
+        return rare_key((int64_t)place * CLASS_NUMBERS + published->number, RARE_TO);
+    case KEY_RESPONSE:
+        return rare_key(place, RARE_RESPONSE);
+    case KEY_CONCERN:
+        return rare_key(published->number, RARE_CONCERN);
+    case KEY_DATE:
+        return rare_key(published->number, RARE_DATE);
+    default:
+        CHECK(!"a key that is kept as it is");
+        return 0;
+    }
+}
+
+/* Most are of slot 1; the numbers of the others stand apart. */
 static void write_published(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    uint32_t *orders = arena_take_raw(tables->arena, runs->published_count * sizeof *orders);
+    uint32_t *places = arena_take_raw(tables->arena, runs->published_count * sizeof *places);
     int32_t *later = arena_take_raw(tables->arena, runs->published_count * sizeof *later);
     uint32_t count = 0, later_count = 0;
     for (uint32_t i = 0; i < runs->published_count; i++) {
-        const struct published *published = &runs->published[i];
-        orders[i] = published->kind == KEY_EVER ? 0 : order_place(tables, published->order_id);
-        count += orders[i] != FACT_NONE;
+        places[i] = published_place(tables, &runs->published[i]);
+        count += places[i] != FACT_NONE;
     }
     state_write_count(writer, count);
     for (uint32_t i = 0; i < runs->published_count; i++) {
         const struct published *published = &runs->published[i];
-        if (orders[i] == FACT_NONE)
+        if (places[i] == FACT_NONE)
             continue;
-        uint32_t place = rule_place(tables, published->rule, published->rule_index);
-        state_write_long(writer, published->n == 1 ? place : -(int64_t)place - 1);
+        int64_t rule = hashed_reference(tables, published->rule, published->rule_index);
+        state_write_long(writer, 2 * rule + (published->n != 1));
         if (published->n != 1)
             later[later_count++] = published->n;
-        state_write_long(writer,
-                         published->kind == KEY_EVER ? 0 : 1 + 2 * (int64_t)orders[i] + (published->kind == KEY_ORDER));
+        state_write_long(writer, published_key(published, places[i]));
     }
     state_write_array_end(writer, count);
     state_write_count(writer, later_count);
@@ -392,7 +495,7 @@ static void write_counters(struct state_writer *writer, struct tables *tables, c
     state_write_array_end(writer, runs->days_count);
     state_write_count(writer, runs->last_sent_count);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        state_write_long(writer, rule_place(tables, runs->last_sent[i].rule, runs->last_sent[i].rule_index));
+        state_write_long(writer, hashed_reference(tables, runs->last_sent[i].rule, runs->last_sent[i].rule_index));
         state_write_time(writer, runs->last_sent[i].at);
     }
     state_write_array_end(writer, runs->last_sent_count);
@@ -404,15 +507,39 @@ static void write_counters(struct state_writer *writer, struct tables *tables, c
     state_write_array_end(writer, runs->arrivals_count);
 }
 
+/* Few have any. The contexts, and who has which: waiting runs by their place, then sends by theirs. */
+static void write_traces(struct state_writer *writer, struct tables *tables, const struct runs *runs)
+{
+    uint32_t count = runs->waiting_count + runs->sent_count, traced = 0;
+    uint32_t *places = arena_take_raw(tables->arena, 2 * (size_t)count * sizeof *places);
+    for (uint32_t i = 0; i < count; i++) {
+        struct span trace =
+            i < runs->waiting_count ? runs->waiting[i].trace : runs->sent[i - runs->waiting_count].trace;
+        if (span_empty(trace))
+            continue;
+        places[2 * traced] = i;
+        places[2 * traced++ + 1] = trace_place(tables, trace);
+    }
+    state_write_long(writer, traced > 0);
+    if (traced == 0)
+        return;
+    state_write_count(writer, tables->traces_count);
+    for (uint32_t i = 0; i < tables->traces_count; i++)
+        state_write_fixed(writer, tables->traces[i].data, TRACE_KEPT_SIZE);
+    state_write_array_end(writer, tables->traces_count);
+    state_write_count(writer, traced);
+    for (uint32_t i = 0; i < 2 * traced; i++)
+        state_write_long(writer, places[i]);
+    state_write_array_end(writer, traced);
+}
+
 static void write_items(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
     write_waiting(writer, tables, runs);
-    state_write_count(writer, runs->sent_count);
-    for (uint32_t i = 0; i < runs->sent_count; i++)
-        write_sent(writer, tables, &runs->sent[i]);
-    state_write_array_end(writer, runs->sent_count);
+    write_sents(writer, tables, runs);
     write_tracks(writer, tables, runs);
     write_counters(writer, tables, runs);
+    write_traces(writer, tables, runs);
 }
 
 static void write_tables(struct state_writer *writer, const struct tables *tables)
@@ -464,15 +591,29 @@ static int64_t read_optional_time(struct state_reader *reader)
     return state_read_range(reader, 0, 1) ? state_read_time(reader) : NEVER;
 }
 
-/* One of the first count rules. */
-static const struct rule_entry *read_rule(struct state_reader *reader, const struct tables *tables, uint32_t count)
+static bool before_3(const struct state_reader *reader)
 {
-    static const struct rule_entry none = {.index = -1};
-    if (count == 0) {
-        reader->failed = true;
-        return &none;
-    }
-    return &tables->rules[state_read_range(reader, 0, count - 1)];
+    return reader->version < 3;
+}
+
+/* A reference, of the first count rules of the table or a known one; before version 3: one of the table. */
+static const struct known_rule *rule_at(const struct state_reader *reader, const struct tables *tables,
+                                        int64_t reference)
+{
+    if (before_3(reader))
+        return &tables->rules[reference];
+    return reference < 0 ? &tables->rules[-1 - reference] : &tables->playbook->known_rules[reference];
+}
+
+static const struct known_rule *read_rule(struct state_reader *reader, const struct tables *tables, uint32_t count)
+{
+    static const struct known_rule none = {.index = -1};
+    if (!before_3(reader))
+        return rule_at(reader, tables, state_read_range(reader, -(int64_t)count, KNOWN_RULES - 1));
+    if (count > 0)
+        return rule_at(reader, tables, state_read_range(reader, 0, count - 1));
+    reader->failed = true;
+    return &none;
 }
 
 static struct span read_reference(struct state_reader *reader, const struct tables *tables)
@@ -520,13 +661,14 @@ static void read_answer(struct state_reader *reader, struct run *run)
 
 static void read_run(struct state_reader *reader, const struct tables *tables, struct key_read *before, struct run *run)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
-    int64_t marks = read_marks(reader, RUN_STATE_COUNT);
+    const struct known_rule *rule = read_rule(reader, tables, tables->named_count);
+    bool slot_apart = before_3(reader);
+    int64_t marks = state_read_range(reader, 0, slot_apart ? RUN_MARKS - 1 : (int64_t)RUN_MARKS * SLOT_MAX - 1);
     *run = (struct run){.rule = rule->name, .rule_index = rule->index, .backfill_until = NEVER};
     run->state = (enum run_state)(marks % RUN_STATE_COUNT);
     run->order_id = read_reference(reader, tables);
-    run->key = key_of(tables->arena, marks / RUN_STATE_COUNT, run->order_id, before);
-    run->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
+    run->key = key_of(tables->arena, marks / RUN_STATE_COUNT % KEY_PREFIXES, run->order_id, before);
+    run->n = (int32_t)(slot_apart ? state_read_range(reader, 1, SLOT_MAX) : marks / RUN_MARKS + 1);
     run->anchor_at = state_read_time(reader);
     run->due_at = run->decide_at = state_read_time(reader);
     reader->base = run->anchor_at;
@@ -558,7 +700,7 @@ static void read_runs(struct runs *runs, const struct tables *tables, struct key
 static void read_run_1(struct state_reader *reader, const struct tables *tables, struct key_read *before,
                        struct run *run)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    const struct known_rule *rule = read_rule(reader, tables, tables->named_count);
     int64_t marks = read_marks(reader, RUN_STATE_COUNT);
     *run = (struct run){.rule = rule->name, .rule_index = rule->index};
     run->state = (enum run_state)(marks % RUN_STATE_COUNT);
@@ -581,10 +723,58 @@ static void read_runs_1(struct runs *runs, const struct tables *tables, struct k
     state_read_array_end(reader, runs->waiting_count);
 }
 
+static void sent_marks(struct sent *sent, int64_t marks)
+{
+    sent->class = (enum action_class)(marks % SENT_CLASSES);
+    marks /= SENT_CLASSES;
+    sent->audience = (enum audience)(marks % SENT_AUDIENCES);
+    sent->channel = (enum channel)(marks / SENT_AUDIENCES % CHANNEL_COUNT);
+}
+
 static void read_sent(struct state_reader *reader, const struct tables *tables, struct key_read *before,
                       struct sent *sent)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->named_count);
+    const struct known_rule *rule = read_rule(reader, tables, tables->named_count);
+    int64_t marks = state_read_range(reader, 0, (int64_t)SENT_MARKS * SLOT_MAX - 1);
+    *sent = (struct sent){.rule = rule->name, .rule_index = rule->index};
+    sent_marks(sent, marks);
+    sent->n = (int32_t)(marks / SENT_MARKS) + 1;
+    sent->order_id = read_reference(reader, tables);
+    sent->key = key_of(tables->arena, marks % SENT_MARKS / (SENT_MARKS / KEY_PREFIXES), sent->order_id, before);
+    sent->due_at = state_read_time(reader);
+    sent->made_at = sent->send_after = state_read_time(reader);
+    sent->expires_at = read_optional_time(reader);
+}
+
+static void read_sents(struct runs *runs, const struct tables *tables, struct key_read *before,
+                       struct state_reader *reader)
+{
+    for (uint32_t i = 0; i < runs->sent_count; i++)
+        read_sent(reader, tables, before, &runs->sent[i]);
+    state_read_array_end(reader, runs->sent_count);
+    uint32_t count = state_read_count(reader, 4);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t index = state_read_range(reader, 0, runs->sent_count);
+        if (index == runs->sent_count)
+            state_read_fail(reader);
+        if (reader->failed)
+            return;
+        struct sent *sent = &runs->sent[index];
+        sent->order_id = read_reference(reader, tables);
+        sent->variant = read_reference(reader, tables);
+        reader->base = sent->made_at;
+        sent->send_after = state_read_time(reader);
+    }
+    state_read_array_end(reader, count);
+}
+
+/* Versions 1 and 2: class, audience and channel in two bits each. */
+enum { MARK_AUDIENCE = 4, MARK_CHANNEL = 16, MARKS_END = 64 };
+
+static void read_sent_2(struct state_reader *reader, const struct tables *tables, struct key_read *before,
+                        struct sent *sent)
+{
+    const struct known_rule *rule = read_rule(reader, tables, tables->named_count);
     *sent = (struct sent){.rule = rule->name, .rule_index = rule->index};
     int64_t marks = read_marks(reader, MARKS_END), prefix = marks / MARKS_END;
     marks %= MARKS_END;
@@ -604,6 +794,14 @@ static void read_sent(struct state_reader *reader, const struct tables *tables, 
     int64_t send_after = read_optional_time(reader);
     sent->send_after = send_after != NEVER ? send_after : sent->made_at;
     sent->expires_at = read_optional_time(reader);
+}
+
+static void read_sents_2(struct runs *runs, const struct tables *tables, struct key_read *before,
+                         struct state_reader *reader)
+{
+    for (uint32_t i = 0; i < runs->sent_count; i++)
+        read_sent_2(reader, tables, before, &runs->sent[i]);
+    state_read_array_end(reader, runs->sent_count);
 }
 
 static void read_track_marks(struct state_reader *reader, struct track *track)
@@ -641,7 +839,7 @@ static void read_tracks(struct runs *runs, const struct tables *tables, struct s
         uint32_t count = state_read_count(reader, 1);
         tracks_reserve(runs, tables->arena, count);
         for (uint32_t i = 0; i < count; i++) {
-            const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+            const struct known_rule *rule = read_rule(reader, tables, tables->rules_count);
             track.rule = rule->hash;
             track.rule_index = rule->index;
             runs->tracks[runs->tracks_count++] = track;
@@ -653,7 +851,7 @@ static void read_tracks(struct runs *runs, const struct tables *tables, struct s
 
 static void read_track_1(struct state_reader *reader, const struct tables *tables, struct track *track)
 {
-    const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+    const struct known_rule *rule = read_rule(reader, tables, tables->rules_count);
     *track = (struct track){.rule = rule->hash, .rule_index = rule->index};
     track->at = state_read_time(reader);
     track->order_id = read_reference(reader, tables);
@@ -669,11 +867,63 @@ static void read_track_1(struct state_reader *reader, const struct tables *table
         (owner)->name = arena_take_raw((arena), sizeof *(owner)->name * (owner)->name##_capacity);                     \
     } while (0)
 
+static int64_t read_order(const struct tables *tables, int64_t order, struct published *published)
+{
+    if (order >= tables->facts->orders_count)
+        return -1;
+    published->order_id = tables->facts->orders[order].id;
+    return order;
+}
+
+/* False: none of ours. */
+static bool rare_key_read(const struct tables *tables, int64_t key, struct published *published)
+{
+    const struct facts *facts = tables->facts;
+    int64_t subject = (-1 - key) / RARE_KINDS;
+    published->order_id = SPAN_NONE;
+    switch ((-1 - key) % RARE_KINDS) {
+    case RARE_RESPONSE:
+        published->kind = KEY_RESPONSE;
+        if (subject >= facts->responses_count)
+            return false;
+        published->answer.survey = facts->responses[subject].survey;
+        published->answer.response = facts->responses[subject].response;
+        return true;
+    case RARE_CONCERN:
+        published->kind = KEY_CONCERN;
+        published->number = (int32_t)subject;
+        return subject < CONCERN_COUNT;
+    case RARE_DATE:
+        published->kind = KEY_DATE;
+        published->number = (int32_t)subject;
+        return subject <= INT32_MAX;
+    default:
+        published->kind = KEY_TO;
+        published->number = (int32_t)(subject % CLASS_NUMBERS);
+        return read_order(tables, subject / CLASS_NUMBERS, published) >= 0;
+    }
+}
+
 static void read_published_key(struct state_reader *reader, const struct tables *tables, struct published *published)
 {
-    int64_t key = state_read_range(reader, 0, 2 * (int64_t)tables->facts->orders_count);
+    int64_t most = 2 * (int64_t)tables->facts->orders_count;
+    int64_t key = state_read_range(reader, before_3(reader) ? 0 : INT64_MIN, most);
+    published->number = 0;
+    if (key < 0) {
+        if (!rare_key_read(tables, key, published))
+            state_read_fail(reader);
+        return;
+    }
     published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
     published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
+}
+
+static void read_tracks_1(struct runs *runs, const struct tables *tables, struct state_reader *reader)
+{
+    READ_ARRAY(runs, tracks, tables->arena, reader, 5);
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        read_track_1(reader, tables, &runs->tracks[i]);
+    state_read_array_end(reader, runs->tracks_count);
 }
 
 static void read_published_1(struct runs *runs, const struct tables *tables, struct state_reader *reader)
@@ -681,7 +931,7 @@ static void read_published_1(struct runs *runs, const struct tables *tables, str
     READ_ARRAY(runs, published, tables->arena, reader, 3);
     for (uint32_t i = 0; i < runs->published_count; i++) {
         struct published *published = &runs->published[i];
-        const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+        const struct known_rule *rule = read_rule(reader, tables, tables->rules_count);
         published->rule = rule->hash;
         published->rule_index = rule->index;
         published->n = (int32_t)state_read_range(reader, 1, SLOT_MAX);
@@ -690,23 +940,40 @@ static void read_published_1(struct runs *runs, const struct tables *tables, str
     state_read_array_end(reader, runs->published_count);
 }
 
-/* Those of slot 1 name their rule as it is, the others as its complement: their slots follow. */
+/* The rule's reference, and whether the slot is 1. Version 3: twice the reference, and 1 where the slot is another;
+ * version 2: the complement of the rule's place where it is. False: failed. */
+static bool read_published_rule(struct state_reader *reader, const struct tables *tables, struct published *published)
+{
+    int64_t count = tables->rules_count, reference;
+    if (before_3(reader)) {
+        int64_t place = state_read_range(reader, -count, count - 1);
+        published->n = place >= 0;
+        reference = place < 0 ? -1 - place : place;
+        if (count == 0)
+            state_read_fail(reader);
+    } else {
+        int64_t twice = state_read_range(reader, -2 * count, 2 * (int64_t)KNOWN_RULES - 1);
+        published->n = !(twice & 1);
+        reference = (twice - (twice & 1)) / 2;
+    }
+    if (reader->failed)
+        return false;
+    const struct known_rule *rule = rule_at(reader, tables, reference);
+    published->rule = rule->hash;
+    published->rule_index = rule->index;
+    return true;
+}
+
+/* Of those whose slot is not 1 the slots follow. */
 static void read_published(struct runs *runs, const struct tables *tables, struct state_reader *reader)
 {
     uint32_t later = 0;
     READ_ARRAY(runs, published, tables->arena, reader, 2);
     for (uint32_t i = 0; i < runs->published_count; i++) {
         struct published *published = &runs->published[i];
-        int64_t place = state_read_range(reader, -(int64_t)tables->rules_count, (int64_t)tables->rules_count - 1);
-        published->n = place >= 0;
-        later += place < 0;
-        if (tables->rules_count == 0)
-            state_read_fail(reader);
-        if (reader->failed)
+        if (!read_published_rule(reader, tables, published))
             return;
-        const struct rule_entry *rule = &tables->rules[place < 0 ? -1 - place : place];
-        published->rule = rule->hash;
-        published->rule_index = rule->index;
+        later += published->n == 0;
         read_published_key(reader, tables, published);
     }
     state_read_array_end(reader, runs->published_count);
@@ -751,7 +1018,7 @@ static void read_counters(struct runs *runs, const struct tables *tables, struct
     state_read_array_end(reader, runs->days_count);
     READ_ARRAY(runs, last_sent, arena, reader, 2);
     for (uint32_t i = 0; i < runs->last_sent_count; i++) {
-        const struct rule_entry *rule = read_rule(reader, tables, tables->rules_count);
+        const struct known_rule *rule = read_rule(reader, tables, tables->rules_count);
         runs->last_sent[i] = (struct last_sent){rule->hash, rule->index, state_read_time(reader)};
     }
     state_read_array_end(reader, runs->last_sent_count);
@@ -785,7 +1052,7 @@ static int index_of_name(const struct playbook *playbook, struct span name)
 
 /* The rule's place in this playbook; its name is the playbook's own then, so that it is found again by where it lies.
  */
-static void entry_resolve(struct rule_entry *entry, const struct playbook *playbook, bool same)
+static void entry_resolve(struct known_rule *entry, const struct playbook *playbook, bool same)
 {
     bool inside = entry->index >= 0 && (size_t)entry->index < playbook->rule_count;
     if (span_empty(entry->name)) {
@@ -804,8 +1071,8 @@ static void read_names(struct tables *tables, const struct playbook *playbook, b
 {
     uint32_t count = state_read_count(reader, 2);
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
-        struct rule_entry *entry = rules_push(tables);
-        *entry = (struct rule_entry){.name = state_read_text(reader)};
+        struct known_rule *entry = rules_push(tables);
+        *entry = (struct known_rule){.name = state_read_text(reader)};
         entry->index = (int)state_read_range(reader, -1, INT32_MAX);
         if (span_empty(entry->name))
             reader->failed = true;
@@ -819,8 +1086,8 @@ static void read_hashes(struct tables *tables, const struct playbook *playbook, 
 {
     uint32_t count = state_read_count(reader, 5);
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
-        struct rule_entry *entry = rules_push(tables);
-        *entry = (struct rule_entry){.hash = state_read_fixed32(reader)};
+        struct known_rule *entry = rules_push(tables);
+        *entry = (struct known_rule){.hash = state_read_fixed32(reader)};
         entry->index = (int)state_read_range(reader, -1, INT32_MAX);
         entry_resolve(entry, playbook, same);
     }
@@ -835,6 +1102,28 @@ static void read_texts(struct tables *tables, struct state_reader *reader)
     state_read_array_end(reader, tables->texts_count);
 }
 
+static void read_traces(struct runs *runs, struct tables *tables, struct state_reader *reader)
+{
+    if (state_read_range(reader, 0, 1) == 0)
+        return;
+    READ_ARRAY(tables, traces, tables->arena, reader, TRACE_KEPT_SIZE); /* so many bytes are there */
+    for (uint32_t i = 0; i < tables->traces_count; i++, reader->at += TRACE_KEPT_SIZE)
+        tables->traces[i] = (struct span){(const char *)reader->at, TRACE_KEPT_SIZE};
+    state_read_array_end(reader, tables->traces_count);
+    uint32_t count = state_read_count(reader, 2);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t item = state_read_range(reader, 0, (int64_t)runs->waiting_count + runs->sent_count);
+        int64_t trace = state_read_range(reader, 0, tables->traces_count);
+        if (item == (int64_t)runs->waiting_count + runs->sent_count || trace == tables->traces_count)
+            state_read_fail(reader);
+        if (reader->failed)
+            return;
+        *(item < runs->waiting_count ? &runs->waiting[item].trace : &runs->sent[item - runs->waiting_count].trace) =
+            tables->traces[trace];
+    }
+    state_read_array_end(reader, count);
+}
+
 bool runs_decode(struct runs *runs, const struct playbook *playbook, const struct facts *facts, struct arena *arena,
                  struct state_reader *reader)
 {
@@ -844,28 +1133,27 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
     bool first = reader->version == STATE_VERSION_FIRST;
     runs->next_change_at = first ? read_optional(reader) : read_optional_time(reader);
     bool same = runs->playbook == playbook_mark(playbook);
-    struct tables tables = {.arena = arena, .facts = facts};
+    struct tables tables = {.arena = arena, .facts = facts, .playbook = playbook};
     struct key_read before = {0};
     read_names(&tables, playbook, same, reader);
     read_hashes(&tables, playbook, same, reader);
     read_texts(&tables, reader);
-    READ_ARRAY(runs, waiting, arena, reader, first ? 10 : 6);
+    READ_ARRAY(runs, waiting, arena, reader, first ? 10 : before_3(reader) ? 6 : 5);
     if (first)
         read_runs_1(runs, &tables, &before, reader);
     else
         read_runs(runs, &tables, &before, reader);
-    READ_ARRAY(runs, sent, arena, reader, 10);
-    for (uint32_t i = 0; i < runs->sent_count; i++)
-        read_sent(reader, &tables, &before, &runs->sent[i]);
-    state_read_array_end(reader, runs->sent_count);
-    if (first) {
-        READ_ARRAY(runs, tracks, arena, reader, 5);
-        for (uint32_t i = 0; i < runs->tracks_count; i++)
-            read_track_1(reader, &tables, &runs->tracks[i]);
-        state_read_array_end(reader, runs->tracks_count);
-    } else {
+    READ_ARRAY(runs, sent, arena, reader, before_3(reader) ? 10 : 6);
+    if (before_3(reader))
+        read_sents_2(runs, &tables, &before, reader);
+    else
+        read_sents(runs, &tables, &before, reader);
+    if (first)
+        read_tracks_1(runs, &tables, reader);
+    else
         read_tracks(runs, &tables, reader);
-    }
     read_counters(runs, &tables, reader);
+    if (!before_3(reader))
+        read_traces(runs, &tables, reader);
     return !reader->failed;
 }

@@ -99,6 +99,8 @@ struct customer_report {
     int32_t last_nps;          /* -1 = null */
     /* beside R85, for people: what waits and what was sent */
     size_t fact_count, waiting_count, used_key_count;
+    const struct span *traces; /* contexts of what waits, each once, as in struct event */
+    size_t trace_count;
 };
 bool step_report(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
                  int64_t now, struct customer_report *ret_report);

@@ -39,12 +39,14 @@ static void credits_add(struct worker *worker, struct batch *batch, const struct
         struct span referrer = credit->event.customer_id;
         forward->kind = FORWARD_CREDIT;
         forward->credit = credit->event;
-        if (visit->event_count) { /* where it came from, for people: coordinates, no bytes */
+        if (visit->event_count) { /* where it came from, for people: coordinates, no bytes; and its trace */
             const struct original *cause = visit->items[visit->event_count - 1]->original;
             forward->original = (struct original){.topic = cause->topic,
                                                   .partition = cause->partition,
                                                   .offset = cause->offset,
                                                   .timestamp = cause->timestamp};
+            forward->original.headers =
+                trace_headers(credit->event.trace, &worker->arena, &forward->original.header_count);
         }
         *outgoing = (struct outgoing){.customer_id = referrer, .forward = forward};
         outgoing->shard = (int32_t)hash_home_shard(referrer, (uint32_t)worker->config.shard_count);

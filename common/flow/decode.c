@@ -29,6 +29,7 @@ static enum world read_events(const struct formats *formats, struct arena *arena
                               int32_t only, struct lane *lane, size_t *ret_strangers)
 {
     struct reading reading = {.message = SPAN("")};
+    struct span trace = trace_of_record(original, arena);
     *ret_strangers = 0;
     enum world outcome = formats->event_read(formats->context, topic, original, arena, &reading);
     if (outcome != WORLD_DONE)
@@ -49,6 +50,7 @@ static enum world read_events(const struct formats *formats, struct arena *arena
         item->kind = ITEM_EVENT;
         item->original = original;
         item->event = reading.events[i];
+        item->event.trace = trace;
         item->home = home;
         item->several = reading.count > 1;
     }
@@ -119,6 +121,7 @@ enum world lane_read_forward(const struct formats *formats, struct arena *arena,
     if (forward.kind == FORWARD_CREDIT) {
         item->kind = ITEM_CREDIT;
         item->event = forward.credit;
+        item->event.trace = trace_of_record(&forward.original, arena);
         item->home = (int32_t)hash_home_shard(item->event.customer_id, (uint32_t)shard_count);
     } else {
         item->kind = ITEM_CONTROL;

@@ -10,19 +10,51 @@ static bool context_of(const struct original *original, struct trace_context *re
     return false;
 }
 
-bool trace_of(const struct customer_visit *visit, const struct record *record, struct trace_action *ret_action)
+struct span trace_of_record(const struct original *original, struct arena *arena)
+{
+    struct trace_context context;
+    if (!context_of(original, &context) || !context.sampled)
+        return SPAN_NONE;
+    unsigned char *bytes = arena_take(arena, TRACE_KEPT_SIZE);
+    trace_context_keep(&context, bytes);
+    return (struct span){(const char *)bytes, TRACE_KEPT_SIZE};
+}
+
+const struct header *trace_headers(struct span kept, struct arena *arena, size_t *ret_count)
+{
+    struct trace_context context;
+    *ret_count = trace_context_kept(kept, &context);
+    if (*ret_count == 0)
+        return NULL;
+    struct header *header = ARENA_NEW(arena, struct header);
+    char *text = arena_take(arena, TRACE_TEXT_SIZE + 1);
+    trace_context_text(&context, text);
+    *header = (struct header){SPAN("traceparent"), {text, TRACE_TEXT_SIZE}};
+    return header;
+}
+
+/* The record of the step whose event the action names; NULL = none, a timer fired. */
+static const struct original *cause_of(const struct customer_visit *visit, const struct record *record)
 {
     struct span event_id = record->action.event_id;
     for (size_t i = visit->event_count; !span_empty(event_id) && i-- > 0;) {
-        struct trace_action action = {.record = record, .cause = visit->items[i]->original};
-        if (!span_equal(visit->events[i].event_id, event_id) || !context_of(action.cause, &action.parent))
-            continue;
-        action.own = action.parent;
-        memcpy(action.own.span_id, record->action.action_id.bytes, TRACE_SPAN_ID_SIZE);
-        *ret_action = action;
-        return true;
+        const struct item *item = visit->items[i];
+        if (span_equal(visit->events[i].event_id, event_id))
+            return item->kind == ITEM_CREDIT ? &item->forward.original : item->original;
     }
-    return false;
+    return NULL;
+}
+
+bool trace_of(const struct customer_visit *visit, const struct record *record, struct trace_action *ret_action)
+{
+    struct trace_action action = {.record = record, .cause = cause_of(visit, record)};
+    if (!trace_context_kept(record->action.trace, &action.parent) &&
+        !(action.cause && context_of(action.cause, &action.parent)))
+        return false;
+    action.own = action.parent;
+    memcpy(action.own.span_id, record->action.action_id.bytes, TRACE_SPAN_ID_SIZE);
+    *ret_action = action;
+    return true;
 }
 
 /* Times of the wall: the batch's monotonic ones, seen from now. */

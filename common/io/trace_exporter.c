@@ -127,8 +127,10 @@ static void tell_action(void *context, const struct trace_action *action, int64_
     add_text(&span, "messaging.message.id", span_of(id));
     buffer_add_char(&span, ',');
     add_text(&span, "oriori.rule", record->action.rule);
-    buffer_add_char(&span, ',');
-    add_text(&span, "oriori.cause.topic", action->cause->topic);
+    if (action->cause) {
+        buffer_add_char(&span, ',');
+        add_text(&span, "oriori.cause.topic", action->cause->topic);
+    }
     buffer_format(&span, "],\"parentSpanId\":\"%s\"}", parent);
     enqueue(exporter, &span);
     buffer_release(&span);

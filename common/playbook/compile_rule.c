@@ -441,6 +441,7 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
         rules[kept].index = (int)kept;
         rules[kept].name_hash = (uint32_t)hash_xxh64(rules[kept].name);
         rules[kept].facts_read = facts_of(&rules[kept]);
+        rules[kept].known = known_rule_find(rules[kept].name);
         kept++;
     }
     playbook->rules = rules;

@@ -426,6 +426,19 @@ static void collect_boundaries(struct compiler *compiler, struct playbook *playb
     playbook->boundary_count = count;
 }
 
+static void place_known_rules(struct playbook *playbook)
+{
+    for (int i = 0; i < KNOWN_RULES; i++) {
+        struct span name = known_rule_name(i);
+        playbook->known_rules[i] = (struct known_rule){name, (uint32_t)hash_xxh64(name), -1};
+    }
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        const struct rule *rule = &playbook->rules[i];
+        if (rule->known >= 0) /* the name as the rule has it: equal texts are found by where they lie */
+            playbook->known_rules[rule->known] = (struct known_rule){rule->name, rule->name_hash, rule->index};
+    }
+}
+
 static void complain(void *context, int line, int column, const char *message)
 {
     compile_error_at(context, line, column, NULL, message);
@@ -447,6 +460,7 @@ static void compile(struct compiler *compiler, struct span yaml, struct playbook
     struct place place = {.key = SPAN("rules")};
     if (rules != NULL)
         compile_rules(compiler, rules, &place, playbook);
+    place_known_rules(playbook);
     if (compiler->errors->count == 0)
         collect_boundaries(compiler, playbook);
 }

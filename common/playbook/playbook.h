@@ -11,6 +11,7 @@
 #include "common/engine/event.h"
 #include "common/engine/record.h"
 #include "common/playbook/expression.h"
+#include "common/playbook/known_rule.h"
 
 /* ---- products (R17, R18) ---- */
 enum role { ROLE_REGULAR, ROLE_TRIAL, ROLE_PREMIUM, ROLE_RELATED };
@@ -85,6 +86,7 @@ struct goal { struct span name; int64_t within_ms; };
 struct rule {
     struct span name;           /* unique among the rules of the chosen strategy */
     int index;                  /* place in the playbook: the order of R2 */
+    int known;                  /* its number among the known ones (known_rule.h); -1 = none of them */
     uint32_t name_hash;         /* lower half of XXH64 of the name: how the state knows the rule */
     struct trigger trigger;
     struct delay delay;
@@ -172,6 +174,7 @@ struct playbook {
     size_t rule_count;
     struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
     uint64_t trigger_kinds;         /* bit set of enum event_kind: what some rule of TRIGGER_EVENT waits for */
+    struct known_rule known_rules[KNOWN_RULES]; /* by number: where each stands in this playbook */
 };
 
 /* One thing wrong with the file, for people: "playbook.yaml:12:7: rules[3].delay: expected a duration like 14d or

@@ -556,13 +556,28 @@ def the_workers_numbers_are_shown(rig):
 @test
 def a_trace_goes_on_in_the_action(rig):
     """An order's traceparent comes back in its thank-you's header, with a span of the action's own, also when the order was
-    forwarded home; sampled ones reach a collector as OTLP; a collector that is away holds nothing up."""
+    forwarded home; a sampled one in what a timer sends later, another worker having taken over, and in the reward of who
+    referred the buyer; sampled ones reach a collector as OTLP; a collector that is away holds nothing up."""
     port, monitor = free_port(), free_port()
     collector = Collector(port)
     parents = {}
+    playbook = rig.folder / "soon.yaml"
+    rig.settings["playbook"] = str(playbook)
+    playbook.write_text((ROOT / "schemas/playbook.yaml").read_text().replace("\nrules:\n", """
+rules:
+  - name: soon
+    trigger: {event: PLACED}
+    delay: 20s
+    class: transactional
+    template: soon
+    shelf: 2d
+    priority: 50
+    once: order
+""", 1))
 
-    def order(name, partition, traceparent):
-        event = {"event_id": name, "customer_id": name, "occurred_at": now_ms(), "kind": "PLACED", "order_id": name}
+    def order(name, partition, traceparent, referrer=None):
+        event = {"event_id": name, "customer_id": name, "occurred_at": now_ms(), "kind": "PLACED", "order_id": name,
+                 "referrer_customer_id": referrer}
         parents[name] = traceparent
         rig.producer.produce("crm.orders", value=rig.schemas.encode("order", rig.fit("order", event)), key=name,
                              partition=partition, headers={"traceparent": traceparent} if traceparent else None)
@@ -571,20 +586,26 @@ def a_trace_goes_on_in_the_action(rig):
     def trace(number, flags="01"):
         return f"00-{number:032x}-{number + 1:016x}-{flags}"
 
-    def headers():
-        """By customer, the thank-yous' headers."""
+    def headers(rule="thank_you"):
+        """By customer, the headers of the rule's actions."""
         found = {}
         for _, _, key, value, given in rig.read("crm.actions", headers=True):
-            if rig.schemas.decode(value)[1]["rule"] == "thank_you":
+            if rig.schemas.decode(value)[1]["rule"] == rule:
                 found[key.decode()] = {name: text.decode() for name, text in given or []}
         return found
 
-    rig.start("a", tracing={"endpoint": f"http://127.0.0.1:{port}/v1/traces"}, monitor={"listen": f"127.0.0.1:{monitor}"})
+    def goes_on(name, own, parent):
+        if own is None or own[:36] != parent[:36] or own[-2:] != parent[-2:] or own[36:52] == parent[36:52]:
+            raise Failure(f"{name}: traceparent {own}, its cause's was {parent}")
+
+    tracing = {"tracing": {"endpoint": f"http://127.0.0.1:{port}/v1/traces"}, "monitor": {"listen": f"127.0.0.1:{monitor}"}}
+    rig.start("a", **tracing)
     for partition in range(INPUTS["orders"][1]):  # all of crm.orders is forwarded: it has not S partitions
         order(f"on{partition}", partition, trace(0xabc0 + partition))
     order("off", 0, trace(0xdef0, "00"))
     order("none", 0, None)
     order("bad", 0, "00-xyz")
+    order("friend", 0, trace(0xfed0), referrer="giver")
     rig.flush()
     rig.drain()
     found = headers()
@@ -596,8 +617,23 @@ def a_trace_goes_on_in_the_action(rig):
             if own is not None:
                 raise Failure(f"{name}: a trace from nowhere: {own}")
             continue
-        if own is None or own[:36] != parent[:36] or own[-2:] != parent[-2:] or own[36:52] == parent[36:52]:
-            raise Failure(f"{name}: traceparent {own}, its cause's was {parent}")
+        goes_on(name, own, parent)
+    rig.kill("a")
+    rig.start("b", **tracing)  # what waits is in the state alone
+    wait_for("the timers", 120, lambda: rig.alive() or (set(headers("soon")) == set(parents) and "giver" in headers("referral_reward")))
+    later = headers("soon")
+    for name, parent in parents.items():
+        own = later[name].get("traceparent")
+        if name in ("none", "bad", "off"):  # only what is sampled is kept
+            if own is not None:
+                raise Failure(f"{name}: {own} came out of the state")
+            continue
+        goes_on(f"{name}, later", own, parent)
+    reward = headers("referral_reward")["giver"].get("traceparent")
+    goes_on("giver", reward, parents["friend"])
+    wait_for("spans of what timers sent", 60, lambda: rig.alive() or (
+        {own["traceparent"][36:52] for own in later.values() if own.get("traceparent")} | {reward[36:52]}
+        <= {s.span_id.hex() for s in collector.spans if s.name == "send crm.actions"}))
     sampled = {name for name in parents if name.startswith("on")}
     wait_for("a span of each sampled action, and links to their causes", 60, lambda: rig.alive() or (
         len([s for s in collector.spans if s.name == "send crm.actions"]) >= len(sampled) and
@@ -621,7 +657,7 @@ def a_trace_goes_on_in_the_action(rig):
              total(samples(ask(monitor, "/metrics")[1]), "oriori_trace_spans_dropped_total") > 0)
     if "traceparent" not in headers()["alone"]:
         raise Failure("no traceparent while the collector is away")
-    rig.stop("a")
+    rig.stop("b")
     audit(rig)
 
 

@@ -101,6 +101,30 @@ static bool lines_explained(const struct lines *found, const struct lines *wante
     return at == found->count || wrong(why, "%s: found \"%s\" beside what was wanted", what, found->items[at]);
 }
 
+/* An action as it is compared: what it says, and the trace that its header goes on with. */
+static void traced_line(struct lines *lines, struct span value, struct span trace)
+{
+    struct buffer line = {0};
+    buffer_add_span(&line, value);
+    buffer_add_text(&line, " trace ");
+    buffer_add_span(&line, trace);
+    lines_add(lines, buffer_span(&line));
+    buffer_release(&line);
+}
+
+static void traced_actions(const struct sim_world *world, struct lines *lines)
+{
+    struct log_record record;
+    for (int32_t p = 0; p < SIM_SHARDS; p++)
+        for (int64_t offset = 0; memory_cluster_read(world->cluster, "actions", p, true, &offset, &record);) {
+            struct span trace = SPAN_NONE;
+            for (size_t i = 0; i < record.header_count; i++)
+                if (span_equal(record.headers[i].name, SPAN("traceparent")))
+                    trace = record.headers[i].value;
+            traced_line(lines, record.value, trace);
+        }
+}
+
 static void topic_lines(const struct sim_world *world, const char *topic, struct lines *lines)
 {
     struct log_record record;
@@ -274,7 +298,7 @@ static bool audit_dead(const struct sim_world *world, const struct quarantined *
 /* ---- against the replay of crm.steps ---- */
 
 struct audit {
-    const struct sim_world *world;
+    struct sim_world *world;
     struct replay replay;
     struct quarantined quarantined;
     struct lines replayed;
@@ -284,10 +308,18 @@ struct audit {
     struct buffer line;
 };
 
+static const struct header *headers_of(struct audit *audit, const struct log_record *record)
+{
+    struct header *headers = ARENA_ARRAY(&audit->replay.arena, struct header, record->header_count);
+    for (size_t i = 0; i < record->header_count; i++)
+        headers[i] = (struct header){record->headers[i].name, record->headers[i].value};
+    return headers;
+}
+
 static bool next_record(void *context, struct span topic, int32_t partition, int64_t *offset, int64_t end,
                         struct original *ret_record)
 {
-    const struct audit *audit = context;
+    struct audit *audit = context;
     struct log_record record;
     char name[64];
     snprintf(name, sizeof(name), "%.*s", (int)topic.size, topic.data);
@@ -298,7 +330,9 @@ static bool next_record(void *context, struct span topic, int32_t partition, int
                                     .offset = record.offset,
                                     .timestamp = record.timestamp,
                                     .key = record.key,
-                                    .value = record.value};
+                                    .value = record.value,
+                                    .headers = headers_of(audit, &record),
+                                    .header_count = record.header_count};
     return true;
 }
 
@@ -348,14 +382,29 @@ static bool ranges_follow(struct audit *audit, const struct step_log *step, char
     return true;
 }
 
-static void visits_note(struct audit *audit, const struct step_run *run)
+static void action_note(struct audit *audit, const struct customer_visit *visit, const struct record *record)
 {
-    for (size_t i = 0; i < run->visit_count; i++)
-        for (const struct record *record = run->visits[i].result.records; record; record = record->next) {
-            buffer_reset(&audit->line);
-            audit->world->flow.formats.record_write(NULL, record, &audit->line);
+    struct trace_action traced;
+    char text[TRACE_TEXT_SIZE + 1];
+    bool known = trace_of(visit, record, &traced);
+    if (known)
+        trace_context_text(&traced.own, text);
+    traced_line(&audit->replayed, buffer_span(&audit->line), known ? span_of(text) : SPAN_NONE);
+    audit->world->traced_timers += known && span_empty(record->action.event_id);
+}
+
+static void visit_note(struct audit *audit, const struct customer_visit *visit)
+{
+    for (const struct record *record = visit->result.records; record; record = record->next) {
+        buffer_reset(&audit->line);
+        audit->world->flow.formats.record_write(NULL, record, &audit->line);
+        if (record->type == RECORD_ACTION)
+            action_note(audit, visit, record);
+        else
             lines_add(&audit->replayed, buffer_span(&audit->line));
-        }
+    }
+    for (size_t i = 0; i < visit->event_count; i++)
+        audit->world->traced_credits += visit->items[i]->kind == ITEM_CREDIT && !span_empty(visit->events[i].trace);
 }
 
 static bool replay_shard(struct audit *audit, int32_t shard, char *why)
@@ -388,7 +437,8 @@ static bool replay_shard(struct audit *audit, int32_t shard, char *why)
         if (fault != REPLAY_DONE)
             good = wrong(why, "shard %d seq %lld: %s", (int)shard, (long long)seq, replay_fault_text(fault));
         if (good)
-            visits_note(audit, &run);
+            for (size_t i = 0; i < run.visit_count; i++)
+                visit_note(audit, &run.visits[i]);
     }
     struct span metadata;
     int64_t committed = 0;
@@ -403,7 +453,7 @@ static bool replay_shard(struct audit *audit, int32_t shard, char *why)
 static bool audit_records(struct audit *audit, char *why)
 {
     struct lines found = {0};
-    topic_lines(audit->world, "actions", &found);
+    traced_actions(audit->world, &found);
     topic_lines(audit->world, "transitions", &found);
     topic_lines(audit->world, "decisions", &found);
     lines_sort(&found);

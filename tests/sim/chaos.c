@@ -486,8 +486,8 @@ static void release_someone(struct chaos *chaos)
     sim_world_release_customer(world, span_of(customer));
 }
 
-/* Every so often: what is wrong for a while and mended later is found too. Not while a playbook's text is late: a worker
- * whose own file it is goes on with it, and the auditor, who reads crm.playbook, has not got it. */
+/* Every so often: what is wrong for a while and mended later is found too. Not while a playbook's text is late: a
+ * worker whose own file it is goes on with it, and the auditor, who reads crm.playbook, has not got it. */
 static bool audit_now(struct chaos *chaos, int turn, char why[SIM_TEXT_SIZE])
 {
     int often = chaos->large ? 100 : 25;
@@ -601,6 +601,8 @@ static void world_end(struct chaos *chaos)
         if (world->workers[i].alive)
             sim_worker_kill(world, i);
     note_pace(chaos, &world->totals);
+    reach(chaos, SITUATION_TRACED_TIMER, world->traced_timers > 0);
+    reach(chaos, SITUATION_TRACED_CREDIT, world->traced_credits > 0);
     totals_add(&chaos->totals, &world->totals);
     tally_add(chaos);
     sim_world_release(world);

@@ -59,6 +59,8 @@
     X(MENDED, 20, "a mended worker took a quarantined customer back")                                                  \
     X(REAL_ENGINE, 200, "a world ran the real engine")                                                                 \
     X(DAYS_PASSED, 500, "days passed in a moment, so that timers were due")                                            \
+    X(TRACED_TIMER, 50, "what a timer sent went on with the trace of a record of days before")                        \
+    X(TRACED_CREDIT, 20, "a referral's credit brought its friend's trace")                                             \
     X(PACED, 100, "a world's workers read nothing for a while: a shard had sent its share")                            \
     X(CUT, 20, "and left timers for later in a step, as it had sent its share")                                        \
     X(ACTIVATED, 200, "a playbook was activated")                                                                      \

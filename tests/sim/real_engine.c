@@ -1,6 +1,8 @@
 #include "tests/sim/real_engine.h"
 
 #include "common/base/check.h"
+#include "common/base/hash.h"
+#include "common/base/trace_context.h"
 #include "common/codec/event_json.h"
 #include "common/codec/json.h"
 #include "common/codec/record_json.h"
@@ -220,14 +222,32 @@ static void person(struct sim_world *world, const char *customer, struct buffer 
 typedef void shop_topic(struct sim_world *world, const char *customer, struct buffer *line);
 static shop_topic *const shop_topics[TOPIC_COUNT] = {order, delivery, survey, opened, person};
 
+/* Two records of three come with a trace, one of three with one that is sampled. */
+static struct span real_trace(struct span value, char text[TRACE_TEXT_SIZE + 1])
+{
+    uint64_t hash = hash_xxh64(value);
+    if (hash % 3 == 0)
+        return SPAN_NONE;
+    struct trace_context context = {.sampled = hash % 3 == 1};
+    memcpy(context.trace_id, &hash, sizeof(hash));
+    memcpy(context.span_id, &hash, sizeof(hash));
+    context.span_id[0] |= 1; /* never all zeros */
+    context.trace_id[TRACE_ID_SIZE - 1] = 1;
+    trace_context_text(&context, text);
+    return span_of(text);
+}
+
 static void append(struct sim_world *world, enum topic topic, const char *customer, struct span value)
 {
-    char wrong[32];
+    char wrong[32], trace[TRACE_TEXT_SIZE + 1];
     snprintf(wrong, sizeof(wrong), "wrong-%d", (int)sim_random(world, 100));
+    struct log_header header = {SPAN("traceparent"), real_trace(value, trace)};
     struct log_message message = {.topic = world->flow.inputs[topic],
                                   .partition = LOG_PARTITION_BY_KEY,
                                   .key = span_of(chance(world, 10) ? wrong : customer),
-                                  .value = value};
+                                  .value = value,
+                                  .headers = &header,
+                                  .header_count = !span_empty(header.value)};
     memory_cluster_append(world->cluster, &message);
 }
 

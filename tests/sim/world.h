@@ -69,6 +69,8 @@ struct sim_world {
     char **history; /* real: each event's line, once, as written */
     size_t history_count, history_capacity;
     struct flow_counts totals; /* of all workers that are gone */
+    uint64_t traced_timers;    /* seen by the auditor: actions of timers that went on with a trace */
+    uint64_t traced_credits;   /* and friends' credits that brought one */
     int variant;               /* of the playbook activated last (real_engine.h) */
     int64_t activation_count;
     /* asked before every call of a worker's seams */

@@ -301,7 +301,8 @@ static void states_and_outputs_of_every_release_are_read(void **state)
     bool seen[3] = {false};
     (void)state;
     assert_true(step_visit(&world, &arena, &visit, &result));
-    const struct span olds[] = {read_hex(FOLDER "state-1.hex"), golden("state-2", result.state)};
+    const struct span olds[] = {read_hex(FOLDER "state-1.hex"), read_hex(FOLDER "state-2.hex"),
+                                golden("state-3", result.state)};
     for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
         assert_int_equal(olds[i].data[0], (int)i + 1); /* the version byte */
         assert_true(step_wake_at(&world, &arena, visit.customer_id, olds[i], &wake_at));
@@ -310,7 +311,7 @@ static void states_and_outputs_of_every_release_are_read(void **state)
         assert_int_equal(report.last_nps, 9);
         assert_true(report.effect_felt && report.registered_email && report.consent);
     }
-    same("state-2", olds[1], result.state);
+    same("state-3", olds[2], result.state);
     for (const struct record *record = result.records; record; record = record->next) {
         if (seen[record->type])
             continue;
@@ -328,27 +329,55 @@ static void states_and_outputs_of_every_release_are_read(void **state)
     buffer_release(&text);
 }
 
-/* A customer of the demo's shop with a bit of everything, as version 1 kept him: read, and kept in the present version
- * from his next step on, with nothing lost. */
-static void a_full_state_of_version_1_goes_on(void **state)
+/* The same customer, when the order came with a trace. */
+static void a_state_with_traces_is_read(void **state)
 {
+    static const char trace[] = "0123456789abcdef/span id"; /* 24 bytes */
+    struct event event = order();
+    struct visit visit = {.customer_id = SPAN("花子"),
+                          .events = &event,
+                          .event_count = 1,
+                          .now = INT64_C(1709254900000),
+                          .fire_now = true};
+    struct visit_result result, later;
+    int64_t wake_at;
+    bool traced = false;
     (void)state;
-    struct span old = read_hex(FOLDER "state-1-shop.hex");
+    event.trace = (struct span){trace, 24};
+    assert_true(step_visit(&world, &arena, &visit, &result));
+    struct span old = golden("state-3-traced", result.state);
+    same("state-3-traced", old, result.state);
+    visit = (struct visit){.customer_id = SPAN("花子"), .state = old, .fire_now = true};
+    for (int i = 0; i < 8; i++, visit.state = later.state) {
+        assert_true(step_wake_at(&world, &arena, visit.customer_id, visit.state, &wake_at));
+        visit.now = wake_at;
+        assert_true(step_visit(&world, &arena, &visit, &later));
+        for (const struct record *record = later.records; record; record = record->next)
+            traced = traced || (record->type == RECORD_ACTION && span_equal(record->action.trace, event.trace));
+    }
+    assert_true(traced);
+}
+
+/* A customer of the demo's shop with a bit of everything, as an earlier version kept him: read, and kept in the present
+ * version from his next step on, with nothing lost. */
+static void a_full_state_goes_on(const char *path, int version, size_t facts, size_t waiting, size_t used_keys)
+{
+    struct span old = read_hex(path);
     struct customer_report before, after;
     struct visit visit = {.customer_id = SPAN("c"), .state = old, .fire_now = true};
     struct visit_result result;
-    assert_int_equal(old.data[0], 1);
+    assert_int_equal(old.data[0], version);
     assert_true(step_wake_at(&world, &arena, visit.customer_id, old, &visit.now));
     assert_true(step_report(&world, &arena, visit.customer_id, old, visit.now, &before));
     assert_int_equal(before.purchases, 25);
     assert_int_equal(before.renewals, 23);
     assert_int_equal(before.delivered, 24);
     assert_int_equal(before.money[0].minor, 464077);
-    assert_int_equal(before.fact_count, 85);
-    assert_int_equal(before.waiting_count, 6);
-    assert_int_equal(before.used_key_count, 81);
+    assert_int_equal(before.fact_count, facts);
+    assert_int_equal(before.waiting_count, waiting);
+    assert_int_equal(before.used_key_count, used_keys);
     assert_true(step_visit(&world, &arena, &visit, &result));
-    assert_int_equal(result.state.data[0], 2);
+    assert_int_equal(result.state.data[0], 3);
     assert_true(result.state.size < old.size);
     assert_true(step_report(&world, &arena, visit.customer_id, result.state, visit.now, &after));
     assert_int_equal(after.purchases, before.purchases);
@@ -356,6 +385,13 @@ static void a_full_state_of_version_1_goes_on(void **state)
     assert_int_equal(after.money[0].minor, before.money[0].minor);
     assert_int_equal(after.last_delivery_at, before.last_delivery_at);
     assert_in_range(after.used_key_count, before.used_key_count, before.used_key_count + 5);
+}
+
+static void full_states_of_every_version_go_on(void **state)
+{
+    (void)state;
+    a_full_state_goes_on(FOLDER "state-1-shop.hex", 1, 85, 6, 81);
+    a_full_state_goes_on(FOLDER "state-2-shop.hex", 2, 86, 5, 86);
 }
 
 int main(void)
@@ -366,7 +402,8 @@ int main(void)
         cmocka_unit_test(meta_and_steps_of_every_release_are_read),
         cmocka_unit_test(activations_of_every_release_are_read),
         cmocka_unit_test(states_and_outputs_of_every_release_are_read),
-        cmocka_unit_test(a_full_state_of_version_1_goes_on),
+        cmocka_unit_test(a_state_with_traces_is_read),
+        cmocka_unit_test(full_states_of_every_version_go_on),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,8 +8,10 @@
 
 #include <avro.h>
 
+#include "common/base/trace_context.h"
 #include "common/engine/runs.h"
 #include "common/engine/step.h"
+#include "common/io/data_file.h"
 #include "tests/lib/engine.h"
 
 static struct subject subject;
@@ -223,10 +225,9 @@ static void a_claimed_count_takes_no_memory(void **state)
     assert_true(subject.arena.used - before < 4096);
 }
 
-/* The rich customer's state after somebody else had his hands on its runs. */
-static struct span tampered_blob(void (*tamper)(struct runs *runs))
+/* The state after somebody else had his hands on its runs. */
+static struct span written_again(struct span blob, void (*tamper)(struct runs *runs))
 {
-    struct span blob = rich_blob();
     struct state_head head;
     struct state_reader reader;
     struct state_writer writer;
@@ -234,12 +235,17 @@ static struct span tampered_blob(void (*tamper)(struct runs *runs))
     struct runs runs;
     assert_true(state_decode(blob, &subject.arena, &head, &facts, &reader));
     assert_true(runs_decode(&runs, subject.playbook, &facts, &subject.arena, &reader));
-    assert_true(runs.waiting_count > 0 && runs.tracks_count > 0);
-    tamper(&runs);
+    if (tamper)
+        tamper(&runs);
     state_writer_init(&writer, &subject.arena, blob.size);
     state_encode(&writer, &head, &facts);
     runs_encode(&runs, subject.playbook, &facts, &writer);
     return state_writer_finish(&writer);
+}
+
+static struct span tampered_blob(void (*tamper)(struct runs *runs))
+{
+    return written_again(rich_blob(), tamper);
 }
 
 static int64_t due_at;
@@ -310,36 +316,298 @@ static void a_usual_customers_facts_are_compact(void **state)
     assert_in_range(subject.state_size, 200, 450);
 }
 
-/* A usual customer with all that is his: the runs that wait, what was published, the anchors. */
+/* His own timers up to then, each on time. */
+static struct span rest_until(struct span blob, int64_t until)
+{
+    struct step_world world = {.playbook = subject.playbook};
+    int64_t wake_at;
+    for (;;) {
+        assert_true(step_wake_at(&world, &subject.arena, ID("c1"), blob, &wake_at));
+        if (wake_at == NEVER || wake_at >= until)
+            break;
+        struct visit visit = {.customer_id = ID("c1"), .state = blob, .now = wake_at, .fire_now = true};
+        struct visit_result result;
+        assert_true(step_visit(&world, &subject.arena, &visit, &result));
+        blob = result.state;
+    }
+    subject.now = until;
+    return blob;
+}
+
+/* An event of a usual customer, at its time. */
+static struct span lives(struct span blob, struct event event)
+{
+    static char ids[32][16];
+    static int count;
+    char *id = ids[count++ % 32];
+    snprintf(id, 16, "e-%d", count);
+    event.event_id = span_of(id);
+    return visit(rest_until(blob, event.occurred_at), &event);
+}
+
+static struct span usual_customer(void)
+{
+    struct span blob = SPAN_NONE;
+    for (int i = 0; i < 5; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "20240%d-10023", i + 1);
+        blob = lives(blob, PLACED(day(i * 30), id, .source = ID("shop"), .email_registered = ANSWER_TRUE,
+                                  .marketing_consent = ANSWER_TRUE));
+        blob = lives(blob, DELIVERY(SHIPPED, day(i * 30 + 1), id, .source = ID("depot")));
+        blob = lives(blob, DELIVERY(DELIVERED, day(i * 30 + 2), id, .source = ID("depot")));
+        if (i == 0)
+            blob = lives(blob, RESPONSE(day(10), "r1", MONTHLY, .nps = 9, .satisfaction = 5));
+    }
+    blob = lives(blob, RESPONSE(day(165), "r2", MONTHLY, .nps = 9, .satisfaction = 5, .consent_to_share = ANSWER_TRUE));
+    return rest_until(blob, day(166));
+}
+
+static struct runs runs_of(struct span blob, struct facts *facts)
+{
+    struct state_head head;
+    struct state_reader reader;
+    struct runs runs;
+    assert_true(state_decode(blob, &subject.arena, &head, facts, &reader));
+    assert_true(runs_decode(&runs, subject.playbook, facts, &subject.arena, &reader));
+    assert_true(state_reader_finish(&reader));
+    return runs;
+}
+
+/* The customer, under the shipped playbook. */
 static void a_usual_customers_state_is_small(void **state)
 {
     (void)state;
-    struct span blob = SPAN_NONE;
-    for (int i = 0; i < 5; i++) {
-        char id[24], event_ids[3][24];
-        snprintf(id, sizeof id, "20240%d-10023", i + 1);
-        for (int e = 0; e < 3; e++)
-            snprintf(event_ids[e], sizeof event_ids[e], "e-%d-%d", i, e);
-        subject.now = day(i * 30);
-        blob = visit(blob, &PLACED(subject.now, id, .event_id = span_of(event_ids[0]), .source = ID("shop"),
-                                   .email_registered = ANSWER_TRUE, .marketing_consent = ANSWER_TRUE));
-        subject.now = day(i * 30 + 1);
-        blob =
-            visit(blob, &DELIVERY(SHIPPED, subject.now, id, .event_id = span_of(event_ids[1]), .source = ID("depot")));
-        subject.now = day(i * 30 + 2);
-        blob = visit(blob,
-                     &DELIVERY(DELIVERED, subject.now, id, .event_id = span_of(event_ids[2]), .source = ID("depot")));
-        if (i < 2) {
-            subject.now = day(i * 30 + 10);
-            blob = visit(blob, &RESPONSE(subject.now, i ? "r2" : "r1", MONTHLY, .event_id = span_of(i ? "a2" : "a1"),
-                                         .nps = 9, .satisfaction = 5));
+    struct span blob = usual_customer();
+    struct facts facts;
+    struct runs runs = runs_of(blob, &facts);
+    assert_int_equal(facts.orders_count, 5);
+    assert_int_equal(facts.parcels_count, 5);
+    assert_int_equal(facts.responses_count, 2);
+    assert_int_equal(runs.waiting_count, 4);
+    assert_int_equal(runs.sent_count, 3);
+    assert_avro(blob);
+    if (getenv("ORIORI_TEST_SIZES"))
+        fprintf(stderr, "a usual customer: %zu bytes\n", blob.size);
+    assert_in_range(blob.size, 300, 600);
+}
+
+/* A rule that is not in the list of known ones is written by its name, or its hash. */
+static void a_shop_names_its_own_rules(void **state)
+{
+    (void)state;
+    struct buffer text = {0}, own = {0};
+    struct playbook_errors errors = {0};
+    assert_true(file_read(ORIORI_SOURCE_DIR "/schemas/playbook.yaml", &text));
+    const char *rules = strstr(text.data, "\nrules:\n");
+    buffer_add_span(&own, (struct span){text.data, (size_t)(rules - text.data)});
+    for (const char *at = rules; *at; at++) {
+        buffer_add_char(&own, *at);
+        if (strncmp(at, "\n  - name: ", 11) == 0) {
+            buffer_add_text(&own, "  - name: m");
+            at += 10;
         }
     }
-    struct step_world world = {.playbook = subject.playbook};
-    struct customer_report report;
-    assert_true(step_report(&world, &subject.arena, ID("c1"), blob, subject.now, &report));
-    assert_in_range(report.waiting_count, 4, 6);
-    assert_in_range(blob.size, 300, 600);
+    playbook_free(subject.playbook);
+    subject.playbook = playbook_compile(buffer_span(&own), "own.yaml", &errors);
+    assert_non_null(subject.playbook);
+    assert_int_equal(subject.playbook->rules[0].known, -1);
+    struct span blob = usual_customer();
+    struct facts facts;
+    struct runs runs = runs_of(blob, &facts);
+    assert_int_equal(runs.waiting_count, 4);
+    assert_int_equal(runs.sent_count, 3);
+    for (uint32_t i = 0; i < runs.waiting_count; i++)
+        assert_int_equal(runs.waiting[i].rule.data[0], 'm');
+    assert_avro(blob);
+    if (getenv("ORIORI_TEST_SIZES"))
+        fprintf(stderr, "under names of the shop's own: %zu bytes\n", blob.size);
+    assert_in_range(blob.size, 500, 800); /* its names are a quarter of it */
+    buffer_release(&text);
+    buffer_release(&own);
+}
+
+/* The numbers are part of the version: the schema says them. */
+static void known_rules_are_numbered_as_the_schema_says(void **state)
+{
+    (void)state;
+    struct buffer schema = {0}, list = {0};
+    assert_true(file_read(ORIORI_SOURCE_DIR "/schemas/customer_state.avsc", &schema));
+    for (int i = 0; i < KNOWN_RULES; i++) {
+        buffer_format(&list, "%s%d %s", i ? ", " : "from 0 on a known rule (", i, known_rule_name(i).data);
+        assert_int_equal(known_rule_find(known_rule_name(i)), i);
+    }
+    buffer_add_char(&list, ')');
+    assert_non_null(strstr(schema.data, list.data));
+    assert_int_equal(known_rule_find(ID("tips")), -1);
+    buffer_release(&schema);
+    buffer_release(&list);
+}
+
+/* ---- version 2 ---- */
+
+static struct span golden_hex(const char *name)
+{
+    struct buffer text = {0}, path = {0};
+    buffer_format(&path, ORIORI_SOURCE_DIR "/tests/golden/0.1.0/%s.hex", name);
+    assert_true(file_read(path.data, &text));
+    unsigned char *bytes = arena_take(&subject.arena, text.size);
+    size_t size = 0;
+    unsigned value;
+    for (const char *at = text.data; sscanf(at, "%2x", &value) == 1; at += 2 + (at[2] == '\n'))
+        bytes[size++] = (unsigned char)value;
+    buffer_release(&text);
+    buffer_release(&path);
+    return (struct span){(char *)bytes, size};
+}
+
+static void assert_same_runs(const struct runs *a, const struct runs *b)
+{
+    assert_int_equal(a->waiting_count, b->waiting_count);
+    for (uint32_t i = 0; i < a->waiting_count; i++) {
+        const struct run *left = &a->waiting[i], *right = &b->waiting[i];
+        assert_true(span_equal(left->rule, right->rule) && span_equal(left->key, right->key) &&
+                    span_equal(left->order_id, right->order_id) && span_equal(left->trace, right->trace));
+        assert_true(left->n == right->n && left->state == right->state && left->anchor_at == right->anchor_at &&
+                    left->due_at == right->due_at && left->decide_at == right->decide_at &&
+                    left->backfill_until == right->backfill_until && left->has_response == right->has_response &&
+                    left->survey == right->survey && left->response == right->response &&
+                    left->rule_index == right->rule_index);
+    }
+    assert_int_equal(a->sent_count, b->sent_count);
+    for (uint32_t i = 0; i < a->sent_count; i++) {
+        const struct sent *left = &a->sent[i], *right = &b->sent[i];
+        assert_true(span_equal(left->rule, right->rule) && span_equal(left->key, right->key) &&
+                    span_equal(left->order_id, right->order_id) && span_equal(left->variant, right->variant) &&
+                    span_equal(left->trace, right->trace));
+        assert_true(left->n == right->n && left->class == right->class && left->audience == right->audience &&
+                    left->channel == right->channel && left->due_at == right->due_at &&
+                    left->made_at == right->made_at && left->send_after == right->send_after &&
+                    left->expires_at == right->expires_at && left->rule_index == right->rule_index);
+    }
+    assert_int_equal(a->published_count, b->published_count);
+    for (uint32_t i = 0; i < a->published_count; i++) {
+        const struct published *left = &a->published[i], *right = &b->published[i];
+        assert_true(left->rule == right->rule && left->rule_index == right->rule_index && left->n == right->n &&
+                    left->kind == right->kind && left->number == right->number);
+        assert_true(left->kind == KEY_RESPONSE ? left->answer.response == right->answer.response
+                                               : span_equal(left->order_id, right->order_id));
+    }
+    assert_int_equal(a->used_count, b->used_count);
+    for (uint32_t i = 0; i < a->used_count; i++)
+        assert_true(a->used[i].key == b->used[i].key && a->used[i].fact == b->used[i].fact);
+    assert_int_equal(a->tracks_count, b->tracks_count);
+    for (uint32_t i = 0; i < a->tracks_count; i++)
+        assert_true(a->tracks[i].rule == b->tracks[i].rule && a->tracks[i].at == b->tracks[i].at &&
+                    a->tracks[i].n == b->tracks[i].n && a->tracks[i].m == b->tracks[i].m);
+    assert_int_equal(a->last_sent_count, b->last_sent_count);
+    assert_int_equal(a->days_count, b->days_count);
+    assert_true(a->playbook == b->playbook && a->consent == b->consent && a->next_change_at == b->next_change_at);
+}
+
+static void version_2_and_3_hold_the_same(void **state)
+{
+    (void)state;
+    struct span old = golden_hex("state-2-shop"), new = written_again(old, NULL);
+    struct facts facts, facts_again;
+    struct runs runs = runs_of(old, &facts), again = runs_of(new, &facts_again);
+    assert_int_equal(old.data[0], 2);
+    assert_int_equal(new.data[0], 3);
+    assert_int_equal(runs.sent_count, 7);
+    assert_int_equal(runs.used_count, 14);
+    assert_same_runs(&runs, &again);
+    assert_avro(new);
+}
+
+/* ---- what few customers have ---- */
+
+static const char trace_one[] = "trace of order 1spanone!", trace_two[] = "another trace of his.two";
+static const struct span one_trace = {trace_one, TRACE_KEPT_SIZE}, other_trace = {trace_two, TRACE_KEPT_SIZE};
+
+static void set_rare(struct runs *runs)
+{
+    assert_true(runs->waiting_count >= 3 && runs->sent_count >= 3);
+    runs->waiting[0].trace = runs->sent[2].trace = one_trace;
+    runs->waiting[2].trace = other_trace;
+    runs->waiting[1].n = 3;
+    runs->waiting[1].state = RUN_HELD;
+    runs->waiting[2].n = SLOT_MAX;
+    runs->sent[0].variant = ID("b");
+    runs->sent[1].n = SLOT_MAX;
+    runs->sent[1].class = CLASS_INTERNAL;
+    runs->sent[1].audience = AUDIENCE_CONTENT;
+    runs->sent[1].channel = CHANNEL_SERVICE;
+    runs->sent[1].key = ID("date:2024-02-04");
+    runs->sent[2].send_after = runs->sent[2].made_at + HOUR_MS;
+}
+
+static void what_few_have_comes_back(void **state)
+{
+    (void)state;
+    struct span blob = written_again(usual_customer(), set_rare);
+    struct facts facts;
+    struct runs runs = runs_of(blob, &facts);
+    struct runs wanted = runs_of(usual_customer(), &facts);
+    set_rare(&wanted);
+    assert_same_runs(&wanted, &runs);
+    assert_avro(blob);
+}
+
+/* Used keys of every kind: those that are made of what is known take two bytes or three, the others a hash. */
+static void used_keys_of_every_kind_come_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        enum once once;
+        enum key_kind kind;
+    } keys[] = {
+        {"ever", ONCE_EVER, KEY_EVER},
+        {"cycle:202401-10023", ONCE_CYCLE, KEY_CYCLE},
+        {"order:202401-10023", ONCE_ORDER, KEY_ORDER},
+        {"to:promoter_high:202401-10023", ONCE_TO, KEY_TO},
+        {"concern:other", ONCE_CONCERN, KEY_CONCERN},
+        {"date:2024-02-29", ONCE_DATE, KEY_DATE},
+        {"response:s/r1", ONCE_RESPONSE, KEY_RESPONSE},
+        {"to:nobody:202401-10023", ONCE_TO, KEY_OTHER},
+        {"concern:none of ours", ONCE_CONCERN, KEY_OTHER},
+        {"date:2023-02-29", ONCE_DATE, KEY_OTHER},
+        {"date:1969-12-31", ONCE_DATE, KEY_OTHER},
+        {"delivery:e1", ONCE_DELIVERY, KEY_OTHER},
+        {"cycle:-", ONCE_CYCLE, KEY_OTHER},
+    };
+    struct facts facts;
+    struct runs runs = runs_of(usual_customer(), &facts);
+    struct span order = facts.orders[0].id;
+    uint32_t published = runs.published_count, used = runs.used_count;
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        struct rule rule = subject.playbook->rules[i];
+        struct run run = {.key = span_of(keys[i].key), .n = 2, .rule_index = (int)i};
+        bool of_order = strstr(keys[i].key, "10023") != NULL;
+        run.order_id = of_order ? order : SPAN_NONE;
+        run.has_response = keys[i].once == ONCE_RESPONSE;
+        run.survey = facts.responses[0].survey;
+        run.response = facts.responses[0].response;
+        rule.once = keys[i].once;
+        runs_use(&runs, &subject.arena, &rule, &run, run.has_response ? 7 : of_order ? runs_fact_hash(order) : 0);
+        runs_use(&runs, &subject.arena, &rule, &run, run.has_response ? 7 : of_order ? runs_fact_hash(order) : 0);
+        if (keys[i].kind == KEY_OTHER)
+            assert_int_equal(runs.used_count, ++used);
+        else
+            assert_int_equal(runs.published[published++].kind, keys[i].kind);
+        assert_int_equal(runs.published_count, published);
+        assert_true(run.has_response ? runs_used_answer(&runs, &rule, &run)
+                                     : runs_used(&runs, &rule, run.key, 2) && !runs_used(&runs, &rule, run.key, 1));
+        run.response++;
+        assert_false(runs_used_answer(&runs, &rule, &run));
+    }
+    struct state_writer writer;
+    struct state_head head = {.evaluated_at = NEVER};
+    state_writer_init(&writer, &subject.arena, 0);
+    state_encode(&writer, &head, &facts);
+    runs_encode(&runs, subject.playbook, &facts, &writer);
+    struct runs again = runs_of(state_writer_finish(&writer), &facts);
+    assert_same_runs(&runs, &again);
+    assert_avro(state_writer_finish(&writer));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -356,6 +624,11 @@ int main(void)
         TEST(impossible_times_cost_no_work),
         TEST(a_usual_customers_facts_are_compact),
         TEST(a_usual_customers_state_is_small),
+        TEST(a_shop_names_its_own_rules),
+        TEST(known_rules_are_numbered_as_the_schema_says),
+        TEST(version_2_and_3_hold_the_same),
+        TEST(what_few_have_comes_back),
+        TEST(used_keys_of_every_kind_come_back),
     };
     return cmocka_run_group_tests_name("state_codec", tests, NULL, NULL);
 }

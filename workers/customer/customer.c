@@ -2,6 +2,7 @@
 #include "workers/subcommand.h"
 
 #include "common/base/hash.h"
+#include "common/base/trace_context.h"
 #include "common/codec/internal_records.h"
 #include "common/codec/record_json.h"
 #include "common/flow/quarantine.h"
@@ -157,6 +158,11 @@ static void print_voice(const struct customer_report *report)
            (long long)report->events_attended, (long long)report->support_contacts);
     printf("  %-22s %zu messages planned, %zu kinds already sent\n", "waiting", report->waiting_count,
            report->used_key_count);
+    for (size_t i = 0; i < report->trace_count; i++) {
+        char text[2 * TRACE_ID_SIZE + 1];
+        trace_hex((const unsigned char *)report->traces[i].data, TRACE_ID_SIZE, text);
+        printf("  %-22s %s\n", i ? "" : "of the traces", text);
+    }
 }
 
 static void print_text(struct span id, const struct customer_report *report)
