@@ -255,7 +255,7 @@ struct open_state *open_state_copy(const struct open_state *state, void *memory,
     keep_figures(copy);
     keep_texts(&block, copy);
     CHECK(!block.full);
-    copy->texts_stand = true;
+    copy->fact_texts_stand = copy->run_texts_stand = true;
     copy->head.facts_bytes = SPAN_NONE;
     copy->size = size;
     copy->text_at = block.at;
@@ -268,10 +268,11 @@ bool open_state_settle(struct open_state *state)
     if (state->size == 0 || !arrays_inside(&block, state))
         return false;
     keep_figures(state);
-    if (state->texts_stand)
-        return true;
-    keep_texts(&block, state);
+    if (!state->fact_texts_stand)
+        keep_fact_texts(&block, &state->facts);
+    if (!state->run_texts_stand)
+        keep_run_texts(&block, &state->facts, &state->runs);
     state->text_at = block.at;
-    state->texts_stand = !block.full;
+    state->fact_texts_stand = state->run_texts_stand = !block.full;
     return !block.full;
 }

@@ -20,7 +20,8 @@ struct open_state {
     struct facts facts;
     struct runs runs;
     bool facts_stand;        /* as they were read or tidied: nothing to fold */
-    bool texts_stand;        /* they are in the block, all of them */
+    bool fact_texts_stand;   /* all that the facts name is in the block */
+    bool run_texts_stand;    /* all that the runs name is in it, or is the playbook's */
     bool figures_stand;      /* figures are those of the facts, without the money; figures_hold says until when */
     bool anchors_stand;      /* as struct pass says */
     struct figures figures;  /* `facts` of it is not valid */

@@ -22,7 +22,8 @@ struct pass {
     struct runs runs;
 
     bool facts_stand;          /* nothing of them was changed: they are tidy */
-    bool texts_stand;          /* what the state names lies where it lay before the visit */
+    bool fact_texts_stand;     /* what the facts name lies where it lay before the visit */
+    bool run_texts_stand;      /* the same of the runs */
     bool another_playbook;     /* than at the last step (R81) */
     const struct event *event; /* whose step it is; NULL = timers fire */
     struct fold_change change; /* that the event made */

@@ -25,6 +25,11 @@ static struct voided voided_orders(const struct pass *pass)
     return voided;
 }
 
+static bool any_voided(const struct voided *voided)
+{
+    return voided->orders[0] != FACT_NONE || voided->orders[1] != FACT_NONE;
+}
+
 static bool is_voided(const struct pass *pass, const struct voided *voided, struct span order_id)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -65,6 +70,8 @@ void revokes_make(struct pass *pass)
     if (pass->event == NULL)
         return;
     struct voided voided = voided_orders(pass);
+    if (!consent_ended && !pass->change.credit_ended && !any_voided(&voided))
+        return;
     for (uint32_t i = 0; i < pass->runs.sent_count; i++) {
         struct sent *sent = &pass->runs.sent[i];
         enum revoke_reason reason = sent->ended ? REVOKE_NONE : revoke_reason(pass, &voided, sent, consent_ended);

@@ -184,7 +184,7 @@ static void run_make(struct pass *pass, const struct rule *rule, const struct oc
     run.survey = occurrence->survey;
     run.response = occurrence->response;
     run_place(pass, rule, &run, occurrence, m);
-    pass->texts_stand = false;
+    pass->run_texts_stand = false;
     runs_add(&pass->runs, pass->arena, &run);
 }
 
@@ -242,7 +242,7 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 /* The rule's track, about to name another order: what it says of the one before is kept. */
 static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
 {
-    pass->texts_stand = false;
+    pass->run_texts_stand = false;
     int place = rule_place(pass, rule);
     const struct track *track = runs_track(&pass->runs, place);
     if (track == NULL)
@@ -295,7 +295,7 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
     run_track_anchor(pass, rule, occurrence);
     const struct track *track = runs_track(&pass->runs, rule_place(pass, rule));
     run->key = run_key(pass, rule, occurrence);
-    pass->texts_stand = false;
+    pass->run_texts_stand = false;
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
 }
 

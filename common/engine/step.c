@@ -97,7 +97,7 @@ static bool may_anchor(const struct event *event)
 static void facts_changed(struct pass *pass)
 {
     pass->head.facts_bytes = SPAN_NONE;
-    pass->facts_stand = pass->texts_stand = pass->figures_stand = false;
+    pass->facts_stand = pass->fact_texts_stand = pass->figures_stand = false;
 }
 
 static void apply_effects(struct pass *pass)
@@ -314,7 +314,7 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     pass->facts = state->facts;
     pass->runs = state->runs;
     pass->facts_stand = state->facts_stand;
-    pass->texts_stand = true;
+    pass->fact_texts_stand = pass->run_texts_stand = true;
     pass->figures_stand = state->figures_stand;
     pass->anchors_stand = state->anchors_stand;
     if (state->figures_stand) {
@@ -333,7 +333,8 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     state->facts = pass->facts;
     state->runs = pass->runs;
     state->facts_stand = true;
-    state->texts_stand &= pass->texts_stand;
+    state->fact_texts_stand &= pass->fact_texts_stand;
+    state->run_texts_stand &= pass->run_texts_stand;
     state->figures_stand = pass->figures_stand;
     state->anchors_stand = pass->anchors_stand;
     state->figures = pass->figures;
