@@ -5,6 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/base/timestamp.h"
+#include "common/io/http.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -191,6 +192,11 @@ static const struct key keys[] = {
     {"tracing.endpoint", KEY_TEXT, AT(tracing_endpoint), "", NULL, 0, 0,
      "Where spans go: the OTLP/HTTP address of an OpenTelemetry collector, such as http://127.0.0.1:4318/v1/traces; "
      "empty = nowhere. An action's header traceparent goes on with its cause's trace either way."},
+    {"tracing.headers", KEY_SECRET, AT(tracing_headers), "", NULL, 0, 0,
+     "What a hosted collector wants beside it, one header a line, such as Authorization: Bearer TOKEN. Better as "
+     "tracing.headers_file, the path of a file that holds them."},
+    {"tracing.ca", KEY_PATH, AT(tracing_ca), "", NULL, 0, 0,
+     "Who may have signed the collector's certificate (PEM); empty = whom the system trusts."},
     {"tracing.sample_percent", KEY_INTEGER, AT(tracing_sample_percent), "100", NULL, 0, 100,
      "Of the traces that their callers sampled, so many get spans of ours, chosen by the trace's id."},
 
@@ -775,12 +781,22 @@ static void finish_oauth(struct loader *loader)
                   "may hold no user and password; use oauth.client_id and oauth.client_secret_file");
 }
 
+static void finish_tracing(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    if (strchr(config->tracing_endpoint, '@')) /* it is shown in messages */
+        fail_late(loader, "tracing.endpoint", "may hold no user and password; use tracing.headers_file");
+    if (!http_headers_good(config->tracing_headers))
+        fail_late(loader, "tracing.headers", "expected lines of the form \"Name: value\"");
+}
+
 static void finish(struct loader *loader)
 {
     struct config *config = loader->config;
     finish_start(loader);
     finish_names(loader);
     finish_registry(loader);
+    finish_tracing(loader);
     finish_oauth(loader);
     if (config->clock == CONFIG_CLOCK_INPUT && !config->demo)
         fail_late(loader, "clock", "input makes time follow the input and is allowed only with demo: true");

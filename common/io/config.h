@@ -105,6 +105,8 @@ struct config {
     const char *monitor_listen; /* "" = no HTTP */
 
     const char *tracing_endpoint; /* "" = no spans */
+    const char *tracing_headers;  /* lines "Name: value", checked; a secret */
+    const char *tracing_ca;       /* "" = the system's */
     int64_t tracing_sample_percent;
 
     enum config_level level;

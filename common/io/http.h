@@ -16,6 +16,10 @@ struct http_sink {
  * must live until the request is done. */
 void http_prepare(CURL *curl, const char *url, int64_t timeout_ms, const char *ca, struct http_sink *sink);
 void http_post(CURL *curl, const struct buffer *body); /* a POST instead; the body must live as long */
+/* Lines "Name: value" as a list of headers, with first before them; blank lines are passed over. The caller frees it.
+ */
+struct curl_slist *http_headers(const char *first, const char *lines);
+bool http_headers_good(const char *lines); /* is each line that is not blank a header? */
 void http_basic_auth(CURL *curl, const char *user, const char *password);
 
 #endif

@@ -2,8 +2,8 @@
 
 #include "common/base/check.h"
 #include "common/base/exposition.h"
+#include "common/io/http.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,24 @@ enum {
     QUEUE_BYTES = 2 << 20,
     SEND_EVERY_MS = 1000,
     SEND_TIMEOUT_MS = 2000,
+    WARN_EVERY_S = 60,
+    ANSWER_SIZE_MAX = 65536,
     KIND_PRODUCER = 4, /* of OTLP's enum SpanKind */
     KIND_CONSUMER = 5
 };
 
 struct trace_exporter {
-    const char *endpoint;
-    int64_t sample_percent;
+    struct trace_exporter_options options;
     struct buffer head; /* of a request, up to the spans */
-    CURL *curl;         /* the thread's own */
+    /* the thread's own */
+    CURL *curl;
+    struct curl_slist *headers;
+    struct buffer answer;
+    struct http_sink sink;
+    char curl_error[CURL_ERROR_SIZE];
+    uint64_t untold; /* spans lost since the last warning */
+    time_t told_at;  /* monotonic s; 0 = never */
+    /* between the threads */
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t wake;
@@ -70,17 +79,21 @@ static void add_ids(struct buffer *out, const struct trace_context *context)
     buffer_format(out, "\"traceId\":\"%s\",\"spanId\":\"%s\"", trace, span);
 }
 
+/* OpenTelemetry's conventions for messaging, as of their version 1.27. destination: "" = several. */
 static void add_span_head(struct buffer *out, const struct trace_context *own, const char *operation,
                           const char *destination, int kind, int64_t began_ms, int64_t ended_ms)
 {
+    const char *blank = destination[0] ? " " : "";
     buffer_add_char(out, '{');
     add_ids(out, own);
     buffer_format(
         out,
-        ",\"name\":\"%s %s\",\"kind\":%d,\"startTimeUnixNano\":\"%lld000000\",\"endTimeUnixNano\":\"%lld000000\","
+        ",\"name\":\"%s%s%s\",\"kind\":%d,\"startTimeUnixNano\":\"%lld000000\",\"endTimeUnixNano\":\"%lld000000\","
         "\"attributes\":[",
-        operation, destination, kind, (long long)began_ms, (long long)ended_ms);
+        operation, blank, destination, kind, (long long)began_ms, (long long)ended_ms);
     add_text(out, "messaging.system", SPAN("kafka"));
+    buffer_add_char(out, ',');
+    add_text(out, "messaging.operation.name", span_of(operation)); /* Kafka's clients call them so too */
     buffer_add_char(out, ',');
     add_text(out, "messaging.operation.type", span_of(operation));
     buffer_add_char(out, ',');
@@ -108,7 +121,7 @@ static bool chosen(const struct trace_exporter *exporter, const struct trace_con
     uint32_t random = 0;
     for (int i = TRACE_ID_SIZE - 4; i < TRACE_ID_SIZE; i++)
         random = random << 8 | context->trace_id[i];
-    return random < (uint64_t)exporter->sample_percent * (UINT64_C(1) << 32) / 100;
+    return random < (uint64_t)exporter->options.sample_percent * (UINT64_C(1) << 32) / 100;
 }
 
 static void tell_action(void *context, const struct trace_action *action, int64_t began_ms, int64_t ended_ms)
@@ -136,7 +149,8 @@ static void tell_action(void *context, const struct trace_action *action, int64_
     buffer_release(&span);
 }
 
-/* A batch belongs to no one trace: a trace of its own, with links to those that it worked on. */
+/* A batch belongs to no one trace: a trace of its own, with links to those that it worked on. It is of several topics,
+ * so it names none. */
 static void tell_batch(void *context, const struct trace_context *links, size_t link_count, size_t record_count,
                        int64_t began_ms, int64_t ended_ms)
 {
@@ -147,7 +161,9 @@ static void tell_batch(void *context, const struct trace_context *links, size_t 
     if (getrandom(own.trace_id, sizeof(own.trace_id), GRND_NONBLOCK) != sizeof(own.trace_id) ||
         getrandom(own.span_id, sizeof(own.span_id), GRND_NONBLOCK) != sizeof(own.span_id))
         return;
-    add_span_head(&span, &own, "process", "batch", KIND_CONSUMER, began_ms, ended_ms);
+    add_span_head(&span, &own, "process", "", KIND_CONSUMER, began_ms, ended_ms);
+    add_text(&span, "messaging.consumer.group.name", span_of(exporter->options.group));
+    buffer_add_char(&span, ',');
     add_integer(&span, "messaging.batch.message_count", (int64_t)record_count);
     buffer_add_text(&span, "],\"links\":[");
     for (size_t i = 0; i < link_count; i++) {
@@ -165,26 +181,43 @@ static void tell_batch(void *context, const struct trace_context *links, size_t 
 
 /* ---- the thread ---- */
 
-static size_t ignore_answer(char *bytes, size_t size, size_t count, void *context)
+/* The reason of a failure that goes on is said once a minute. */
+static void warn(struct trace_exporter *exporter, const char *reason, size_t lost)
 {
-    (void)bytes;
-    (void)context;
-    return size * count;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    exporter->untold += lost;
+    if (exporter->told_at && now.tv_sec - exporter->told_at < WARN_EVERY_S)
+        return;
+    exporter->options.warn(reason, exporter->untold);
+    exporter->untold = 0;
+    exporter->told_at = now.tv_sec;
 }
 
-static bool post(struct trace_exporter *exporter, const struct buffer *spans)
+/* False: not taken, and said. */
+static bool post(struct trace_exporter *exporter, const struct buffer *spans, size_t count)
 {
     struct buffer body = {0};
     long status = 0;
     buffer_add_span(&body, buffer_span(&exporter->head));
     buffer_add_span(&body, buffer_span(spans));
     buffer_add_text(&body, "]}]}]}");
-    curl_easy_setopt(exporter->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
-    curl_easy_setopt(exporter->curl, CURLOPT_POSTFIELDS, body.data);
-    bool good = curl_easy_perform(exporter->curl) == CURLE_OK &&
-                curl_easy_getinfo(exporter->curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status / 100 == 2;
+    http_post(exporter->curl, &body);
+    buffer_reset(&exporter->answer);
+    exporter->curl_error[0] = '\0';
+    CURLcode code = curl_easy_perform(exporter->curl);
+    curl_easy_getinfo(exporter->curl, CURLINFO_RESPONSE_CODE, &status);
     buffer_release(&body);
-    return good;
+    if (code == CURLE_OK && status / 100 == 2)
+        return true;
+    char reason[CURL_ERROR_SIZE + 64];
+    if (code == CURLE_OK)
+        snprintf(reason, sizeof(reason), "it answers with HTTP status %ld", status);
+    else
+        snprintf(reason, sizeof(reason), "%s",
+                 exporter->curl_error[0] ? exporter->curl_error : curl_easy_strerror(code));
+    warn(exporter, reason, count);
+    return false;
 }
 
 /* Under the lock: waits until it is time, or the end. */
@@ -214,7 +247,7 @@ static void *send_all(void *context)
         pthread_mutex_unlock(&exporter->lock);
         if (count == 0)
             continue;
-        bool good = post(exporter, &taken);
+        bool good = post(exporter, &taken, count);
         buffer_reset(&taken);
         pthread_mutex_lock(&exporter->lock);
         *(good ? &exporter->sent : &exporter->dropped) += count;
@@ -228,29 +261,29 @@ static void *send_all(void *context)
 
 static void open_curl(struct trace_exporter *exporter)
 {
-    static struct curl_slist type = {.data = (char *)"Content-Type: application/json"};
+    const struct trace_exporter_options *options = &exporter->options;
     CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     exporter->curl = curl_easy_init();
     CHECK(exporter->curl);
-    curl_easy_setopt(exporter->curl, CURLOPT_URL, exporter->endpoint);
-    curl_easy_setopt(exporter->curl, CURLOPT_HTTPHEADER, &type);
-    curl_easy_setopt(exporter->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(exporter->curl, CURLOPT_TIMEOUT_MS, (long)SEND_TIMEOUT_MS);
-    curl_easy_setopt(exporter->curl, CURLOPT_WRITEFUNCTION, ignore_answer);
+    exporter->sink = (struct http_sink){&exporter->answer, ANSWER_SIZE_MAX};
+    exporter->headers = http_headers("Content-Type: application/json", options->headers);
+    http_prepare(exporter->curl, options->endpoint, SEND_TIMEOUT_MS, options->ca, &exporter->sink);
+    curl_easy_setopt(exporter->curl, CURLOPT_HTTPHEADER, exporter->headers);
+    curl_easy_setopt(exporter->curl, CURLOPT_ERRORBUFFER, exporter->curl_error);
 }
 
-struct trace_exporter *trace_exporter_open(const char *endpoint, const char *service, const char *instance,
-                                           int64_t sample_percent)
+struct trace_exporter *trace_exporter_open(const struct trace_exporter_options *options)
 {
     struct trace_exporter *exporter = calloc(1, sizeof(*exporter));
     pthread_condattr_t monotonic;
     CHECK(exporter);
-    exporter->endpoint = endpoint;
-    exporter->sample_percent = sample_percent;
+    exporter->options = *options;
     buffer_add_text(&exporter->head, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
-    add_text(&exporter->head, "service.name", span_of(service));
+    add_text(&exporter->head, "service.name", span_of(options->service));
     buffer_add_char(&exporter->head, ',');
-    add_text(&exporter->head, "service.instance.id", span_of(instance));
+    add_text(&exporter->head, "service.version", span_of(options->version));
+    buffer_add_char(&exporter->head, ',');
+    add_text(&exporter->head, "service.instance.id", span_of(options->instance));
     buffer_add_text(&exporter->head, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"oriori\"},\"spans\":[");
     open_curl(exporter);
     pthread_mutex_init(&exporter->lock, NULL);
@@ -272,6 +305,8 @@ void trace_exporter_close(struct trace_exporter *exporter)
     pthread_mutex_unlock(&exporter->lock);
     pthread_join(exporter->thread, NULL);
     curl_easy_cleanup(exporter->curl);
+    curl_slist_free_all(exporter->headers);
+    buffer_release(&exporter->answer);
     pthread_cond_destroy(&exporter->wake);
     pthread_mutex_destroy(&exporter->lock);
     buffer_release(&exporter->head);

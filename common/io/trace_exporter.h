@@ -8,10 +8,20 @@
 
 struct trace_exporter;
 
-/* endpoint: "http://127.0.0.1:4318/v1/traces". service: service.name. sample_percent: of the traces that their callers
- * sampled, chosen by the trace's id, so that all who choose by it agree. */
-struct trace_exporter *trace_exporter_open(const char *endpoint, const char *service, const char *instance,
-                                           int64_t sample_percent);
+/* The texts must live as long as the exporter. */
+struct trace_exporter_options {
+    const char *endpoint;                     /* "http://127.0.0.1:4318/v1/traces" */
+    const char *headers;                      /* lines "Name: value"; "" = none */
+    const char *ca;                           /* a file of certificates (PEM); "" = the system's */
+    const char *service, *version, *instance; /* service.name, service.version, service.instance.id */
+    const char *group;                        /* of the consumer */
+    int64_t sample_percent; /* of the traces that their callers sampled, chosen by the trace's id, so that all who
+                             * choose by it agree */
+    /* On the exporter's own thread, at most once a minute: why `lost` spans since the last call were not taken. */
+    void (*warn)(const char *reason, uint64_t lost);
+};
+
+struct trace_exporter *trace_exporter_open(const struct trace_exporter_options *options);
 void trace_exporter_close(struct trace_exporter *exporter); /* sends what waits, in 4 s at most; NULL is fine */
 
 /* What the flow calls; context is the exporter. */

@@ -66,9 +66,9 @@ def all_of(spans, parents):
 
 
 def of_an_action(span, action, parent):
-    """Names, ids and attributes of the span of an action, all that the messaging conventions want of a producer."""
-    wanted = {"messaging.system": "kafka", "messaging.operation.type": "send", "messaging.destination.name": "crm.actions",
-              "messaging.message.id": str(action["action_id"]), "oriori.rule": "thank_you", "oriori.cause.topic": "crm.orders"}
+    """Names, ids and attributes of the span of an action, those that the messaging conventions require of a producer."""
+    wanted = {"messaging.system": "kafka", "messaging.operation.name": "send", "messaging.operation.type": "send",
+              "messaging.destination.name": "crm.actions", "messaging.message.id": str(action["action_id"]), "oriori.rule": "thank_you", "oriori.cause.topic": "crm.orders"}
     claim(span["attributes"] == wanted, f"attributes {span['attributes']}, wanted {wanted}")
     claim((span["Kind"], span["Trace ID"], span["Parent ID"]) == ("Producer", parent[3:35], parent[36:52]), f"{span} of {parent}")
     at_format = "%Y-%m-%d %H:%M:%S"
@@ -102,12 +102,17 @@ def a_collector_prints_the_spans_links_and_attributes(rig):
         of_an_action(sends.pop(own[name][36:52]), actions[name], parent)
     unsampled = {parent[3:35] for parent in parents.values()} - {parent[3:35] for parent in sampled.values()}
     claim(not any(span["Trace ID"] in unsampled for span in sends.values()), "a span of a trace that is not sampled")
-    batches = [span for span in spans if span["Name"] == "process batch"]
+    batches = [span for span in spans if span["Name"] == "process"]
     linked = {trace for span in batches for trace in span["links"]}
     claim(linked >= {parent[3:35] for parent in sampled.values()} and not linked & unsampled, f"links to {len(linked)} traces")
+    kafka = {"messaging.system": "kafka", "messaging.operation.name": "process", "messaging.operation.type": "process",
+             "messaging.consumer.group.name": "oriori-test"}
     for span in batches:
+        claim(span["attributes"].items() >= kafka.items(), f"attributes {span['attributes']}, wanted {kafka}")
         claim(span["Kind"] == "Consumer" and int(span["attributes"]["messaging.batch.message_count"]) > 0, f"batch {span}")
     claim({span["resource"]["service.name"] for span in spans} == {"oriori-test"}, "service.name")
+    version = rig.oriori("version").stdout.split()[1]
+    claim({span["resource"]["service.version"] for span in spans} == {version}, "service.version")
     print(f"  {len(spans)} spans, of them {len(batches)} batches with links to {len(linked)} traces")
 
 

@@ -1,10 +1,11 @@
 """A small OpenTelemetry collector for a test: OTLP over HTTP, taken apart by OpenTelemetry's own protocol definitions, so that
 an unknown field, a wrong type or an id that is not hex, of another length or all zeros is refused with 400 (the suite `collector`
-asks a real one)."""
+asks a real one). Hosted ones want TLS and a header, else 401: so does this one when it is told to."""
 import base64
 import http.server
 import json
 import re
+import ssl
 import threading
 
 from google.protobuf import json_format
@@ -30,14 +31,16 @@ def with_ids(value):
 
 
 class Collector:
-    def __init__(self, port):
-        self.spans, self.refused, self.resources = [], [], []
+    def __init__(self, port, certificate=None, wanted=()):
+        """certificate: key and certificates (PEM), for TLS; wanted: {header: value}."""
+        self.spans, self.refused, self.resources, self.wanted = [], [], [], dict(wanted)
         collector = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = collector.take(self.path, self.headers.get_content_type(), body)
+                known = all(self.headers[name] == value for name, value in collector.wanted.items())
+                status = collector.take(self.path, self.headers.get_content_type(), body) if known else 401
                 self.send_response(status)
                 self.send_header("Content-Length", "2")
                 self.end_headers()
@@ -47,6 +50,10 @@ class Collector:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, path, kind, body):
@@ -63,6 +70,10 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
         return 200
+
+    def attributes(self):
+        """[(name, {attribute: value})] of all spans."""
+        return [(span.name, {a.key: a.value.string_value or a.value.int_value for a in span.attributes}) for span in self.spans]
 
     def close(self):
         self.server.shutdown()

@@ -195,6 +195,33 @@ static void secrets_come_from_files(void **state)
                  "c.yaml:2: redis.password_file: cannot read gone: No such file or directory\n");
 }
 
+static void the_collectors_headers_are_lines(void **state)
+{
+    (void)state;
+    struct config config;
+    struct buffer errors = {0}, shown = {0};
+    char headers[80];
+    snprintf(headers, sizeof(headers), "%s/headers", folder);
+    write_text(headers, "Authorization: Bearer hunter2\r\n\nX-Shop: a: b\n");
+    assert_true(load("tracing: {endpoint: \"https://c:4318\", headers_file: headers, ca: ca.pem}\n", &config, &errors));
+    assert_string_equal(config.tracing_headers, "Authorization: Bearer hunter2\r\n\nX-Shop: a: b");
+    assert_string_equal(config.tracing_ca + strlen(folder), "/ca.pem");
+    config_show(&config, &shown);
+    assert_non_null(strstr(shown.data, "\ntracing.headers: \"***\"\n"));
+    config_release(&config);
+    buffer_release(&shown);
+    static const char *const wrong[] = {"Bearer hunter2\n", ": x\n",           "A B: x\n",
+                                        "X-Shop:  \n",      "A: x\nB: \x7f\n", "A: \t\n"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        write_text(headers, wrong[i]);
+        expect_error("tracing:\n  headers_file: headers\n",
+                     "c.yaml:2: tracing.headers: expected lines of the form \"Name: value\"\n");
+    }
+    remove(headers);
+    expect_error("tracing: {endpoint: \"http://a:b@c:4318\"}\n",
+                 "c.yaml:1: tracing.endpoint: may hold no user and password; use tracing.headers_file\n");
+}
+
 static void what_is_in_force_is_shown_without_secrets(void **state)
 {
     (void)state;
@@ -296,6 +323,7 @@ int main(void)
         cmocka_unit_test(the_environment_wins),
         cmocka_unit_test(a_bad_variable_is_named),
         cmocka_unit_test(secrets_come_from_files),
+        cmocka_unit_test(the_collectors_headers_are_lines),
         cmocka_unit_test(what_is_in_force_is_shown_without_secrets),
         cmocka_unit_test(the_reference_is_a_config_of_defaults),
         cmocka_unit_test(log_lines_are_json_or_text),

@@ -410,13 +410,27 @@ static struct monitor *open_monitor(const struct config *config, struct buffer *
     return monitor_open(config->monitor_listen, config->timeout_progress_ms, monotonic_ms, error);
 }
 
+/* On the exporter's thread. */
+static void warn_of_spans(const char *reason, uint64_t lost)
+{
+    logger(CONFIG_LEVEL_WARN, "the collector does not take spans; nothing waits for it", LOG_TEXT("reason", reason),
+           LOG_INTEGER("lost", lost));
+}
+
 /* NULL: nobody wants spans. */
 static struct trace_exporter *open_exporter(const struct config *config)
 {
     if (config->tracing_endpoint[0] == '\0')
         return NULL;
-    return trace_exporter_open(config->tracing_endpoint, config->application_id, config->transactional_id,
-                               config->tracing_sample_percent);
+    return trace_exporter_open(&(struct trace_exporter_options){.endpoint = config->tracing_endpoint,
+                                                                .headers = config->tracing_headers,
+                                                                .ca = config->tracing_ca,
+                                                                .service = config->application_id,
+                                                                .version = ORIORI_VERSION,
+                                                                .instance = config->transactional_id,
+                                                                .group = config->group_id,
+                                                                .sample_percent = config->tracing_sample_percent,
+                                                                .warn = warn_of_spans});
 }
 
 static int open_and_run(struct setup *setup, const char *config_path)
