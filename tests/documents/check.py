@@ -9,6 +9,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORIORI = ROOT / "build/release/oriori"
 DEPLOY = (ROOT / "deploy/README.md").read_text()
+PERSONAL = (ROOT / "deploy/personal-data.md").read_text()
 TESTS = (ROOT / "tests/README.md").read_text()
 results = {"passed": 0, "failed": 0}
 
@@ -36,10 +37,12 @@ def alerts():
 
 
 def test_names():
-    """Of every test function of the suites in Python, and of the scripts' and C's tests."""
+    """Of every test function of the suites in Python, and of the unit tests in C."""
     found = set()
     for path in (ROOT / "tests").rglob("*.py"):
         found |= set(re.findall(r"^def (\w+)\(", path.read_text(), re.M))
+    for path in (ROOT / "tests/unit").glob("*.c"):
+        found |= set(re.findall(r"cmocka_unit_test\w*\((\w+)", path.read_text()))
     return found
 
 
@@ -50,25 +53,37 @@ def runbook():
           [row[0] for row in table if len(row) != 4 or not all(len(cell) > 10 for cell in row[1:])])
 
 
-def procedures():
+def lost_tests(table):
+    """Of the tests (*in italics*) and suites (`in code`) that the last column names, those that are not there."""
     names, suites = test_names(), set(subprocess.run([ROOT / "tests/run", "--list"], capture_output=True, text=True,
                                                      check=True).stdout.split())
-    table, words = rows(section(DEPLOY, "Procedures")), re.compile(r"(?<!\*)\*([a-z][^*]+)\*(?!\*)")
-    check("every procedure says how, and what shows it", [row[0] for row in table if len(row) != 3 or not row[2]])
-    lost = []
+    words = re.compile(r"(?<!\*)\*([a-z][^*]+)\*(?!\*)")
     for row in table:
-        for name in words.findall(row[2]):
+        for name in words.findall(row[-1]):
             wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
             if not any(found == wanted or (name.endswith("...") and found.startswith(wanted)) for found in names):
-                lost.append(f"{row[0]}: {name}")
-        lost += [f"{row[0]}: suite {name}" for name in re.findall(r"`([a-z]+)`", row[2])
-                 if name not in suites and not (ROOT / "tests" / name).exists()]
-    check("every test that a procedure names exists", lost)
+                yield f"{row[0]}: {name}"
+        for name in re.findall(r"`([a-z]+)`", row[-1]):
+            if name not in suites and not (ROOT / "tests" / name).exists():
+                yield f"{row[0]}: suite {name}"
+
+
+def procedures():
+    table = rows(section(DEPLOY, "Procedures"))
+    check("every procedure says how, and what shows it", [row[0] for row in table if len(row) != 3 or not row[2]])
+    check("every test that a procedure names exists", lost_tests(table))
+
+
+def personal_data():
+    table = rows(section(PERSONAL, "Where it lies"))
+    check("every place says what, how long, what ERASED does, and what shows it",
+          [row[0] for row in table if len(row) != 5 or not all(row[1:])])
+    check("every test that a place names exists", lost_tests(table))
 
 
 def files():
     """Paths in backticks, seen from the project's top folder, from deploy/ or from beside the document."""
-    for name, text in (("deploy", DEPLOY), ("tests", TESTS)):
+    for name, text in (("deploy", DEPLOY + PERSONAL), ("tests", TESTS)):
         named = {word.split()[0].removeprefix("./") for word in re.findall(r"`([\w./-]+/[\w./-]*[^`]*)`", text)}
         paths = {path for path in named if re.fullmatch(r"(\.ci|common|deploy|tests|schemas|workers|helm|image|examples|local)/[\w./-]+", path)}
         check(f"every file that {name}/README.md names exists",
@@ -77,8 +92,8 @@ def files():
 
 def commands():
     known = set(re.findall(r"^  (\w+) ", subprocess.run([ORIORI, "help"], capture_output=True, text=True).stdout, re.M))
-    named = set(re.findall(r"`oriori (\w+)", DEPLOY))
-    check("every subcommand that deploy/README.md names exists", named - known)
+    named = set(re.findall(r"(?:`| )oriori (\w+) ", PERSONAL)) | set(re.findall(r"`oriori (\w+)", DEPLOY))
+    check("every subcommand that the documents name exists", named - known)
 
 
 def keys():
@@ -86,9 +101,9 @@ def keys():
     reference = yaml.safe_load(subprocess.run([ORIORI, "config", "reference"], capture_output=True, text=True, check=True).stdout)
     tops = {key for key, value in reference.items() if isinstance(value, dict)} - {"kafka"}
     known = {f"{top}.{key}" for top in tops for key in reference[top]} | set(reference)
-    secrets = {f"{key}_file" for key in known if key.rsplit(".", 1)[-1].endswith(("password", "token", "secret"))}
-    named = {word for word in re.findall(r"`(\w+\.\w+)(?::[^`]*)?`", DEPLOY) if word.split(".")[0] in tops}
-    check("every config key that deploy/README.md names exists", named - known - secrets)
+    secrets = {f"{key}_file" for key in known if key.rsplit(".", 1)[-1].endswith(("password", "token", "secret", "headers"))}
+    named = {word for word in re.findall(r"`(\w+\.\w+)(?::[^`]*)?`", DEPLOY + PERSONAL) if word.split(".")[0] in tops}
+    check("every config key that the documents name exists", named - known - secrets)
 
 
 def examples():
@@ -97,7 +112,7 @@ def examples():
         check(f"{path.name} is a good config", [done.stderr] if done.returncode else [])
 
 
-for part in (runbook, procedures, files, commands, keys, examples):
+for part in (runbook, procedures, personal_data, files, commands, keys, examples):
     part()
 print(f"{results['passed']} passed, {results['failed']} failed, 0 skipped")
 sys.exit(results["failed"] > 0)

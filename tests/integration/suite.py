@@ -13,10 +13,12 @@ from io import BytesIO
 
 import fastavro
 
+import erasure
 import following
 import poison
 from audit import audit, changelog
 from collector import Collector
+from kafka_servers import certificates
 from load import DAY, Load
 from rig import INPUTS, ROOT, SHARDS, Failure, Rig, free_port, home, now_ms, wait_for
 from runner import run_suite
@@ -557,9 +559,13 @@ def the_workers_numbers_are_shown(rig):
 def a_trace_goes_on_in_the_action(rig):
     """An order's traceparent comes back in its thank-you's header, with a span of the action's own, also when the order was
     forwarded home; a sampled one in what a timer sends later, another worker having taken over, and in the reward of who
-    referred the buyer; sampled ones reach a collector as OTLP; a collector that is away holds nothing up."""
+    referred the buyer; sampled ones reach a collector as OTLP, here one over TLS that wants headers; one that refuses them is
+    said, and one that is away holds nothing up."""
     port, monitor = free_port(), free_port()
-    collector = Collector(port)
+    wanted = {"Authorization": "Bearer t0ken: x", "X-Shop": "demo"}
+    keys = certificates(rig.folder / "keys")
+    collector = Collector(port, keys / "server.pem", wanted)
+    (keys / "headers").write_text("".join(f"{name}: {value}\n" for name, value in wanted.items()))
     parents = {}
     playbook = rig.folder / "soon.yaml"
     rig.settings["playbook"] = str(playbook)
@@ -598,7 +604,8 @@ rules:
         if own is None or own[:36] != parent[:36] or own[-2:] != parent[-2:] or own[36:52] == parent[36:52]:
             raise Failure(f"{name}: traceparent {own}, its cause's was {parent}")
 
-    tracing = {"tracing": {"endpoint": f"http://127.0.0.1:{port}/v1/traces"}, "monitor": {"listen": f"127.0.0.1:{monitor}"}}
+    tracing = {"tracing": {"endpoint": f"https://127.0.0.1:{port}/v1/traces", "ca": str(keys / "ca.pem"),
+                           "headers_file": str(keys / "headers")}, "monitor": {"listen": f"127.0.0.1:{monitor}"}}
     rig.start("a", **tracing)
     for partition in range(INPUTS["orders"][1]):  # all of crm.orders is forwarded: it has not S partitions
         order(f"on{partition}", partition, trace(0xabc0 + partition))
@@ -647,21 +654,37 @@ rules:
             raise Failure(f"{name}: no span {own} in {sorted(sent)}")
     if any(trace_id == parents["off"][3:35] for trace_id, _, _ in sent):
         raise Failure("a span of a trace that is not sampled")
-    if collector.resources[0]["service.name"] != "oriori-test":
-        raise Failure(f"resource {collector.resources[0]}")
+    version = rig.oriori("version").stdout.split()[1]
+    resource = collector.resources[0]
+    if (resource["service.name"], resource["service.version"]) != ("oriori-test", version):
+        raise Failure(f"resource {resource}, version {version}")
+    kafka = {"messaging.system": "kafka"}
+    for name, found in collector.attributes():
+        of_all = {**kafka, "messaging.operation.name": name.split()[0], "messaging.operation.type": name.split()[0]}
+        own = {"messaging.destination.name": "crm.actions"} if name == "send crm.actions" else {"messaging.consumer.group.name": "oriori-test"}
+        if name not in ("send crm.actions", "process") or not found.items() >= {**of_all, **own}.items():
+            raise Failure(f"span {name} has {found}")
+    if "does not take spans" in rig.log_of("b"):
+        raise Failure("spans are lost though the collector takes them")
+    collector.wanted["Authorization"] = "Bearer other"
+    order("refused", 0, trace(0x1000))
+    rig.flush()
+    wait_for("the refusal in the log", 60, lambda: rig.alive() or "it answers with HTTP status 401" in rig.log_of("b"))
+    if "t0ken" in rig.log_of("a") + rig.log_of("b"):
+        raise Failure("the log shows a secret header")
     collector.close()
     order("alone", 0, trace(0x1110))
     rig.flush()
     rig.drain()
-    wait_for("the lost spans to be counted", 60, lambda: rig.alive() or
-             total(samples(ask(monitor, "/metrics")[1]), "oriori_trace_spans_dropped_total") > 0)
+    wait_for("the lost spans to be counted", 60, lambda: rig.alive() or  # an action's and a batch's were refused before
+             total(samples(ask(monitor, "/metrics")[1]), "oriori_trace_spans_dropped_total") > 2)
     if "traceparent" not in headers()["alone"]:
         raise Failure("no traceparent while the collector is away")
     rig.stop("b")
     audit(rig)
 
 
-for function in poison.TESTS:
+for function in poison.TESTS + erasure.TESTS:
     test(function)
 
 if __name__ == "__main__":
