@@ -17,8 +17,10 @@ CHART = ROOT / "deploy/helm/oriori"
 HELM, HELM3 = os.environ["HELM"], os.environ["HELM3"]
 VERSIONS = ["1.32", "1.34", "1.36", "1.37"]  # of Kubernetes
 EVERYTHING = ["keda.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "networkPolicy.enabled=true",
-              "dashboards.enabled=true", "serviceMonitor.enabled=true"]
-SETTINGS = ([], EVERYTHING, ["hpa.enabled=true"])
+              "dashboards.enabled=true", "serviceAccountToken.enabled=true", "serviceAccountName=crm", "podLabels.team=crm",
+              "extraEnv[0].name=TZ", "extraEnv[0].value=UTC", "extraVolumes[0].name=ca", "extraVolumes[0].configMap.name=ca",
+              "extraVolumeMounts[0].name=ca", "extraVolumeMounts[0].mountPath=/ca"]
+SETTINGS = ([], EVERYTHING, ["hpa.enabled=true", "serviceMonitor.enabled=true"])
 OWN_KINDS = {"ScaledObject", "PodMonitor", "ServiceMonitor", "PrometheusRule"}  # their schemas are not Kubernetes' own
 passed = failed = skipped = 0
 
@@ -72,8 +74,8 @@ def restricted(pod):
             problems.append("keeps capabilities")
         if own.get("readOnlyRootFilesystem") is not True:
             problems.append("can write its image")
-    if any(set(volume) - {"name", "configMap", "secret"} for volume in pod.get("volumes", [])):
-        problems.append("a volume that is neither config nor secret")
+    if any(set(volume) - {"name", "configMap", "secret", "projected"} for volume in pod.get("volumes", [])):
+        problems.append("a volume that is neither config nor secret nor token")
     return problems
 
 
@@ -118,7 +120,11 @@ def check_promises():
     stateful = of_kind(documents, "StatefulSet")[0]
     container = stateful["spec"]["template"]["spec"]["containers"][0]
     names = {variable["name"]: variable for variable in container["env"]}
-    check("the pod's name is the transactional id", names["ORIORI_TRANSACTIONAL_ID"]["value"] == "$(POD_NAME)")
+    # Transactional ids are the whole cluster's: the pod's name alone would be that of a release in another namespace too.
+    check("the transactional id is the application's and the pod's", names["ORIORI_TRANSACTIONAL_ID"]["value"] == "oriori-$(POD_NAME)")
+    other = of_kind(render("config.application_id=oriori-green"), "StatefulSet")[0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    check("another application has other transactional ids",
+          {"name": "ORIORI_TRANSACTIONAL_ID", "value": "oriori-green-$(POD_NAME)"} in other)
     check("the pod's name is the instance id", names["ORIORI_INSTANCE_ID"]["value"] == "$(POD_NAME)")
     check("POD_NAME stands before its use", list(names)[0] == "POD_NAME")
     check("pods start in parallel", stateful["spec"]["podManagementPolicy"] == "Parallel")
@@ -142,15 +148,12 @@ def check_promises():
     check("pods spread over machines and zones", [s["topologyKey"] for s in spread] ==
           ["kubernetes.io/hostname", "topology.kubernetes.io/zone"])
     budget = of_kind(documents, "PodDisruptionBudget")[0]["spec"]
-    selectors = [budget["selector"], of_kind(documents, "NetworkPolicy")[0]["spec"]["podSelector"],
-                 of_kind(documents, "PodMonitor")[0]["spec"]["selector"], spread[0]["labelSelector"]]
+    check("a drain does not wait for pods that serve nothing", budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow")
+    selectors = [budget["selector"], of_kind(documents, "PodMonitor")[0]["spec"]["selector"], spread[0]["labelSelector"]]
     pod_labels = stateful["spec"]["template"]["metadata"]["labels"].items()
     check("selectors find the pods", all(s["matchLabels"].items() <= pod_labels for s in selectors))
     grace = stateful["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     check("the end fits into the grace period", grace > 10)  # the worker ends within 10 s of SIGTERM
-    policy = of_kind(render("networkPolicy.enabled=true", "networkPolicy.otherPorts={8081}"), "NetworkPolicy")[0]["spec"]
-    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-    check("a worker reaches names, Kafka, Redis and what is named", ports == {53, 9092, 6379, 8081}, str(ports))
     secret = render(values="secretEnvironment: [{name: ORIORI_REDIS_PASSWORD, secret: redis, key: password}]")
     text = json.dumps(of_kind(secret, "StatefulSet"))
     check("a secret comes by reference", '"secretKeyRef": {"name": "redis", "key": "password"}' in text)
@@ -165,6 +168,96 @@ def check_promises():
     pods = [of_kind(render(*settings), "StatefulSet")[0]["spec"]["template"] for settings in ([], ["config.decisions=all"])]
     check("another config restarts the pods", pods[0] != pods[1])
     check_playbook()
+    check_topics_job()
+    check_network_policy()
+    check_keda()
+    check_knobs()
+
+
+def check_topics_job():
+    """Pods are not ready without topics: whoever waits for readiness (helm --wait, Flux, Argo CD) must have the Job by then."""
+    jobs = [of_kind(render(*settings), "Job")[0] for settings in ([], ["config.topics.prefix=eu."], ["image.tag=v2"], ["replicas=3"])]
+    for job in jobs:
+        check("the topics job is no hook", not any("hook" in key for key in job["metadata"].get("annotations", {})))
+        check("it stays: one that is gone would be made again and again", "ttlSecondsAfterFinished" not in job["spec"])
+    names = [job["metadata"]["name"] for job in jobs]
+    check("another content is another Job, as none can be changed", len(set(names[:3])) == 3 and names[3] == names[0], str(names))
+    check("the same content is the same Job", jobs[3]["spec"] == jobs[0]["spec"])
+    long = of_kind(render("fullnameOverride=" + "a-name-" * 9 + "end"), "Job")[0]["metadata"]["name"]
+    check("its name fits into a label", len(long) <= 63 and "--" not in long, long)
+    documents = render("tolerations[0].operator=Exists", "nodeSelector.disk=ssd", "priorityClassName=high", "serviceAccountName=crm")
+    worker, job = (of_kind(documents, kind)[0]["spec"]["template"] for kind in ("StatefulSet", "Job"))
+    for key in ("automountServiceAccountToken", "enableServiceLinks", "tolerations", "nodeSelector", "priorityClassName",
+                "serviceAccountName", "securityContext", "volumes"):
+        check(f"the job's pod has the workers' {key}", key in job["spec"] and job["spec"][key] == worker["spec"][key])
+    check("a Service's variables are kept out", job["spec"].get("enableServiceLinks") is False)
+    policy = of_kind(render("networkPolicy.enabled=true"), "NetworkPolicy")[0]["spec"]["podSelector"]
+    for template in (worker, job):
+        labels = template["metadata"]["labels"]
+        check("the network policy holds for workers and job", policy["matchLabels"].items() <= labels.items() and
+              all(labels[rule["key"]] in rule["values"] for rule in policy["matchExpressions"]))
+    check("no worker's selector finds the job", not of_kind(documents, "StatefulSet")[0]["spec"]["selector"]["matchLabels"].items()
+          <= job["metadata"]["labels"].items())
+    check("off, where others make topics", not of_kind(render("topicsJob.enabled=false"), "Job"))
+
+
+def egress(**config):
+    """Of a policy with that config: the ports by rule."""
+    values = {"config": config, "networkPolicy": {"enabled": True, "kafkaPorts": [], "redisPorts": [], "otherPorts": [4000],
+                                                  "kafkaTo": [{"namespaceSelector": {"matchLabels": {"name": "kafka"}}}]}}
+    rules = of_kind(render(values=yaml.safe_dump(values)), "NetworkPolicy")[0]["spec"]["egress"]
+    check("peers stand where they are named", [rule.get("to") for rule in rules[:3]] == [None, values["networkPolicy"]["kafkaTo"], None])
+    return [[port["port"] for port in rule["ports"]] for rule in rules]
+
+
+def check_network_policy():
+    policy = of_kind(render("networkPolicy.enabled=true", "networkPolicy.otherPorts={8081}"), "NetworkPolicy")[0]["spec"]
+    ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
+    check("a worker reaches names, Kafka, Redis and what is named", ports == [[53, 53], [9092], [6379], [8081]], str(ports))
+    ports = egress(kafka={"bootstrap.servers": "a:9093, b:9094,c"}, redis={"url": "rediss://oriori:x@[fd00::1]:6380/2"},
+                   registry={"url": "http://a:8081/apis/ccompat/v7 https://b"}, tracing={"endpoint": "http://otel:4318/v1/traces"},
+                   oauth={"url": "https://issuer:8443/token"})
+    check("ports that the config names are open", ports == [[53, 53], [9093, 9094, 9092], [6380], [4000, 8081, 443, 4318, 8443]], str(ports))
+    ports = egress(redis={"url": "redis-sentinel://s1,s2:26380/oriori"}, registry={"url": "none"})
+    check("sentinels too", ports == [[53, 53], [9092], [26379, 26380], [4000]], str(ports))
+
+
+def triggers(config, **keda):
+    documents = render(values=yaml.safe_dump({"config": config, "keda": {"enabled": True, **keda}}))
+    return [trigger["metadata"] for trigger in of_kind(documents, "ScaledObject")[0]["spec"]["triggers"]]
+
+
+def check_keda():
+    names = [trigger["topic"] for trigger in triggers({"topics": {"prefix": "eu.", "email_opens": "mail.opened"}})]
+    check("KEDA looks at the inputs by their names", names == ["eu.orders", "eu.deliveries", "eu.surveys", "mail.opened", "eu.customers"],
+          str(names))
+    check("no prefix is one too", triggers({"topics": {"prefix": ""}})[0]["topic"] == "orders")
+    check("by default it is the worker's", triggers({})[0]["topic"] == "crm.orders")
+    check("topics that are named win", [trigger["topic"] for trigger in triggers({}, topics=["crm.orders"])] == ["crm.orders"])
+    safe = triggers({"kafka": {"security.protocol": "SSL"}}, metadata={"tls": "enable"})
+    check("what KEDA needs for TLS passes through", all(trigger["tls"] == "enable" for trigger in safe))
+    refuses("keda.enabled=true,config.kafka.security\\.protocol=SASL_SSL", "authenticationRef")
+
+
+def check_knobs():
+    documents = render(*EVERYTHING, f"image.digest=sha256:{'a' * 64}", "fullnameOverride=lifecycle")
+    check("all names follow fullnameOverride", all(d["metadata"]["name"].startswith("lifecycle") for d in documents))
+    for kind in ("StatefulSet", "Job"):
+        template = of_kind(documents, kind)[0]["spec"]["template"]
+        pod, container = template["spec"], template["spec"]["containers"][0]
+        check(f"{kind}: a digest wins over the tag", container["image"] == f"oriori@sha256:{'a' * 64}")
+        check(f"{kind}: labels, variables, volumes and mounts are added", template["metadata"]["labels"]["team"] == "crm" and
+              {"name": "TZ", "value": "UTC"} in container["env"] and {"name": "ca", "configMap": {"name": "ca"}} in pod["volumes"] and
+              {"name": "ca", "mountPath": "/ca"} in container["volumeMounts"])
+        tokens = [v["projected"]["sources"][0]["serviceAccountToken"] for v in pod["volumes"] if "projected" in v]
+        check(f"{kind}: a token that kubelet renews", tokens == [{"path": "token", "expirationSeconds": 3600}], str(tokens))
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        config = yaml.safe_load(of_kind(documents, "ConfigMap")[0]["data"]["worker.yaml"])
+        check(f"{kind}: the config names the token", config["oauth"]["token_file"] == mounts["token"] + "/token")
+    own = render("serviceAccountToken.enabled=true", "serviceAccountToken.audience=kafka", "config.oauth.token_file=/ca/token")
+    text = json.dumps(of_kind(own, "StatefulSet"))
+    check("the token is for whom it is asked", '"audience": "kafka"' in text)
+    check("a token file that is named wins", "token_file: /ca/token" in of_kind(own, "ConfigMap")[0]["data"]["worker.yaml"])
 
 
 # Of the config, what the chart decides itself, or refuses: secrets come by reference, demonstrations not at all.
@@ -231,6 +324,10 @@ def check_refusals():
     refuses("keda.minReplicas=0", "minReplicas")
     refuses("hpa.enabled=true,keda.enabled=true", "choose one")
     refuses("hpa.minReplicas=0", "minReplicas")
+    refuses("podMonitor.enabled=true,serviceMonitor.enabled=true", "choose one")
+    refuses("podLabels.app\\.kubernetes\\.io/name=other", "podLabels")
+    refuses("extraEnv[0].name=ORIORI_TRANSACTIONAL_ID", "extraEnv")
+    refuses("image.digest=latest", "digest")
 
 
 def check_alerts():
