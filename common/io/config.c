@@ -62,7 +62,8 @@ static const struct key keys[] = {
     {"playbook_watch", KEY_BOOLEAN, AT(playbook_watch), "false", NULL, 0, 0,
      "Whether the worker looks at that file every few seconds. Once its text has changed, the worker does what `oriori "
      "playbook activate` does: checks it, and puts it in force on all shards, once, whoever else sees it too. SIGHUP "
-     "makes it look at once, with this key or without. At the start a file that is not in force only warns."},
+     "makes it look at once, with this key or without. At the start a file that is not in force only warns, and "
+     "one that is broken is an error in the log: shards go on with what is in force."},
     {"schemas", KEY_PATH, AT(schemas), "", NULL, 0, 0, "The folder of the Avro schemas (*.avsc)."},
     {"zones", KEY_PATH, AT(zones), "/usr/share/zoneinfo", NULL, 0, 0, "The system's time zone database."},
     {"decisions", KEY_CHOICE, AT(decisions), "sent-and-blocked", "off sent-and-blocked all", 0, 0,
@@ -670,23 +671,94 @@ static void load_environment_keys(struct loader *loader)
     }
 }
 
+/* What Kubernetes gives every pod for a Service called oriori-something, unless told not to: no words to us. */
+static bool is_service_link(const char *name, const char *text)
+{
+    const char *port = strstr(name, "_PORT_");
+    size_t size = strlen(name);
+    return strstr(name, "_SERVICE_HOST") || strstr(name, "_SERVICE_PORT") ||
+           (port && isdigit((unsigned char)port[strlen("_PORT_")])) ||
+           (size > 5 && strcmp(name + size - 5, "_PORT") == 0 && strstr(text, "://"));
+}
+
+/* The variable's name; false: it is not one of ours. */
+static bool environment_entry(const char *entry, const char *prefix, char ret_name[NAME_MAX_SIZE],
+                              const char **ret_text)
+{
+    const char *equals = strchr(entry, '=');
+    size_t size = equals ? (size_t)(equals - entry) : 0;
+    if (strncmp(entry, prefix, strlen(prefix)) != 0 || size <= strlen(prefix) || size >= NAME_MAX_SIZE)
+        return false;
+    snprintf(ret_name, NAME_MAX_SIZE, "%.*s", (int)size, entry);
+    *ret_text = equals + 1;
+    return true;
+}
+
 /* ORIORI_KAFKA_SASL_PASSWORD_FILE -> sasl.password_file: the last _FILE is no dot. */
 static void load_environment_properties(struct loader *loader)
 {
     static const char prefix[] = "ORIORI_KAFKA_";
     for (char **entry = environ; *entry; entry++) {
-        const char *equals = strchr(*entry, '=');
-        size_t size = equals ? (size_t)(equals - *entry) : 0;
-        if (strncmp(*entry, prefix, sizeof(prefix) - 1) != 0 || size < sizeof(prefix) || size >= NAME_MAX_SIZE)
-            continue;
         char key[NAME_MAX_SIZE], name[NAME_MAX_SIZE] = "";
-        snprintf(key, sizeof(key), "%.*s", (int)size, *entry);
-        for (size_t i = sizeof(prefix) - 1; i < size; i++)
+        const char *text;
+        if (!environment_entry(*entry, prefix, key, &text) || is_service_link(key, text))
+            continue;
+        for (size_t i = sizeof(prefix) - 1; key[i]; i++)
             name[i - (sizeof(prefix) - 1)] = key[i] == '_' ? '.' : (char)tolower((unsigned char)key[i]);
         char base[NAME_MAX_SIZE];
         if (without_suffix(name, ".file", base, sizeof(base)))
             name[strlen(base)] = '_';
-        set_property(loader, key, name, equals + 1);
+        set_property(loader, key, name, text);
+    }
+}
+
+/* Read by other parts of the program, by its test build, or by deploy/local and the tests. */
+static bool is_known_elsewhere(const char *name)
+{
+    static const char *const names[] = {"ORIORI_DATA_DIR", "ORIORI_CORE_DUMPS", "ORIORI_CRASH", "ORIORI_FAULT"};
+    static const char *const prefixes[] = {"ORIORI_KAFKA_", "ORIORI_LOCAL_", "ORIORI_TEST_"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT_OF(prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Its distance from the nearest variable that a key has; 0 = it is one. */
+static size_t nearest_variable(const char *name, char ret_nearest[NAME_MAX_SIZE + 16])
+{
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        for (int file = 0; file <= (keys[i].type == KEY_SECRET); file++) {
+            char variable[NAME_MAX_SIZE + 16];
+            environment_name(keys[i].name, variable, sizeof(variable) - strlen("_FILE"));
+            if (file)
+                strcat(variable, "_FILE");
+            size_t distance = edit_distance(name, variable);
+            if (distance < best) {
+                best = distance;
+                strcpy(ret_nearest, variable);
+            }
+        }
+    return best;
+}
+
+void config_environment_doubts(struct buffer *ret_lines)
+{
+    for (char **entry = environ; *entry; entry++) {
+        char name[NAME_MAX_SIZE], nearest[NAME_MAX_SIZE + 16];
+        const char *text;
+        if (!environment_entry(*entry, "ORIORI_", name, &text))
+            continue;
+        if (is_service_link(name, text))
+            buffer_format(ret_lines,
+                          "environment: %s: ignored, a Kubernetes service link (enableServiceLinks: false leaves them "
+                          "out)\n",
+                          name);
+        else if (!is_known_elsewhere(name) && nearest_variable(name, nearest) != 0)
+            buffer_format(ret_lines, "environment: %s: ignored, no such key; nearest: %s\n", name, nearest);
     }
 }
 
@@ -829,6 +901,15 @@ const char *config_topic(struct config *config, const char *name)
 {
     struct buffer text = {0};
     buffer_format(&text, "%s%s", config->topic_prefix, name);
+    const char *kept = arena_copy(&config->arena, buffer_span(&text)).data;
+    buffer_release(&text);
+    return kept;
+}
+
+const char *config_application(struct config *config)
+{
+    struct buffer text = {0};
+    buffer_format(&text, "%s/%lld/%s", config->application_id, (long long)config->shards, config->topic_prefix);
     const char *kept = arena_copy(&config->arena, buffer_span(&text)).data;
     buffer_release(&text);
     return kept;

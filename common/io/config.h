@@ -122,8 +122,15 @@ struct config {
 bool config_load(struct config *config, const char *path, struct buffer *errors);
 void config_release(struct config *config);
 
+/* A line for each variable ORIORI_... that nobody reads, with the nearest that a key has: a mistake mostly, but not for
+ * certain ours, so it is no error. */
+void config_environment_doubts(struct buffer *ret_lines);
+
 /* prefix + name: "crm.actions"; for inputs the configured name. In the config's own memory. */
 const char *config_topic(struct config *config, const char *name);
+
+/* What a playbook is put in force for: "application_id/S/topics.prefix". In the config's own memory. */
+const char *config_application(struct config *config);
 
 /* Which input has that configured name? False: none. */
 bool config_input(const struct config *config, struct span name, enum topic *ret_topic);

@@ -164,6 +164,46 @@ static void the_environment_wins(void **state)
     config_release(&config);
 }
 
+/* Never an error: Kubernetes makes such variables for its own ends. */
+static void a_variable_that_nobody_reads_is_doubted(void **state)
+{
+    (void)state;
+    static const char *const doubted[][3] = {
+        {"ORIORI_REDIS_PASWORD", "x", "ignored, no such key; nearest: ORIORI_REDIS_PASSWORD\n"},
+        {"ORIORI_REDIS_PASSWORD_FILES", "x", "ignored, no such key; nearest: ORIORI_REDIS_PASSWORD_FILE\n"},
+        {"ORIORI_KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1", "ignored, a Kubernetes service link"},
+        {"ORIORI_KAFKA_PORT", "tcp://10.0.0.1:9092", "ignored, a Kubernetes service link"},
+        {"ORIORI_KAFKA_SERVICE_HOST", "10.0.0.1", "ignored, a Kubernetes service link"},
+    };
+    static const char *const read[] = {"ORIORI_BATCH_WAIT", "ORIORI_REDIS_SENTINEL_PASSWORD", "ORIORI_CORE_DUMPS",
+                                       "ORIORI_KAFKA_CONSUMER_FETCH_WAIT_MAX_MS"};
+    struct config config;
+    struct buffer lines = {0}, errors = {0};
+    for (size_t i = 0; i < sizeof(doubted) / sizeof(doubted[0]); i++)
+        setenv(doubted[i][0], doubted[i][1], 1);
+    for (size_t i = 0; i < sizeof(read) / sizeof(read[0]); i++)
+        setenv(read[i], "1", 1);
+    config_environment_doubts(&lines);
+    for (size_t i = 0; i < sizeof(doubted) / sizeof(doubted[0]); i++) {
+        char line[256];
+        snprintf(line, sizeof(line), "environment: %s: %s", doubted[i][0], doubted[i][2]);
+        if (!strstr(lines.data, line))
+            fail_msg("no \"%s\" in\n%s", line, lines.data);
+    }
+    for (size_t i = 0; i < sizeof(read) / sizeof(read[0]); i++) {
+        assert_null(strstr(lines.data, read[i]));
+        unsetenv(read[i]);
+    }
+    if (!load("", &config, &errors))
+        fail_msg("%s", errors.data);
+    assert_null(config.kafka); /* no property came of a link */
+    for (size_t i = 0; i < sizeof(doubted) / sizeof(doubted[0]); i++)
+        unsetenv(doubted[i][0]);
+    config_release(&config);
+    buffer_release(&lines);
+    buffer_release(&errors);
+}
+
 static void a_bad_variable_is_named(void **state)
 {
     (void)state;
@@ -321,6 +361,7 @@ int main(void)
         cmocka_unit_test(all_errors_are_reported_at_once),
         cmocka_unit_test(an_unreadable_file_is_an_error),
         cmocka_unit_test(the_environment_wins),
+        cmocka_unit_test(a_variable_that_nobody_reads_is_doubted),
         cmocka_unit_test(a_bad_variable_is_named),
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(the_collectors_headers_are_lines),

@@ -20,7 +20,10 @@ static int check(const char *path, bool show)
     struct config config;
     struct buffer errors = {0};
     bool good = config_load(&config, path, &errors);
-    struct buffer text = {0};
+    struct buffer text = {0}, doubts = {0};
+    config_environment_doubts(&doubts);
+    fputs(doubts.data ? doubts.data : "", stderr);
+    buffer_release(&doubts);
     if (good && show)
         config_show(&config, &text);
     if (good && show)
