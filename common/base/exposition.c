@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 
+static const char *const types[] = {"counter", "gauge", "histogram"};
+
 void exposition_head(struct buffer *text, enum exposition_type type, const char *name, const char *help)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
     buffer_format(text, "# HELP oriori_%s %s\n# TYPE oriori_%s %s\n", name, help, name, types[type]);
 }
 
@@ -22,6 +23,11 @@ void exposition_plain(struct buffer *text, enum exposition_type type, const char
 {
     exposition_head(text, type, name, help);
     exposition_sample(text, name, "", value);
+}
+
+void exposition_shared(struct buffer *text, enum exposition_type type, const char *name, const char *help, double value)
+{
+    buffer_format(text, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, types[type], name, value);
 }
 
 void exposition_buckets(struct buffer *text, const char *name, const char *labels, const struct histogram *histogram)

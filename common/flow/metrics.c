@@ -4,9 +4,7 @@
 #include "common/base/exposition.h"
 #include "common/flow/batch.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 enum { LABELS_SIZE = 256 };
 
@@ -29,7 +27,7 @@ enum { LABELS_SIZE = 256 };
     X(states_total, states, "Customer states written to crm.state.")                                                   \
     X(actions_total, actions, "Actions published.")                                                                    \
     X(transitions_total, transitions, "Transitions published.")                                                        \
-    X(decisions_total, decisions, "Decisions published.")                                                              \
+    X(decisions_total, decisions, "Decisions made, published or not.")                                                 \
     X(recoveries_total, recoveries, "Recoveries begun, whatever the cause.")                                           \
     X(recovered_shards_total, recovered_shards, "Shards brought back by a recovery.")                                  \
     X(rebuilt_states_total, rebuilt_states, "States written to Redis from the changelog.")                             \
@@ -228,6 +226,27 @@ static void write_shards(const struct worker *worker, int64_t wall_ms, struct bu
     }
 }
 
+/* What people hold back, as each shard knows it (R66). */
+static void write_pauses(const struct worker *worker, struct buffer *text)
+{
+    char labels[LABELS_SIZE];
+    exposition_head(text, EXPOSITION_GAUGE, "paused_marketing", "1 while all marketing is paused on the shard.");
+    for (int32_t i = 0; i < worker->config.shard_count; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "paused_marketing", labels, worker->shards[i].control.pause_marketing);
+    }
+    exposition_head(text, EXPOSITION_GAUGE, "paused_rules", "Rules that are paused on the shard, by name.");
+    for (int32_t i = 0; i < worker->config.shard_count; i++) {
+        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
+        if (worker->shards[i].phase == SHARD_READY)
+            exposition_sample(text, "paused_rules", labels, (double)worker->shards[i].control.rule_count);
+    }
+    exposition_plain(text, EXPOSITION_GAUGE, "actions_shadow",
+                     "1 when actions are written beside the topic that mailers read (actions: shadow).",
+                     worker->config.actions_shadow);
+}
+
 /* Of no shards all run it. */
 static bool file_in_force(const struct worker *worker)
 {
@@ -259,60 +278,16 @@ static void write_playbooks(const struct worker *worker, struct buffer *text)
     }
 }
 
-/* ---- the process ---- */
-
-/* Resident memory by /proc: pages, the second figure of statm. */
-static double resident_bytes(void)
-{
-    long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%ld %ld", &size, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return (double)resident * 4096;
-}
-
-static double descriptor_count(void)
-{
-    double count = -3; /* ".", "..", and the one that looks */
-    DIR *folder = opendir("/proc/self/fd");
-    if (!folder)
-        return 0;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-static void write_process(const struct worker *worker, struct buffer *text)
-{
-    exposition_plain(text, EXPOSITION_GAUGE, "resident_memory_bytes", "Resident memory of this process.",
-                     resident_bytes());
-    exposition_plain(text, EXPOSITION_GAUGE, "arena_bytes", "Memory that the last batch took in its arena.",
-                     (double)worker->arena.used);
-    exposition_plain(text, EXPOSITION_GAUGE, "open_descriptors", "Open file descriptors of this process.",
-                     descriptor_count());
-    exposition_plain(text, EXPOSITION_COUNTER, "cpu_seconds_total", "CPU time of this process.", cpu_seconds());
-}
+/* ---- the worker as a whole ---- */
 
 static void write_build(const struct worker *worker, const char *version, struct buffer *text)
 {
-    const struct playbook *playbook = worker->config.world->playbook;
+    const struct playbook *playbook = worker->config.playbook_refusal ? NULL : worker->config.world->playbook;
     struct buffer labels = {0};
     char hash[PLAYBOOK_SHORT_SIZE];
     exposition_label(&labels, "version", span_of(version));
-    exposition_label(&labels, "playbook", span_of(playbook_short(playbook->hash, hash)));
-    exposition_label(&labels, "playbook_version", playbook->version);
+    exposition_label(&labels, "playbook", playbook ? span_of(playbook_short(playbook->hash, hash)) : SPAN(""));
+    exposition_label(&labels, "playbook_version", playbook ? playbook->version : SPAN(""));
     exposition_head(text, EXPOSITION_GAUGE, "build_info",
                     "Always 1: this program's version, its config's playbook (hash, and as the file names it).");
     exposition_sample(text, "build_info", labels.data, 1);
@@ -367,5 +342,7 @@ void metrics_write(const struct worker *worker, const char *version, int64_t wal
     write_shards(worker, wall_ms, text);
     write_pace(worker, text);
     write_playbooks(worker, text);
-    write_process(worker, text);
+    write_pauses(worker, text);
+    exposition_plain(text, EXPOSITION_GAUGE, "arena_bytes", "Memory that the last batch took in its arena.",
+                     (double)worker->arena.used);
 }

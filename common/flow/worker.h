@@ -73,6 +73,7 @@ struct flow_config {
     const char *inputs[TOPIC_COUNT];
     const char *forward_topic, *state_topic, *steps_topic;
     const char *actions_topic, *transitions_topic, *decisions_topic, *dead_topic;
+    bool actions_shadow; /* actions_topic is one that no mailer reads: for the metrics */
     const char *playbook_topic;
     enum start start;
     int64_t start_ms; /* START_TIMESTAMP */
@@ -103,7 +104,9 @@ struct flow_config {
      * own. A shard is served by the playbook that its `__meta` names. */
     const struct step_world *world;
     struct span playbook_text; /* its text, to be kept in playbook_topic; "" = not kept (tests of the flow) */
-    bool playbook_watched;     /* its file is followed: another one in force is mostly one whose file comes late here */
+    /* Why the config's file cannot be used; world is a stand-in then, with which no shard is born. NULL = it can. */
+    const char *playbook_refusal;
+    bool playbook_watched; /* its file is followed: another one in force is mostly one whose file comes late here */
     struct engine engine;
     struct formats formats;
     void (*report)(void *context, enum report_level level, const char *text); /* NULL = silent */

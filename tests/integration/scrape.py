@@ -42,8 +42,8 @@ def table_agrees(page, text):
     """The document's table of metrics and a real scrape name the same: neither has what the other has not. `name_*` in the table is
     for whatever begins so, and must be for something."""
     shown = set(re.findall(r"^# TYPE (\w+) \w+$", text, re.M))
-    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `oriori_")]
-    told = {name for row in rows for name in re.findall(r"`(oriori_\w+\*?)(?:\{[\w,]*\})?`", row)}
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith(("| `oriori_", "| `process_"))]
+    told = {name for row in rows for name in re.findall(r"`((?:oriori|process)_\w+\*?)(?:\{[\w,]*\})?`", row)}
     of_star = {name: {other for other in shown if other.startswith(name[:-1])} for name in told if name.endswith("*")}
     named = {name for name in told if name not in of_star}.union(*of_star.values())
     empty = {name for name, found in of_star.items() if not found}
@@ -59,5 +59,5 @@ def promtool_accepts(text):
 
 
 def names_in(expressions):
-    """Every metric of ours that a query names, as a scrape would show it."""
-    return {name for text in expressions for name in re.findall(r"\boriori_\w+", text)}
+    """Every metric of a worker that a query names, as a scrape would show it."""
+    return {name for text in expressions for name in re.findall(r"\b(?:oriori_|process_(?=cpu|resident|open|max|start))\w+", text)}

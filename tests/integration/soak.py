@@ -95,7 +95,7 @@ class Soak:
         print(f"  the lasting worker: {total(found, 'oriori_transactions_total'):.0f} transactions, "
               f"{total(found, 'oriori_recoveries_total'):.0f} recoveries, {total(found, 'oriori_rebalances_total'):.0f} "
               f"rebalances, {total(found, 'oriori_redis_errors_total'):.0f} Redis errors, "
-              f"{total(found, 'oriori_cpu_seconds_total'):.0f} s of CPU")
+              f"{total(found, 'process_cpu_seconds_total'):.0f} s of CPU")
 
 
 def settings():

@@ -3,6 +3,7 @@
 #include "common/base/exposition.h"
 #include "common/flow/metrics.h"
 #include "common/io/kafka_stats.h"
+#include "common/io/process_stats.h"
 #include "common/io/store_metered.h"
 #include "tests/sim/world.h"
 
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -137,6 +139,57 @@ static void test_shards_say_which_playbook_they_run(void **state)
     sim_world_release(&world);
 }
 
+/* As each shard knows it. */
+static void test_shards_say_what_is_paused(void **state)
+{
+    (void)state;
+    struct sim_world world;
+    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
+    struct buffer text = {0};
+    sim_world_init(&world, &config);
+    assert_true(sim_world_run(&world, 3000));
+    struct worker *worker = &world.workers[0].worker;
+    metrics_write(worker, "1.2.3", world.script.wall_ms, &text);
+    assert_int_equal(0, sum(&text, "oriori_paused_marketing"));
+    assert_int_equal(0, sum(&text, "oriori_paused_rules"));
+    assert_int_equal(0, sample(&text, "oriori_actions_shadow"));
+    worker->shards[1].control.pause_marketing = true;
+    worker->shards[1].control.rule_count = 2;
+    worker->config.actions_shadow = true;
+    buffer_reset(&text);
+    metrics_write(worker, "1.2.3", world.script.wall_ms, &text);
+    assert_int_equal(0, sample(&text, "oriori_paused_marketing{shard=\"0\"}"));
+    assert_int_equal(1, sample(&text, "oriori_paused_marketing{shard=\"1\"}"));
+    assert_int_equal(2, sample(&text, "oriori_paused_rules{shard=\"1\"}"));
+    assert_int_equal(2, sum(&text, "oriori_paused_rules"));
+    assert_int_equal(1, sample(&text, "oriori_actions_shadow"));
+    worker->shards[1].control.rule_count = 0; /* which are not there */
+    buffer_release(&text);
+    sim_world_release(&world);
+}
+
+/* The names that every dashboard knows, with figures that can be true. */
+static void test_the_process_speaks_of_itself(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    struct timespec now;
+    process_stats_write(&text);
+    double started = sample(&text, "process_start_time_seconds"), open = sample(&text, "process_open_fds");
+    clock_gettime(CLOCK_REALTIME, &now);
+    assert_true(started > (double)now.tv_sec - 3600 && started < (double)now.tv_sec + 5);
+    assert_true(sample(&text, "process_resident_memory_bytes") > 256 * 1024);
+    assert_true(sample(&text, "process_cpu_seconds_total") >= 0);
+    assert_true(open >= 3 && open <= sample(&text, "process_max_fds"));
+    FILE *one_more = fopen("/dev/null", "r");
+    buffer_reset(&text);
+    process_stats_write(&text);
+    fclose(one_more);
+    assert_int_equal(open + 1, sample(&text, "process_open_fds"));
+    assert_true(started == sample(&text, "process_start_time_seconds"));
+    buffer_release(&text);
+}
+
 /* Rules come from people: more of them than there is room for are one, and no name breaks a line. */
 static void test_rules_are_bounded(void **state)
 {
@@ -223,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_label_values_are_escaped),
         cmocka_unit_test(test_the_figures_add_up),
         cmocka_unit_test(test_shards_say_which_playbook_they_run),
+        cmocka_unit_test(test_shards_say_what_is_paused),
+        cmocka_unit_test(test_the_process_speaks_of_itself),
         cmocka_unit_test(test_rules_are_bounded),
         cmocka_unit_test(test_librdkafkas_statistics),
         cmocka_unit_test(test_a_metered_store_counts_and_passes_on),
