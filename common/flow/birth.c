@@ -117,8 +117,31 @@ static enum world birth_transaction(struct worker *worker, const struct shard *s
     return outcome;
 }
 
+/* Without a playbook that people have chosen: the shard waits for one. Where there is no other cluster's life to go on
+ * with, nothing in crm.playbook, nobody is served by waiting. */
+static enum world birth_refuse(struct worker *worker, struct shard *shard)
+{
+    int64_t low, high;
+    enum world outcome;
+    FLOW_INSIST(worker, outcome, log_watermarks(worker->log, worker->config.playbook_topic, 0, &low, &high));
+    if (outcome != WORLD_DONE)
+        return outcome;
+    if (low == high) {
+        worker_report(worker, REPORT_ERROR, "no shard can be born: %s; and %s holds no other playbook",
+                      worker->config.playbook_refusal, worker->config.playbook_topic);
+        return WORLD_STOP;
+    }
+    snprintf(shard->trouble, sizeof(shard->trouble), "it is not born yet, and cannot be: %s",
+             worker->config.playbook_refusal);
+    worker_report(worker, REPORT_WARNING, "shard %d waits: %s", (int)shard->index, shard->trouble);
+    worker->progress_at = clock_monotonic(worker->clock); /* for people: the watchdog's restart would mend nothing */
+    return WORLD_AGAIN;
+}
+
 enum world shard_birth(struct worker *worker, struct shard *shard)
 {
+    if (worker->config.playbook_refusal)
+        return birth_refuse(worker, shard);
     struct log_offset *offsets = ARENA_ARRAY(&worker->arena, struct log_offset, worker->source_count);
     size_t count = 0;
     int64_t offset;

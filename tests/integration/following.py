@@ -3,7 +3,8 @@ import re
 import signal
 import subprocess
 
-from rig import ORIORI, ROOT, SHARDS, Failure, now_ms, wait_for
+from rig import ORIORI, ROOT, SHARDS, Failure, free_port, now_ms, wait_for
+from scrape import ask, samples, total
 
 
 class Folder:
@@ -158,3 +159,46 @@ def a_changed_file_is_activated_once(rig, load):
         raise Failure("a worker whose file came a little later advised to put the old one in force again")
     for name in ("a", "b"):
         rig.stop(name)
+
+
+def broken_file_start(rig, name, path):
+    """A worker with that file, and what its window answers."""
+    port = free_port()
+    rig.start(name, playbook=str(path), monitor={"listen": f"127.0.0.1:{port}"})
+    return lambda what: ask(port, what)
+
+
+def a_broken_file_keeps_nobody_from_serving(rig):
+    path, second = rig.folder / "broken.yaml", rig.folder / "second.yaml"
+    path.write_text("version: x\n")
+    second.write_text(text_of("second"))
+    broken_file_start(rig, "first", path)
+    status = rig.workers.pop("first").wait(120)
+    if status != 1 or "no shard can be born: the playbook file does not compile" not in rig.log_of("first"):
+        raise Failure(f"a first cluster with a broken file: status {status}\n{rig.log_of('first')}")
+
+    rig.oriori("playbook", "activate", str(second), "--no-count", "--config", rig.config)  # there is one, but nobody was born
+    window = broken_file_start(rig, "unborn", path)
+    wait_for("/readyz to say why", 60, lambda: rig.alive() or
+             "is not born yet, and cannot be: the playbook file does not compile" in window("/readyz")[1])
+    if (window("/readyz")[0], window("/healthz")[0], window("/playbook")[0]) != (503, 200, 404):
+        raise Failure(f"it waits for people: {[window(what) for what in ('/readyz', '/healthz', '/playbook')]}")
+    rig.stop("unborn")
+
+    rig.start("good")
+    thanks(rig, 0, "thank_you_second")
+    rig.stop("good")
+
+    window = broken_file_start(rig, "again", path)
+    wait_for("a restart with a broken file to serve", 60, lambda: rig.alive() or window("/readyz")[0] == 200)
+    thanks(rig, 100, "thank_you_second")
+    if window("/playbook") != (200, second.read_text()) or total(samples(window("/metrics")[1]), "oriori_playbook_file_in_force") != 0:
+        raise Failure(f"/playbook: {window('/playbook')[1][:200]}")
+    if not re.search(r"broken\.yaml:1:1: ", rig.log_of("again")):
+        raise Failure("the log does not say where the file is broken")
+    path.write_text(text_of("third"))
+    rig.signal("again", signal.SIGHUP)
+    wait_for("the mended file in force", 60, lambda: rig.alive() or "activation 2: playbook" in rig.log_of("again"))
+    wait_for("everywhere", 60, lambda: rig.alive() or window("/playbook") == (200, path.read_text()))
+    thanks(rig, 200, "thank_you_third")
+    rig.stop("again")

@@ -407,6 +407,13 @@ def a_changed_playbook_file_is_activated_once(rig):
 
 
 @test
+def a_broken_playbook_file_keeps_nobody_from_serving(rig):
+    """A restart needs the file no more than a running worker does: what is in force is in crm.playbook. No shard is born by it."""
+    following.a_broken_file_keeps_nobody_from_serving(rig)
+    audit(rig)
+
+
+@test
 def actions_in_the_shadow_are_never_sent_again(rig):
     def orders(first):
         return [("orders", {"event_id": f"p{n}", "customer_id": f"p{n % 40}", "occurred_at": now_ms(), "kind": "PLACED",
@@ -526,7 +533,7 @@ def the_workers_numbers_are_shown(rig):
         if total(found, name) != wanted:
             raise Failure(f"{name} adds up to {total(found, name)}, wanted {wanted}")
     for name in ("oriori_actions_total", "oriori_forwarded_off_home_total", "oriori_off_home_ratio", "oriori_rebalances_total",
-                 "oriori_redis_call_seconds_count", "oriori_kafka_brokers_up", "oriori_open_descriptors",
+                 "oriori_redis_call_seconds_count", "oriori_kafka_brokers_up", "process_open_fds", "process_max_fds", "process_resident_memory_bytes", "process_cpu_seconds_total",
                  "oriori_recovery_seconds_count"):
         if not total(found, name) > 0:
             raise Failure(f"{name} is {total(found, name)}")

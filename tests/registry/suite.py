@@ -20,6 +20,7 @@ import fastavro
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from rig import ROOT, Failure, Rig, free_port, home, wait_for  # noqa: E402
 from runner import claim  # noqa: E402
+from scrape import ask, samples, total  # noqa: E402
 
 TESTS = {}
 UNKNOWN_ID = 424242
@@ -192,12 +193,17 @@ def a_registry_that_is_away_is_waited_for(rig):
     rig.start("again", **{"registry.outputs": "local"})  # without ids of its own to wait for
     wait_for("another worker to say so", 60, lambda: rig.alive() or said in rig.log_of("again"))
     rig.kill("again")
-    rig.start("a")
+    port = free_port()
+    rig.start("a", monitor={"listen": f"127.0.0.1:{port}"})
     wait_for("a start that waits", 60, lambda: rig.alive() or "start: schema of crm.actions-value" in rig.log_of("a"))
+    wait_for("it to show so", 60, lambda: rig.alive() or "start: schema of crm.actions-value" in ask(port, "/readyz")[1])
+    claim((ask(port, "/readyz")[0], ask(port, "/healthz")[0]) == (503, 200), "it is alive and not ready")
+    claim(total(samples(ask(port, "/metrics")[1]), "oriori_ready") == 0, "its numbers are shown meanwhile")
     offsets, ends = rig.committed()
     claim(any(offsets[key] < ends[key] for key in ends if key[0] == "crm.orders"), "consumed without a schema")
     rig.registry_up()
     rig.drain()
+    wait_for("the worker to be ready", 60, lambda: rig.alive() or ask(port, "/readyz")[0] == 200)
     claim({f"c{i}" for i in range(8)} <= rig.thanked(), f"thanked: {rig.thanked()}")
     claim(len(rig.letters()) == before, f"dead letters: {rig.letters()[before:]}")
     rig.stop("a")

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,7 +109,7 @@ static void begin(struct fixture *fixture, bool watched)
     snprintf(fixture->calls, sizeof(fixture->calls), "%.64s/calls", fixture->folder);
     write_text(fixture->playbook, "first");
     hash_sha256(SPAN("first"), hash);
-    playbook_file_init(&fixture->file, fixture->program, fixture->playbook, "worker.yaml", watched, hash);
+    playbook_file_init(&fixture->file, fixture->program, fixture->playbook, "worker.yaml", "crm/2/crm.", watched, hash);
     fixture->worker = (struct worker){.shards = fixture->shards, .assigned = true};
     fixture->worker.config.shard_count = SHARDS;
     memcpy(fixture->worker.file_hash, hash, sizeof(hash));
@@ -142,7 +143,8 @@ static void test_a_changed_text_is_activated_when_asked(void **state)
     turn(&fixture, true);
     assert_int_equal(1, call_count(&fixture));
     assert_true(last_call_has(&fixture, "playbook activate "));
-    assert_true(last_call_has(&fixture, "playbook.yaml --config worker.yaml --no-count --unless-after 4\n"));
+    assert_true(
+        last_call_has(&fixture, "playbook.yaml --config worker.yaml --no-count --of crm/2/crm. --unless-after 4\n"));
     assert_true(is_at(&fixture, "second"));
     assert_int_equal(7, fixture.file.stands_for);
     turn(&fixture, true);
@@ -176,7 +178,7 @@ static void test_what_the_text_stood_for_is_not_looked_up_again(void **state)
 static void test_a_refused_text_is_not_tried_again(void **state)
 {
     (void)state;
-    static const char *const refusals[] = {"echo 'p.yaml:1:1: wrong' >&2; exit 1", "kill -SEGV $$", "kill -ABRT $$"};
+    static const char *const refusals[] = {"echo 'p.yaml:1:1: wrong' >&2; exit 65", "kill -SEGV $$", "kill -ABRT $$"};
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         struct fixture fixture;
         begin(&fixture, false);
@@ -222,6 +224,43 @@ static void test_what_the_world_did_not_let_is_tried_again_later(void **state)
     fixture.now += 1000000;
     turn(&fixture, false);
     assert_int_equal(3, call_count(&fixture));
+    end(&fixture);
+}
+
+/* A config that cannot be read for a moment says nothing about the text. */
+static void test_no_other_failure_is_a_refusal(void **state)
+{
+    (void)state;
+    static const char *const failures[] = {"echo 'worker.yaml:1: no such key' >&2; exit 1", "exit 2", "exit 127"};
+    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+        struct fixture fixture;
+        begin(&fixture, false);
+        program_does(&fixture, failures[i]);
+        replace_text(&fixture, "second");
+        turn(&fixture, true);
+        assert_true(is_at(&fixture, "first"));
+        assert_true(fixture.file.retry_at > fixture.now);
+        end(&fixture);
+    }
+}
+
+/* An inherited disposition, or somebody else's wait: nobody tells how it ended. */
+static void test_a_command_that_somebody_else_waited_for_is_tried_again(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, false);
+    replace_text(&fixture, "second");
+    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
+    pid_t child = fixture.file.child;
+    assert_int_equal(child, waitpid(child, NULL, 0));
+    fixture.now += 1000000; /* long due to be ended, but whose is the number now? */
+    turn(&fixture, false);
+    assert_int_equal(0, fixture.file.child);
+    assert_true(is_at(&fixture, "first"));
+    fixture.now = fixture.file.retry_at;
+    turn(&fixture, false);
+    assert_true(is_at(&fixture, "second"));
     end(&fixture);
 }
 
@@ -316,6 +355,8 @@ int main(void)
         cmocka_unit_test(test_what_the_text_stood_for_is_not_looked_up_again),
         cmocka_unit_test(test_a_refused_text_is_not_tried_again),
         cmocka_unit_test(test_what_the_world_did_not_let_is_tried_again_later),
+        cmocka_unit_test(test_no_other_failure_is_a_refusal),
+        cmocka_unit_test(test_a_command_that_somebody_else_waited_for_is_tried_again),
         cmocka_unit_test(test_a_command_that_hangs_is_ended),
         cmocka_unit_test(test_the_end_waits_for_the_command_a_little),
         cmocka_unit_test(test_a_watched_file_is_taken_when_it_stands_still),

@@ -29,10 +29,15 @@ enum {
 };
 
 void playbook_file_init(struct playbook_file *file, const char *program, const char *path, const char *config_path,
-                        bool watched, const unsigned char hash[32])
+                        const char *of, bool watched, const unsigned char hash[32])
 {
-    *file = (struct playbook_file){
-        .program = program, .path = path, .config_path = config_path, .watched = watched, .out = -1, .err = -1};
+    *file = (struct playbook_file){.program = program,
+                                   .path = path,
+                                   .config_path = config_path,
+                                   .of = of,
+                                   .watched = watched,
+                                   .out = -1,
+                                   .err = -1};
     memcpy(file->hash, hash, sizeof(file->hash));
     (void)stat(path, &file->seen); /* a change since it was read is found by its text */
     file->seen.st_ino = 0;         /* so that the first look reads it */
@@ -63,7 +68,7 @@ static bool child_ended_within(struct playbook_file *file, int milliseconds)
     for (int waited = 0; waited < milliseconds; waited += END_POLL_MS) {
         take_in(file->out, &file->said); /* or it would wait for us */
         take_in(file->err, &file->complained);
-        if (waitpid(file->child, NULL, WNOHANG) == file->child)
+        if (waitpid(file->child, NULL, WNOHANG) != 0)
             return true;
         nanosleep(&(struct timespec){0, END_POLL_MS * 1000000L}, NULL);
     }
@@ -95,11 +100,9 @@ static int child_spawn(struct playbook_file *file, int out, int err)
 {
     char after[ARGUMENT_SIZE];
     snprintf(after, sizeof(after), "%lld", (long long)file->stands_for);
-    char *const arguments[] = {"oriori",     "playbook",
-                               "activate",   (char *)file->path,
-                               "--config",   (char *)file->config_path,
-                               "--no-count", "--unless-after",
-                               after,        NULL};
+    char *const arguments[] = {
+        "oriori",     "playbook", "activate",       (char *)file->path, "--config", (char *)file->config_path,
+        "--no-count", "--of",     (char *)file->of, "--unless-after",   after,      NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, defaults;
@@ -191,12 +194,13 @@ static void say_why(struct playbook_file *file, enum config_level level, const c
     buffer_release(&why);
 }
 
-/* A crash is the text's fault, as far as one can tell; a process that was ended from outside says nothing about it. */
+/* A crash is the text's fault, as far as one can tell; a process that was ended from outside says nothing about it, nor
+ * does one that could not read the config, which may be just being changed. */
 static bool is_refused(int status)
 {
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (WIFEXITED(status))
-        return WEXITSTATUS(status) == EXIT_FAILED || WEXITSTATUS(status) == EXIT_USAGE;
+        return WEXITSTATUS(status) == EXIT_REFUSED;
     return signal == SIGSEGV || signal == SIGABRT || signal == SIGBUS || signal == SIGFPE || signal == SIGILL;
 }
 
@@ -229,13 +233,15 @@ static void child_settle(struct playbook_file *file, struct worker *worker, int 
 static void child_turn(struct playbook_file *file, struct worker *worker, int64_t now)
 {
     int status;
-    if (now >= file->kill_at)
-        kill(file->child, SIGKILL);
     pid_t ended = waitpid(file->child, &status, WNOHANG); /* before the last look at what it wrote */
+    if (ended < 0) /* somebody else was told; the number may be another process's by now */
+        status = W_EXITCODE(EXIT_AGAIN, 0);
     take_in(file->out, &file->said);
     take_in(file->err, &file->complained);
-    if (ended == file->child)
+    if (ended != 0)
         child_settle(file, worker, status, now);
+    else if (now >= file->kill_at)
+        kill(file->child, SIGKILL); /* the next turn sees it gone */
 }
 
 /* ---- the file ---- */

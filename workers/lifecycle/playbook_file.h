@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 struct playbook_file {
-    const char *program, *path, *config_path; /* borrowed */
+    const char *program, *path, *config_path, *of; /* borrowed */
     bool watched;
     unsigned char hash[32];     /* of the text that was dealt with last; at first of the one this process began with */
     int64_t stands_for;         /* the activation of that text as of then; 0 = none, or nobody knows */
@@ -38,9 +38,10 @@ struct playbook_file {
     int64_t kill_at; /* monotonic ms */
 };
 
-/* program: ours, "/proc/self/exe". hash: of the text that the process began with. Release in any case. */
+/* program: ours, "/proc/self/exe". of: config_application, as this worker runs with: the command reads the config anew,
+ * and it may have been changed. hash: of the text that the process began with. Release in any case. */
 void playbook_file_init(struct playbook_file *file, const char *program, const char *path, const char *config_path,
-                        bool watched, const unsigned char hash[32]);
+                        const char *of, bool watched, const unsigned char hash[32]);
 /* After each turn of the loop. asked: there was a SIGHUP. Keeps worker->file_hash. */
 void playbook_file_turn(struct playbook_file *file, struct worker *worker, int64_t now, bool asked);
 /* A child at work is waited for up to 2 s, then ended: its transaction happens, or it does not. */

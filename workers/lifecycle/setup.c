@@ -1,6 +1,7 @@
 #include "workers/lifecycle/setup.h"
 
 #include "common/base/check.h"
+#include "common/base/hash.h"
 #include "common/codec/avro_binary.h"
 #include "common/codec/avro_write.h"
 #include "common/codec/record_json.h"
@@ -38,34 +39,86 @@ bool setup_config(struct setup *setup, const char *path)
     return true;
 }
 
-static bool open_playbook(struct setup *setup)
+/* NULL: it cannot be read, or does not compile: *errors has the text, and the reason was said. */
+static struct playbook *playbook_open(const char *path, struct buffer *text, struct playbook_errors *errors)
+{
+    struct playbook *playbook = NULL;
+    buffer_reset(text);
+    if (!file_read(path, text))
+        fprintf(stderr, "oriori: cannot read the playbook %s: %s\n", path, strerror(errno));
+    else
+        playbook = playbook_compile(buffer_span(text), path, errors);
+    if (errors->count)
+        fputs(errors->text.data, stderr);
+    return playbook;
+}
+
+static bool open_playbook(struct setup *setup, struct playbook_errors *errors)
 {
     struct buffer *path = &setup->playbook_path;
-    struct playbook_errors errors = {0};
     if (setup->config.playbook[0])
         buffer_add_text(path, setup->config.playbook);
     else if (!data_file_playbook(path))
         fputs("oriori: the config names no playbook, and the shipped one is not found\n", stderr);
-    if (path->size && !file_read(path->data, &setup->playbook_text))
-        fprintf(stderr, "oriori: cannot read the playbook %s: %s\n", path->data, strerror(errno));
-    else if (path->size)
-        setup->playbook = playbook_compile(buffer_span(&setup->playbook_text), path->data, &errors);
-    if (errors.count)
-        fputs(errors.text.data, stderr);
+    if (path->size)
+        setup->playbook = playbook_open(path->data, &setup->playbook_text, errors);
+    hash_sha256(buffer_span(&setup->playbook_text), setup->file_hash);
+    return setup->playbook != NULL;
+}
+
+/* The first error; the others were said on standard error. */
+static void refusal_keep(struct setup *setup, const struct playbook_errors *errors)
+{
+    const char *text = errors->text.data;
+    buffer_add_text(&setup->playbook_refusal, "the playbook file does not compile: ");
+    buffer_add(&setup->playbook_refusal, text, strcspn(text, "\n"));
+    logger(CONFIG_LEVEL_ERROR,
+           "the playbook file does not compile: shards go on with what is in force, none is born until it is mended",
+           LOG_TEXT("file", setup->playbook_path.data), LOG_TEXT("reason", setup->playbook_refusal.data));
+}
+
+static bool open_stand_in(struct setup *setup)
+{
+    struct buffer path = {0};
+    struct playbook_errors errors = {0};
+    if (data_file_find("playbook.yaml", &path)) /* not ORIORI_PLAYBOOK, which may be the broken one */
+        setup->playbook = playbook_open(path.data, &setup->playbook_text, &errors);
+    buffer_release(&path);
     buffer_release(&errors.text);
     return setup->playbook != NULL;
 }
 
-bool setup_world(struct setup *setup)
+static bool open_zones(struct setup *setup)
 {
     char error[ZONES_ERROR_SIZE];
-    if (!open_playbook(setup))
-        return false;
     setup->zones = zones_load(setup->config.zones, error);
     if (setup->zones == NULL)
         fprintf(stderr, "oriori: %s\n", error);
     setup->world = (struct step_world){.playbook = setup->playbook, .zones = setup->zones};
     return setup->zones != NULL;
+}
+
+static bool open_world(struct setup *setup, bool with_stand_in)
+{
+    struct playbook_errors errors = {0};
+    bool good = open_playbook(setup, &errors);
+    if (!good && with_stand_in && errors.count) {
+        good = open_stand_in(setup);
+        if (good)
+            refusal_keep(setup, &errors);
+    }
+    buffer_release(&errors.text);
+    return good && open_zones(setup);
+}
+
+bool setup_world(struct setup *setup)
+{
+    return open_world(setup, false);
+}
+
+bool setup_world_or_wait(struct setup *setup)
+{
+    return open_world(setup, true);
 }
 
 bool setup_schema_file(const struct setup *setup, const char *file_name, struct buffer *buffer)
@@ -178,6 +231,7 @@ void setup_close(struct setup *setup)
     zones_free(setup->zones);
     playbook_free(setup->playbook);
     buffer_release(&setup->playbook_text);
+    buffer_release(&setup->playbook_refusal);
     buffer_release(&setup->playbook_path);
     config_release(&setup->config);
 }
@@ -378,6 +432,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.call_timeout_ms = (int32_t)(config->timeout_request_ms / CALL_TIMEOUT_DIVISOR);
     flow.decisions = decisions_of(config->decisions);
     flow.sends_per_second = config->sends_per_second;
+    flow.actions_shadow = config->actions == CONFIG_ACTIONS_SHADOW;
     flow.history_max = (size_t)config->redis_history;
     flow.forward_keep_ms = config->topic_forward_keep_ms;
     flow.record_tries = config->clock == CONFIG_CLOCK_INPUT ? 0 : RECORD_TRIES; /* a demo's ticks bring timers along */
@@ -385,6 +440,7 @@ struct flow_config setup_flow(struct setup *setup)
     flow.skew_max_ms = flow.clock_input ? 0 : flow.skew_max_ms;
     flow.world = &setup->world;
     flow.playbook_text = buffer_span(&setup->playbook_text);
+    flow.playbook_refusal = setup->playbook_refusal.size ? setup->playbook_refusal.data : NULL;
     flow.playbook_watched = config->playbook_watch;
     flow.formats = (struct formats){setup,
                                     event_read,

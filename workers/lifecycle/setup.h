@@ -18,6 +18,8 @@ struct setup {
     struct buffer playbook_path; /* setup_world: the config's file, or the shipped one */
     struct buffer playbook_text;
     struct playbook *playbook;
+    unsigned char file_hash[32];    /* of the file's text, whatever it is */
+    struct buffer playbook_refusal; /* why it does not compile, one line; empty = it does */
     struct zones *zones;
     struct schema_set *schemas;              /* of the files, by their fixed ids */
     struct registry *registry;               /* NULL = none */
@@ -33,7 +35,11 @@ struct setup {
 
 /* Each returns false when something is wrong and has been said. setup_config first; setup_close in any case. */
 bool setup_config(struct setup *setup, const char *path); /* also starts the logger */
-bool setup_world(struct setup *setup);    /* playbook and zones; the shipped playbook when none is named */
+bool setup_world(struct setup *setup); /* playbook and zones; the shipped playbook when none is named */
+/* The same for a worker: a file that is there and does not compile is said, the shipped playbook stands in for it, and
+ * the flow's config says so. Shards go on with what is in force; a restart must not need what running workers do not.
+ */
+bool setup_world_or_wait(struct setup *setup);
 bool setup_schemas(struct setup *setup);  /* the shipped ones when no folder is named; the mappings; the registry */
 bool setup_registry(struct setup *setup); /* alone, where no schema is read; part of setup_schemas */
 void setup_close(struct setup *setup);

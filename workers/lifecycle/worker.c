@@ -7,6 +7,7 @@
 #include "common/io/log_kafka.h"
 #include "common/io/logger.h"
 #include "common/io/monitor.h"
+#include "common/io/process_stats.h"
 #include "common/io/redis_url.h"
 #include "common/io/store_metered.h"
 #include "common/io/store_redis.h"
@@ -115,6 +116,7 @@ static void install_signals(const struct config *config)
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL);
     sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_hang_up, .sa_flags = SA_RESTART}, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as whoever started us may have left it, nobody hears how a child ended */
     alarm((unsigned)(silence_max_ms / 1000));
 }
 
@@ -261,7 +263,7 @@ static size_t picture_playbook(const struct worker *worker, struct window *windo
     return *count - 1;
 }
 
-/* The playbooks that ready shards run; of none ready the config's own. */
+/* The playbooks that ready shards run; of none ready the config's own, if it is one. */
 static void picture_playbooks(const struct worker *worker, struct window *window, struct monitor_picture *picture)
 {
     picture->playbooks = window->playbooks;
@@ -270,12 +272,14 @@ static void picture_playbooks(const struct worker *worker, struct window *window
         if (worker->shards[h].phase == SHARD_READY)
             window->shards[picture->shard_count++] = (struct monitor_shard){
                 h, picture_playbook(worker, window, worker->shards[h].world, &picture->playbook_count)};
-    if (picture->shard_count == 0)
+    if (picture->shard_count == 0 && !worker->config.playbook_refusal)
         picture_playbook(worker, window, worker->config.world, &picture->playbook_count);
 }
 
 static void publish_picture(const struct worker *worker, struct window *window)
 {
+    if (!window->monitor)
+        return;
     struct clock *clock = worker->clock;
     bool ready = worker_ready(worker);
     struct buffer *text = &window->text;
@@ -285,6 +289,7 @@ static void publish_picture(const struct worker *worker, struct window *window)
     store_metered_write(worker->store, text);
     log_kafka_stats_write(worker->log, text);
     trace_exporter_write(worker->config.trace.context, text);
+    process_stats_write(text);
     struct monitor_picture picture = {.metrics = buffer_span(text),
                                       .trouble = span_of(ready ? "" : worker->trouble),
                                       .ready = ready,
@@ -314,15 +319,13 @@ static bool was_hung_up(void)
     return was;
 }
 
-static void run(struct worker *worker, const struct setup *setup, struct playbook_file *file, struct monitor *monitor)
+static void run(struct worker *worker, const struct setup *setup, struct playbook_file *file, struct window *window)
 {
     int64_t probe_at = 0;
     uint64_t transactions = 0;
     int64_t status_at = monotonic_ms() + STATUS_MS, picture_at = 0;
-    struct window window;
     int32_t wait_ms = 0;
     bool was_ready = false;
-    window_open(&window, monitor, worker->config.shard_count);
     while (!ending && !worker_ended(worker)) {
         wait_ms = worker_turn(worker, wait_ms);
         turned_at = monotonic_ms();
@@ -332,8 +335,8 @@ static void run(struct worker *worker, const struct setup *setup, struct playboo
         if (setup->catalog && worker->counts.transactions != transactions)
             schema_catalog_expire(setup->catalog);
         transactions = worker->counts.transactions;
-        if (monitor && turned_at >= picture_at) {
-            publish_picture(worker, &window);
+        if (turned_at >= picture_at) {
+            publish_picture(worker, window);
             picture_at = turned_at + PICTURE_MS;
         }
         pause_when_backing_off(worker);
@@ -342,17 +345,28 @@ static void run(struct worker *worker, const struct setup *setup, struct playboo
             status_at = turned_at + STATUS_MS;
         }
     }
-    window_close(&window);
+}
+
+/* Whoever waits for a server is no reason for the watchdog, nor for whoever asks /healthz; /readyz says what for. */
+static void show_waiting(struct worker *worker, struct window *window, const char *what_for)
+{
+    turned_at = worker->progress_at = monotonic_ms();
+    snprintf(worker->trouble, sizeof(worker->trouble), "%s", what_for);
+    publish_picture(worker, window);
 }
 
 /* A registry gives the ids of what is written: without them nothing can begin. False: it says no, or we are to end. */
-static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter)
+static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter, struct worker *worker,
+                                struct window *window)
 {
     const char *subject;
     for (;;) {
         enum registry_answer answer = setup_register_outputs(setup, &subject);
-        if (answer == REGISTRY_FOUND)
+        if (answer == REGISTRY_FOUND) {
+            worker->config.formats.letter_schema_id = setup->output_ids[SETUP_DEAD];
+            worker->trouble[0] = '\0';
             return true;
+        }
         struct buffer text = {0};
         buffer_format(&text, "start: schema of %s: %s", subject, registry_text(setup->registry));
         bool ends = answer != REGISTRY_AWAY || ending;
@@ -360,24 +374,43 @@ static bool wait_for_output_ids(struct setup *setup, struct reporter *reporter)
             logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", text.data));
         else
             report(reporter, REPORT_WARNING, text.data);
+        show_waiting(worker, window, text.data);
         buffer_release(&text);
-        turned_at = monotonic_ms(); /* whoever waits for a server is no reason for the watchdog */
         if (ends)
             return false;
         nanosleep(&(struct timespec){REGISTER_AGAIN_MS / 1000, 0}, NULL);
     }
 }
 
+static int serve(struct worker *worker, struct setup *setup, const char *config_path, const struct reporter *reporter,
+                 struct window *window)
+{
+    struct playbook_file file;
+    playbook_file_init(&file, "/proc/self/exe", setup->playbook_path.data, config_path,
+                       config_application(&setup->config), setup->config.playbook_watch, setup->file_hash);
+    watched = worker;
+    run(worker, setup, &file, window);
+    watched = NULL;
+    alarm(SHUTDOWN_SECONDS);
+    playbook_file_release(&file);
+    bool failed = worker_ended(worker);
+    log_status(worker, "ending");
+    if (failed && strncmp(reporter->last, worker->trouble, sizeof(reporter->last) - 1) == 0)
+        logger(CONFIG_LEVEL_ERROR, "stopped"); /* its reason was the last line */
+    else if (failed)
+        logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", worker->trouble));
+    return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
 static int run_on(struct setup *setup, const char *config_path, struct log *log, struct store *store,
                   struct trace_exporter *exporter, struct monitor *monitor)
 {
     struct reporter reporter = {0};
-    if (!wait_for_output_ids(setup, &reporter))
-        return ending ? EXIT_DONE : EXIT_FAILED;
     struct flow_config flow = setup_flow(setup);
     struct clock clock = clock_wall_open();
     struct worker worker;
-    struct playbook_file file;
+    struct window window;
+    int status;
     flow.report = report;
     flow.report_context = &reporter;
     flow.trace = trace_exporter_sink(exporter);
@@ -385,21 +418,15 @@ static int run_on(struct setup *setup, const char *config_path, struct log *log,
     hooks_install(&setup->config, &flow, log, store);
 #endif
     worker_init(&worker, &flow, log, store, &clock);
-    playbook_file_init(&file, "/proc/self/exe", setup->playbook_path.data, config_path, setup->config.playbook_watch,
-                       setup->playbook->hash);
-    watched = &worker;
-    run(&worker, setup, &file, monitor);
-    watched = NULL;
-    alarm(SHUTDOWN_SECONDS);
-    playbook_file_release(&file);
-    bool failed = worker_ended(&worker);
-    log_status(&worker, "ending");
-    if (failed && strncmp(reporter.last, worker.trouble, sizeof(reporter.last) - 1) == 0)
-        logger(CONFIG_LEVEL_ERROR, "stopped"); /* its reason was the last line */
-    else if (failed)
-        logger(CONFIG_LEVEL_ERROR, "stopped", LOG_TEXT("reason", worker.trouble));
+    memcpy(worker.file_hash, setup->file_hash, sizeof(worker.file_hash));
+    window_open(&window, monitor, worker.config.shard_count);
+    if (wait_for_output_ids(setup, &reporter, &worker, &window))
+        status = serve(&worker, setup, config_path, &reporter, &window);
+    else
+        status = ending ? EXIT_DONE : EXIT_FAILED;
+    window_close(&window);
     worker_release(&worker);
-    return failed ? EXIT_FAILED : EXIT_DONE;
+    return status;
 }
 
 /* NULL and *error stays empty: none is wanted. */
@@ -466,6 +493,25 @@ static int open_and_run(struct setup *setup, const char *config_path)
     return status;
 }
 
+static void warn_of_environment(void)
+{
+    struct buffer lines = {0};
+    config_environment_doubts(&lines);
+    for (char *line = lines.data, *end; line && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        logger(CONFIG_LEVEL_WARN, line);
+    }
+    buffer_release(&lines);
+}
+
+static bool setup_all(struct setup *setup, const char *path)
+{
+    if (!setup_config(setup, path))
+        return false;
+    warn_of_environment();
+    return setup_world_or_wait(setup) && setup_schemas(setup);
+}
+
 int worker_main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -488,7 +534,7 @@ int worker_main(int argc, char **argv)
     }
     struct setup setup;
     int status = EXIT_FAILED;
-    if (setup_config(&setup, path) && setup_world(&setup) && setup_schemas(&setup)) {
+    if (setup_all(&setup, path)) {
         install_signals(&setup.config);
         status = open_and_run(&setup, path);
     }

@@ -21,6 +21,7 @@
 
 static const char usage[] =
     "usage: oriori playbook activate FILE|--hash PREFIX --config FILE [--dry-run] [--no-count] [--unless-after N]\n"
+    "                               [--of WHAT]\n"
     "       oriori playbook show --config FILE\n"
     "       oriori playbook list --config FILE\n"
     "       oriori playbook text PREFIX --config FILE\n\n"
@@ -36,12 +37,14 @@ static const char usage[] =
     "  --dry-run       check and count, change nothing\n"
     "  --no-count      do not count: counting reads all of crm.state\n"
     "  --unless-after N  for whoever follows a file, as workers do: nothing if the playbook was put in force after\n"
-    "                  activation N already, though another one may be by now; status 75: try again\n\n"
+    "                  activation N already, though another one may be by now. Status 65: the text is refused;\n"
+    "                  75: something else was in the way (a server, the config), try again\n"
+    "  --of WHAT       application_id/shards/topics.prefix: refused while the config says others\n\n"
     "example: oriori playbook activate my-playbook.yaml --dry-run --config deploy/examples/worker.yaml\n"
     "         oriori playbook show --config deploy/examples/worker.yaml\n";
 
 struct order {
-    const char *config_path, *path, *prefix;
+    const char *config_path, *path, *prefix, *of;
     bool dry_run, no_count;
     int64_t unless_after; /* NOT_SAID, or an activation */
 };
@@ -198,7 +201,7 @@ static bool text_take(struct activation *activation)
 }
 
 /* Errors refuse it, warnings are shown. */
-static bool text_check(struct activation *activation)
+static enum activated text_check(struct activation *activation)
 {
     struct playbook_errors errors = {0};
     char no_zones[ZONES_ERROR_SIZE];
@@ -207,11 +210,11 @@ static bool text_check(struct activation *activation)
         fputs(errors.text.data, stderr);
     buffer_release(&errors.text);
     if (!activation->world.playbook)
-        return false;
+        return ACTIVATE_REFUSED;
     activation->world.zones = zones_load(activation->config->zones, no_zones);
     if (!activation->world.zones) {
         fprintf(stderr, "oriori: %s\n", no_zones);
-        return false;
+        return ACTIVATE_AGAIN;
     }
     struct lint lint = {.playbook = activation->world.playbook,
                         .yaml = activation->yaml,
@@ -225,7 +228,7 @@ static bool text_check(struct activation *activation)
     if (!good)
         fprintf(stderr, "oriori: %s: errors %zu: not activated\n", activation->name, lint.counts[LINT_ERROR]);
     lint_release(&lint);
-    return good;
+    return good ? ACTIVATE_DONE : ACTIVATE_REFUSED;
 }
 
 /* In force is what was activated last, wherever the shards are on their way; before the first activation, what all of
@@ -377,8 +380,9 @@ static enum activated activate_steps(struct activation *activation)
         return ACTIVATE_AGAIN;
     if (!text_take(activation))
         return order->prefix ? ACTIVATE_REFUSED : ACTIVATE_AGAIN; /* a file may be just being replaced */
-    if (!text_check(activation))
-        return ACTIVATE_REFUSED;
+    enum activated checked = text_check(activation);
+    if (checked != ACTIVATE_DONE)
+        return checked;
     if (!need_of(activation, &activation->before, &need))
         return ACTIVATE_AGAIN;
     if (need == NEED_NOTHING || need == NEED_NOTHING_PASSED)
@@ -393,6 +397,23 @@ static enum activated activate_steps(struct activation *activation)
     return decide_and_change(activation);
 }
 
+/* A worker wants to know why, for it tries again what was not the text's fault. */
+static int failed(const struct order *order, int why)
+{
+    return order->unless_after == NOT_SAID ? EXIT_FAILED : why;
+}
+
+/* A config may be changed while a worker runs on what it read at its start. */
+static bool is_of_another(struct config *config, const struct order *order)
+{
+    const char *application = config_application(config);
+    if (order->of == NULL || strcmp(order->of, application) == 0)
+        return false;
+    fprintf(stderr, "oriori: the config says %s now (application_id/shards/topics.prefix), not %s: not activated\n",
+            application, order->of);
+    return true;
+}
+
 static int activate(struct config *config, const struct order *order)
 {
     struct activation activation = {.config = config, .order = order};
@@ -402,9 +423,9 @@ static int activate(struct config *config, const struct order *order)
     buffer_release(&activation.file);
     published_release(&activation.before);
     published_release(&activation.published);
-    if (outcome == ACTIVATE_AGAIN && order->unless_after != NOT_SAID)
-        return EXIT_AGAIN;
-    return outcome == ACTIVATE_DONE ? EXIT_DONE : EXIT_FAILED;
+    if (outcome == ACTIVATE_DONE)
+        return EXIT_DONE;
+    return failed(order, outcome == ACTIVATE_REFUSED ? EXIT_REFUSED : EXIT_AGAIN);
 }
 
 /* ---- the command ---- */
@@ -417,10 +438,12 @@ static int run(const char *verb, const char *word, struct order *order)
     order->path = word;
     if (!config_load(&config, order->config_path, &errors)) {
         fputs(errors.data, stderr);
+        status = failed(order, EXIT_AGAIN);
     } else {
-        logger_init(config.level, config.format);
+        /* A worker puts what is said here into lines of its own: no JSON within its JSON. */
+        logger_init(config.level, order->unless_after == NOT_SAID ? config.format : CONFIG_FORMAT_TEXT);
         if (strcmp(verb, "activate") == 0)
-            status = activate(&config, order);
+            status = is_of_another(&config, order) ? failed(order, EXIT_AGAIN) : activate(&config, order);
         else if (strcmp(verb, "show") == 0)
             status = show(&config);
         else
@@ -451,13 +474,11 @@ static bool number_read(const char *text, int64_t *ret_number)
 
 int playbook_main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"hash", required_argument, NULL, 'H'},
-                                            {"dry-run", no_argument, NULL, 'd'},
-                                            {"no-count", no_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"unless-after", required_argument, NULL, 'u'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"hash", required_argument, NULL, 'H'},
+        {"dry-run", no_argument, NULL, 'd'},      {"no-count", no_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},         {"unless-after", required_argument, NULL, 'u'},
+        {"of", required_argument, NULL, 'o'},     {NULL, 0, NULL, 0}};
     struct order order = {.unless_after = NOT_SAID};
     bool good = true;
     int option;
@@ -470,6 +491,8 @@ int playbook_main(int argc, char **argv)
             order.config_path = optarg;
         if (option == 'H')
             order.prefix = optarg;
+        if (option == 'o')
+            order.of = optarg;
         order.dry_run = order.dry_run || option == 'd';
         order.no_count = order.no_count || option == 'n';
         if (option == 'u')
