@@ -262,7 +262,8 @@ def check_knobs():
 
 # Of the config, what the chart decides itself, or refuses: secrets come by reference, demonstrations not at all.
 NOT_FOR_VALUES = {"demo", "log_folder", "transactional_id", "instance_id", "playbook", "monitor", "redis.password",
-                  "redis.sentinel_password", "registry.password", "registry.token", "oauth.client_secret"}
+                  "redis.sentinel_password", "registry.password", "registry.token", "oauth.client_secret",
+                  "tracing.headers"}
 
 
 def settable():
@@ -298,6 +299,7 @@ def check_every_key():
             check("numbers are written out", "e+" not in text)
     refuses("config.registry.token=hunter2", "token")
     refuses("config.oauth.client_secret=hunter2", "client_secret")
+    refuses("config.tracing.headers=hunter2", "headers")
     refuses("config.kafka.sasl\\.password=hunter2", "sasl.password")
 
 
