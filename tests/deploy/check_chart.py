@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -332,16 +333,46 @@ def check_refusals():
     refuses("image.digest=latest", "digest")
 
 
+def rules_of(*settings):
+    """The alerts as the chart renders them."""
+    return of_kind(render("prometheusRule.enabled=true", *settings), "PrometheusRule")[0]["spec"]
+
+
+def check_scopes():
+    rules = [rule for group in rules_of()["groups"] for rule in group["rules"]]
+    for rule in rules:
+        metrics = re.findall(r"oriori_[a-z_]+(\{[^}]*\})?", rule["expr"])
+        check(f"{rule['alert']} looks at its own release", metrics and all('namespace="crm",application="oriori"' in m for m in metrics),
+              rule["expr"])
+        check(f"{rule['alert']}: no runbook_url of nowhere", "runbook_url" not in rule["annotations"])
+    linked = [rule for group in rules_of("prometheusRule.runbookUrl=https://wiki/oriori#")["groups"] for rule in group["rules"]]
+    check("each alert links to its row", all(rule["annotations"]["runbook_url"] == "https://wiki/oriori#" + rule["alert"] for rule in linked))
+    for kind, field in (("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")):
+        monitor = of_kind(render(f"{kind[0].lower()}{kind[1:]}.enabled=true", "config.application_id=oriori-green"), kind)[0]
+        check(f"{kind} says which application", monitor["spec"][field][0]["relabelings"] ==
+              [{"targetLabel": "application", "replacement": "oriori-green"}])
+
+
 def check_alerts():
     global skipped
     if not shutil.which("promtool"):
         skipped += 1
         print("skipped: alerts, because promtool is not installed (package prometheus)")
         return
-    for command in (["check", "rules", str(CHART / "rules.yaml")],
-                    ["test", "rules", str(ROOT / "tests/deploy/rules_test.yaml")]):
-        done = subprocess.run(["promtool", *command], capture_output=True, text=True)
-        check(f"promtool {' '.join(command[:2])}", done.returncode == 0, done.stdout[-500:] + done.stderr[-500:])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "rules.yaml").write_text(yaml.safe_dump(rules_of()))
+        (folder / "green.yaml").write_text(yaml.safe_dump(rules_of("config.application_id=oriori-green")))
+        shutil.copy(CHART / "rules.yaml", folder / "plain.yaml")
+        for path in (ROOT / "tests/deploy").glob("rules_*.yaml"):
+            shutil.copy(path, folder)
+        commands = [["check", "rules", "rules.yaml", "green.yaml", "plain.yaml"],
+                    *(["test", "rules", path.name] for path in sorted(folder.glob("rules_*.yaml")))]
+        check("three files of cases", len(commands) == 4)
+        for command in commands:
+            done = subprocess.run(["promtool", *command], capture_output=True, text=True, cwd=folder)
+            check(f"promtool {' '.join(command)}", done.returncode == 0, done.stdout[-500:] + done.stderr[-500:])
+    check_scopes()
     alerts = {rule["alert"] for group in yaml.safe_load((CHART / "rules.yaml").read_text())["groups"] for rule in group["rules"]}
     tested = yaml.safe_load((ROOT / "tests/deploy/rules_test.yaml").read_text())["tests"]
     fired = {case["alertname"] for test in tested for case in test["alert_rule_test"] if case.get("exp_alerts")}
