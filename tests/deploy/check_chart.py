@@ -385,7 +385,7 @@ def expressions(dashboard):
     """(title, query) of every panel, with Grafana's variables as Prometheus would get them."""
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
-            yield panel["title"], target["expr"].replace("$namespace", "crm").replace("$pod", "w-0")
+            yield panel["title"], target["expr"].replace("$namespace", "crm").replace("$application", "oriori").replace("$pod", "w-0")
 
 
 def check_dashboards():
