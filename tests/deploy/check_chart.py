@@ -426,7 +426,7 @@ def check_with_kubeconform():
             for settings in SETTINGS:
                 problem = conforms(kubeconform, folder, version, render(*settings))
                 check(f"kubeconform {version} takes {settings or 'defaults'}", not problem, problem)
-            for document in render(*EVERYTHING):
+            for document in render(*EVERYTHING) + of_kind(render("serviceMonitor.enabled=true"), "ServiceMonitor"):
                 document["spec" if "spec" in document else "metadata"]["misspelt"] = 1
                 check(f"kubeconform {version} refuses a misspelt field in {document['kind']}",
                       "misspelt" in conforms(kubeconform, folder, version, [document]))
