@@ -240,6 +240,13 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
     return r.fault.reason;
 }
 
+struct span event_json_line(struct span line, uint64_t number)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    bool marked = number == 1 && line.size >= 3 && memcmp(line.data, mark, 3) == 0;
+    return marked ? (struct span){line.data + 3, line.size - 3} : line;
+}
+
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field)
 {

@@ -23,6 +23,9 @@ struct json;
 enum reason event_json_read_tree(enum topic topic, const struct json *root, struct arena *arena,
                                  struct event *ret_event, const char **ret_field);
 
+/* The line, without the byte order mark with which some programs begin a UTF-8 file: of line 1 only. */
+struct span event_json_line(struct span line, uint64_t number);
+
 /* R83: the line was refused for its times: occurred_at missing or unreadable, received_at unreadable, no event at all.
  */
 bool event_json_time_fault(enum reason reason, const char *field);

@@ -56,16 +56,28 @@ int64_t window_next_day_start(const struct playbook *playbook, const struct zone
     return start_after(playbook, zone, window_day(zone, now) + 1, now);
 }
 
+/* False: the year has no such day, for 29 February comes in leap years only (R62). */
+static bool date_in_year(const struct calendar_date *date, int64_t year, int64_t *ret_day)
+{
+    int64_t year_again, local_day = timestamp_days_from_civil(year, date->month, date->day);
+    int month_again, day_again;
+    timestamp_civil_from_days(local_day, &year_again, &month_again, &day_again);
+    *ret_day = local_day;
+    return month_again == date->month && day_again == date->day;
+}
+
 int64_t window_next_date(const struct trigger *trigger, const struct zone *zone, int64_t now, int64_t *ret_day)
 {
     int64_t year;
     int month, day;
     timestamp_civil_from_days(window_day(zone, now), &year, &month, &day);
     int64_t best = NEVER;
-    for (int64_t ahead = -1; ahead <= 1; ahead++) { /* a zone may be a day off near the new year */
+    /* from -1: a zone may be a day off near the new year; to 8: from 2096 to 2104 there is no leap day */
+    for (int64_t ahead = -1; ahead <= 1 || (ahead <= 8 && best == NEVER); ahead++) {
         for (size_t i = 0; i < trigger->date_count; i++) {
-            const struct calendar_date *date = &trigger->dates[i];
-            int64_t local_day = timestamp_days_from_civil(year + ahead, date->month, date->day);
+            int64_t local_day;
+            if (!date_in_year(&trigger->dates[i], year + ahead, &local_day))
+                continue;
             int64_t at = window_instant(zone, local_day, trigger->time_of_day_ms);
             if (at > now && (best == NEVER || at < best)) {
                 best = at;

@@ -22,7 +22,8 @@ int64_t window_next_start(const struct playbook *playbook, const struct zone *zo
 /* The start of the next local day's window: where a capped message waits (R69). */
 int64_t window_next_day_start(const struct playbook *playbook, const struct zone *zone, int64_t now);
 
-/* The first instant after now at which one of the trigger's dates comes (R62), and that date's local day. */
+/* The first instant after now at which one of the trigger's dates comes (R62), and that date's local day. 02-29 comes
+ * in leap years only. */
 int64_t window_next_date(const struct trigger *trigger, const struct zone *zone, int64_t now, int64_t *ret_day);
 
 #endif

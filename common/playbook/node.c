@@ -6,6 +6,7 @@
 
 struct reader {
     yaml_parser_t parser;
+    struct span text;
     struct arena *arena;
     node_complaint *complain;
     void *context;
@@ -14,6 +15,28 @@ struct reader {
 static void complain_at(struct reader *reader, yaml_mark_t mark, const char *message)
 {
     reader->complain(reader->context, (int)mark.line + 1, (int)mark.column + 1, message);
+}
+
+/* libyaml's marks count characters. */
+static bool tab_at(struct span text, size_t index)
+{
+    for (size_t at = 0; at < text.size; at++) {
+        bool begins = ((unsigned char)text.data[at] & 0xc0) != 0x80;
+        if (begins && index-- == 0)
+            return text.data[at] == '\t';
+    }
+    return false;
+}
+
+/* libyaml's words without a "found" of their own, and a tab by its name. */
+static const char *found_what(const struct reader *reader)
+{
+    static const char found[] = "found ";
+    const yaml_parser_t *parser = &reader->parser;
+    const char *problem = parser->problem ? parser->problem : "no more memory";
+    if (parser->error == YAML_SCANNER_ERROR && tab_at(reader->text, parser->problem_mark.index))
+        return "a tab; indent with spaces";
+    return strncmp(problem, found, sizeof found - 1) == 0 ? problem + sizeof found - 1 : problem;
 }
 
 /* The next event; false, after a complaint, when the text is no YAML. */
@@ -26,7 +49,7 @@ static bool event_next(struct reader *reader, yaml_event_t *event)
     yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     snprintf(message, sizeof message, "expected %s, found: %s",
              parser->error == YAML_READER_ERROR ? "UTF-8 text without control characters" : "well-formed YAML",
-             parser->problem ? parser->problem : "no more memory");
+             found_what(reader));
     complain_at(reader, mark, message);
     return false;
 }
@@ -201,6 +224,7 @@ struct node *node_parse(struct arena *arena, struct span yaml, node_complaint *c
         yaml = (struct span){yaml.data + 3, yaml.size - 3}; /* a byte order mark, as some editors write it */
     CHECK(yaml_parser_initialize(&reader.parser));
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+    reader.text = yaml;
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)(yaml.data ? yaml.data : ""), yaml.size);
     struct node *root = read_stream(&reader);
     yaml_parser_delete(&reader.parser);

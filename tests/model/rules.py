@@ -1,5 +1,6 @@
 """From facts and transitions to runs: keys, orders, anchors, series (R47 to R63)."""
 
+import calendar
 import datetime
 
 import playbook
@@ -258,8 +259,10 @@ def next_date(rule, view):
     """The first of the rule's dates at its hour, in the customer's zone, after now."""
     _, dates, hour = rule.trigger
     year = local_time(view.now, view.base.zone).year
-    for year in (year - 1, year, year + 1, year + 2):
+    for year in range(year - 1, year + 9):  # 29 February comes up to eight years later
         for month, day in dates:
+            if (month, day) == (2, 29) and not calendar.isleap(year):
+                continue
             date = datetime.date(year, month, day)
             due = at_hour(date, hour, view.base.zone)
             if due > view.now:

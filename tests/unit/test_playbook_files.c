@@ -147,6 +147,30 @@ static void five_rows_of_the_article(void **state)
     buffer_release(&error);
 }
 
+/* R62, R17: notes are counted in the .expected files, here are their words. */
+static void r62_notes_of_a_leap_day_and_of_a_covered_pattern(void **state)
+{
+    struct buffer yaml, errors;
+    size_t count;
+    (void)state;
+    struct playbook *playbook = compile_file(FOLDER "doubtful/leap-day-and-products.yaml", "p", &yaml, &errors, &count);
+    assert_non_null(playbook);
+    struct lint lint = {.playbook = playbook,
+                        .yaml = buffer_span(&yaml),
+                        .file_name = "p",
+                        .events = LINT_ALL_EVENTS,
+                        .least = LINT_NOTE};
+    lint_run(&lint);
+    assert_non_null(strstr(lint.text.data, "note: rule leap: on 02-29 it fires in leap years only\n"));
+    assert_non_null(strstr(lint.text.data, "note: product teapot is never found: \"TEA-*\" (tea) before it matches all "
+                                           "of \"TEA-POT-*\"\n"));
+    assert_null(strstr(lint.text.data, "product trial"));
+    lint_release(&lint);
+    playbook_free(playbook);
+    buffer_release(&yaml);
+    buffer_release(&errors);
+}
+
 static size_t warnings_with(uint64_t events, const char *sentence)
 {
     struct buffer yaml, errors;
@@ -272,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_playbooks_say_why),
         cmocka_unit_test(doubtful_playbooks_are_doubted),
+        cmocka_unit_test(r62_notes_of_a_leap_day_and_of_a_covered_pattern),
         cmocka_unit_test(default_playbook_passes),
         cmocka_unit_test(five_rows_of_the_article),
         cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries),

@@ -303,6 +303,23 @@ static void r86_dead_letters_name_line_and_field(void **state)
     release(&o);
 }
 
+/* Some programs begin a UTF-8 file with one; anywhere else it is no JSON. */
+static void r86_a_byte_order_mark_is_no_part_of_line_1(void **state)
+{
+    (void)state;
+    struct replay o = simulate((struct simulate_options){.until = NEVER}, "\xEF\xBB\xBF" PLACED("a", "c", NOW));
+    assert_int_equal(o.errors_size, 0);
+    assert_int_equal(events_of(&o, "dead_letter"), 0);
+    assert_true(clock_of(&o) == NOW_MS);
+    release(&o);
+    o = simulate((struct simulate_options){.until = NEVER}, PLACED("a", "c", NOW) "\xEF\xBB\xBF" PLACED("b", "c", NOW));
+    assert_int_equal(events_of(&o, "dead_letter"), 1);
+    release(&o);
+    o = simulate((struct simulate_options){.until = NEVER}, "\xEF\xBB\xBF\n" PLACED("a", "c", NOW));
+    assert_int_equal(events_of(&o, "dead_letter"), 0);
+    release(&o);
+}
+
 static void r8_r9_tests_and_duplicates_are_counted(void **state)
 {
     (void)state;
@@ -400,6 +417,7 @@ int main(void)
         cmocka_unit_test(r84_summary_prints_nothing_else),
         cmocka_unit_test(r84_r31_an_erased_customer_is_only_a_mark),
         cmocka_unit_test(r86_dead_letters_name_line_and_field),
+        cmocka_unit_test(r86_a_byte_order_mark_is_no_part_of_line_1),
         cmocka_unit_test(r8_r9_tests_and_duplicates_are_counted),
         cmocka_unit_test(r12_r30_a_credit_follows_at_the_same_clock),
         cmocka_unit_test(r33_unknown_time_zones_count_by_name),

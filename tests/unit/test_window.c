@@ -93,6 +93,24 @@ static void r62_the_next_date_is_strictly_ahead(void **state)
     assert_int_equal(day, timestamp_days_from_civil(2025, 2, 4));
 }
 
+static void r62_a_leap_day_comes_in_leap_years_only(void **state)
+{
+    (void)state;
+    static const struct calendar_date dates[] = {{2, 29}};
+    const struct trigger trigger = {
+        .kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 1, .time_of_day_ms = 9 * HOUR_MS};
+    const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
+    int64_t day;
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2022-01-01T03:00:00+09:00"), &day),
+                     at("2024-02-29T09:00:00+09:00"));
+    assert_int_equal(day, timestamp_days_from_civil(2024, 2, 29));
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2024-02-29T09:00:00+09:00"), &day),
+                     at("2028-02-29T09:00:00+09:00"));
+    assert_int_equal(window_next_date(&trigger, tokyo, at("2096-02-29T09:00:00+09:00"), &day),
+                     at("2104-02-29T09:00:00+09:00")); /* none in 2100 */
+    assert_int_equal(day, timestamp_days_from_civil(2104, 2, 29));
+}
+
 static void r33_an_unknown_zone_falls_back_to_the_playbooks(void **state)
 {
     (void)state;
@@ -111,6 +129,7 @@ int main(void)
         cmocka_unit_test(r71_a_gap_gives_the_first_instant_after_an_overlap_the_earlier),
         cmocka_unit_test(r70_a_day_is_the_customers_calendar_day),
         cmocka_unit_test(r62_the_next_date_is_strictly_ahead),
+        cmocka_unit_test(r62_a_leap_day_comes_in_leap_years_only),
         cmocka_unit_test(r33_an_unknown_zone_falls_back_to_the_playbooks),
     };
     return cmocka_run_group_tests(tests, load, NULL);

@@ -118,11 +118,13 @@ bool feeder_run(FILE *file, const struct feeder_sink *sink, bool (*on_tick)(void
     char *text = NULL;
     size_t capacity = 0;
     ssize_t size;
+    uint64_t number = 0;
     bool good = true;
     arena_init(&feeder.arena, 0);
     while (good && !feeder.ended && (size = getline(&text, &capacity, file)) >= 0) {
         size -= size > 0 && text[size - 1] == '\n';
-        good = size == 0 || line_feed(&feeder, (struct span){text, (size_t)size});
+        struct span line = event_json_line((struct span){text, (size_t)size}, ++number);
+        good = span_empty(line) || line_feed(&feeder, line);
     }
     if (good && !feeder.ended && feeder.counts.now != NEVER)
         good = tick_to(&feeder, feeder.counts.now + TICK_MS); /* the last events' own tick */

@@ -111,8 +111,33 @@ static const char *trigger_dead(const struct lint *lint, const struct trigger *t
     }
 }
 
+/* All that the second glob matches, the first does: its own * and ? are letters to it, of which a ? must not stand for
+ * a *. */
+static bool covers(struct span glob, struct span other)
+{
+    bool one = memchr(glob.data, '?', glob.size) != NULL, many = memchr(other.data, '*', other.size) != NULL;
+    return !(one && many) && glob_match(glob, other);
+}
+
+/* R17: the first product that matches counts. */
+static void check_products(struct lint *lint)
+{
+    const struct playbook *playbook = lint->playbook;
+    for (size_t i = 0; i < playbook->product_count; i++) {
+        const struct product *product = &playbook->products[i], *first = playbook->products;
+        while (first < product && !covers(first->sku, product->sku))
+            first++;
+        if (first < product)
+            lint_say(lint, LINT_NOTE, 0,
+                     "product %.*s is never found: \"%.*s\" (%.*s) before it matches all of \"%.*s\"",
+                     (int)product->name.size, product->name.data, (int)first->sku.size, first->sku.data,
+                     (int)first->name.size, first->name.data, (int)product->sku.size, product->sku.data);
+    }
+}
+
 void lint_shop(struct lint *lint)
 {
+    check_products(lint);
     enum phase highest = lint_highest_phase(lint);
     for (int phase = (int)highest + 1; phase < PHASE_COUNT; phase++)
         lint_say(lint, LINT_WARNING, 0, "phase %s can never be reached with this shop's events%s",

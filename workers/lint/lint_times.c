@@ -51,6 +51,31 @@ static int64_t delay_of(const struct playbook *playbook, const struct rule *rule
                                                   : rule->delay.ms;
 }
 
+/* R68: what goes out later must go out before it expires, and a customer sleeps then like now. */
+static void check_send_delay(struct lint *lint, const struct rule *rule)
+{
+    const struct playbook *playbook = lint->playbook;
+    int64_t delay = rule->send_delay_ms, window = playbook->window_end_ms - playbook->window_start_ms;
+    if (delay > 0 && rule->shelf_life_ms != NEVER && delay >= rule->shelf_life_ms)
+        lint_say(lint, LINT_ERROR, lint->rule_lines[rule->index],
+                 "rule %.*s: its send_delay is as long as its shelf life: it would be sent after it expires",
+                 (int)rule->name.size, rule->name.data);
+    else if (rule->class == CLASS_MARKETING && delay % DAY_MS != 0 && window < DAY_MS)
+        say_name(lint, rule,
+                 "its send_delay leads out of the window: what is made late in the day is sent in the quiet hours");
+}
+
+/* R62 */
+static void check_dates(struct lint *lint, const struct rule *rule)
+{
+    for (size_t i = 0; i < rule->trigger.date_count; i++) {
+        const struct calendar_date *date = &rule->trigger.dates[i];
+        if (date->month == 2 && date->day == 29)
+            lint_say(lint, LINT_NOTE, lint->rule_lines[rule->index], "rule %.*s: on 02-29 it fires in leap years only",
+                     (int)rule->name.size, rule->name.data);
+    }
+}
+
 /* How many messages of the other rule go before this one's in the span of time in which this one may still be sent. */
 static int64_t sends_before(const struct playbook *playbook, const struct rule *rule, const struct rule *other,
                             int64_t until)
@@ -104,6 +129,8 @@ void lint_times(struct lint *lint)
         const struct rule *rule = &playbook->rules[i];
         check_shelf(lint, rule);
         check_caps(lint, rule);
+        check_send_delay(lint, rule);
+        check_dates(lint, rule);
         if (rule->class == CLASS_MARKETING && rule->holdout >= 10000)
             say_name(lint, rule, "its holdout is everybody");
     }

@@ -196,8 +196,9 @@ static bool send_all(struct job *job, FILE *in)
         while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
             size--;
         arena_reset(&job->arena);
-        if (size > 0)
-            good = line_send(job, (struct span){text, (size_t)size});
+        struct span line = event_json_line((struct span){text, (size_t)size}, job->line);
+        if (!span_empty(line))
+            good = line_send(job, line);
     }
     free(text);
     return good;

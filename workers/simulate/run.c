@@ -124,7 +124,7 @@ static void take_lines(struct simulation *s, FILE *in)
         struct span text = {line, (size_t)size};
         if (text.size > 0 && text.data[text.size - 1] == '\n')
             text.size--;
-        s->line_number++;
+        text = event_json_line(text, ++s->line_number);
         if (!is_blank(text))
             take_line(s, text);
         arena_reset(&s->line_arena);
