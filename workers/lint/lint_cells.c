@@ -111,6 +111,12 @@ void cells_add_fact(struct cells *cells, enum fact fact)
     }
 }
 
+void cells_add_cut(struct cells *cells, enum fact fact, int64_t at)
+{
+    cells_add_fact(cells, fact);
+    cut_add(cells, fact, at);
+}
+
 static void op_add(struct cells *cells, const struct expression_op *op)
 {
     cells_add_fact(cells, op->fact);

@@ -36,6 +36,8 @@ struct cells *cells_new(void);
 void cells_free(struct cells *cells);
 void cells_add(struct cells *cells, const struct expression *expression);
 void cells_add_fact(struct cells *cells, enum fact fact);
+void cells_add_cut(struct cells *cells, enum fact fact,
+                   int64_t at); /* what is below, and what is not, in other cells */
 bool cells_has(const struct cells *cells, enum fact fact);
 
 /* Cuts the space; false: more than CELLS_MAX cells. Nothing may be added afterwards. */

@@ -12,6 +12,8 @@ struct test {
     const struct rule *rule;
     struct cells *cells;
     bool tiers, growth; /* worked out from the tables */
+    bool implies;       /* what the trigger says has cells of its own */
+    bool consent_free;  /* the guard left aside (R66), to tell whose fault it is */
     enum phase highest; /* that a customer of this shop can reach */
 };
 
@@ -43,23 +45,82 @@ static bool of_response(enum fact fact)
            fact == FACT_response_effect_felt;
 }
 
-/* What the trigger itself says of the customer at the decision: without a delay he is still there; unbroken likewise.
- */
-static bool trigger_allows(const struct rule *rule, const struct cells *cells, const struct fact_values *values)
+/* R48: whether its runs belong to an order; a date and a friend's purchase have none to give. */
+static bool has_order(const struct rule *rule)
+{
+    return rule->once != ONCE_RESPONSE && rule->once != ONCE_CONCERN && rule->once != ONCE_FRIEND &&
+           rule->once != ONCE_DATE && rule->trigger.kind != TRIGGER_CALENDAR &&
+           rule->trigger.kind != TRIGGER_REFERRAL_CONVERTED;
+}
+
+static bool of_order(enum fact fact)
+{
+    return fact == FACT_order_live || fact == FACT_order_void || fact == FACT_order_first_of_cycle ||
+           fact == FACT_campaign;
+}
+
+/* What an anchor says of the customer as long as the run waits, for a run whose anchor is gone ends (R49): so much of
+ * the first, and of the second, unless it is FACT_COUNT, as many days as the delay has. */
+static const struct {
+    enum fact fact, days;
+} anchor_facts[] = {
+    [ANCHOR_FIRST_DELIVERY] = {FACT_delivered, FACT_days_since_first_delivery},
+    [ANCHOR_FIRST_PURCHASE_EVER] = {FACT_purchases, FACT_days_since_first_purchase},
+    [ANCHOR_FIRST_PURCHASE_OF_CYCLE] = {FACT_purchases_in_cycle, FACT_COUNT},
+    [ANCHOR_LAST_PURCHASE] = {FACT_purchases, FACT_days_since_last_purchase},
+    [ANCHOR_EFFECT_FELT] = {FACT_effect_felt, FACT_COUNT},
+    [ANCHOR_SUBSCRIPTION_SINCE] = {FACT_subscription, FACT_COUNT},
+};
+
+static int64_t days_of(const struct rule *rule) /* at least; a product's own figure may be any */
+{
+    return rule->delay.kind == DELAY_FIXED ? rule->delay.ms / DAY_MS : 0;
+}
+
+static bool anchor_allows(const struct test *test, const struct fact_values *values)
+{
+    enum fact fact = anchor_facts[test->rule->trigger.anchor].fact,
+              days = anchor_facts[test->rule->trigger.anchor].days;
+    return values->value[fact] >= 1 && (days == FACT_COUNT || values->value[days] >= days_of(test->rule));
+}
+
+/* The dimension that the trigger fixes at the decision, FACT_COUNT: none. Without a delay he is still there; unbroken
+ * likewise (R56). */
+static enum fact dimension_implied(const struct rule *rule)
 {
     static const enum fact facts[] = {[DIMENSION_TIER] = FACT_tier,
                                       [DIMENSION_PHASE] = FACT_phase,
                                       [DIMENSION_GROWTH] = FACT_growth,
                                       [DIMENSION_SEGMENT] = FACT_segment};
-    const struct trigger *trigger = &rule->trigger;
     bool now = rule->delay.kind == DELAY_FIXED && rule->delay.ms == 0;
-    if (trigger->kind == TRIGGER_ENTERS && (now || trigger->unbroken) && cells_has(cells, facts[trigger->dimension]))
-        return values->value[facts[trigger->dimension]] == trigger->value;
-    if (trigger->kind == TRIGGER_REACHES && now && cells_has(cells, FACT_growth))
-        return values->value[FACT_growth] >= trigger->value;
-    if (trigger->kind == TRIGGER_RESPONSE && cells_has(cells, FACT_responses))
+    if (rule->trigger.kind == TRIGGER_ENTERS && (now || rule->trigger.unbroken))
+        return facts[rule->trigger.dimension];
+    return rule->trigger.kind == TRIGGER_REACHES && now ? FACT_growth : FACT_COUNT;
+}
+
+/* Of growth the stage's own condition alone: the whole ladder has too many kinds of customers. NULL: no such trigger,
+ * or the conditions name growth. */
+static const struct expression *stage_implied(const struct test *test)
+{
+    int stage = test->rule->trigger.value;
+    if (dimension_implied(test->rule) != FACT_growth || stage < GROWTH_PURCHASER || cells_has(test->cells, FACT_growth))
+        return NULL;
+    return &test->lint->playbook->growth_when[stage];
+}
+
+/* What the trigger itself says of the customer at the decision. */
+static bool trigger_allows(const struct test *test, const struct fact_values *values)
+{
+    const struct trigger *trigger = &test->rule->trigger;
+    enum fact dimension = dimension_implied(test->rule);
+    if (dimension != FACT_COUNT && cells_has(test->cells, dimension))
+        return trigger->kind == TRIGGER_REACHES ? values->value[dimension] >= trigger->value
+                                                : values->value[dimension] == trigger->value;
+    if (test->implies && stage_implied(test) != NULL)
+        return expression_true(stage_implied(test), values);
+    if (trigger->kind == TRIGGER_RESPONSE && cells_has(test->cells, FACT_responses))
         return values->value[FACT_responses] >= 1;
-    return true;
+    return trigger->kind != TRIGGER_ANCHOR || !test->implies || anchor_allows(test, values);
 }
 
 static void names_response(enum fact fact, void *context)
@@ -68,20 +129,64 @@ static void names_response(enum fact fact, void *context)
         *(enum fact *)context = fact;
 }
 
-static enum fact response_fact_of(const struct expression *expression)
+static void names_order(enum fact fact, void *context)
+{
+    if (of_order(fact))
+        *(enum fact *)context = fact;
+}
+
+/* Of a response, or of an order, that this rule's runs have none of; FACT_COUNT: the expression names none. */
+static enum fact missing_fact(const struct rule *rule, const struct expression *expression)
 {
     enum fact fact = FACT_COUNT;
-    expression_facts(expression, names_response, &fact);
+    if (!has_response(rule))
+        expression_facts(expression, names_response, &fact);
+    if (fact == FACT_COUNT && !has_order(rule))
+        expression_facts(expression, names_order, &fact);
     return fact;
 }
 
-static bool test_build(struct test *test)
+/* No: lint_shop has said that nobody gets there. */
+static bool dimension_reachable(const struct test *test)
 {
     const struct playbook *playbook = test->lint->playbook;
+    const struct trigger *trigger = &test->rule->trigger;
+    if (trigger->dimension == DIMENSION_PHASE)
+        return trigger->value <= (int)test->highest;
+    bool found = trigger->dimension != DIMENSION_TIER || trigger->value == TIER_PROSPECT;
+    for (size_t i = 0; i < playbook->tier_row_count; i++)
+        found = found || (int)playbook->tier_rows[i].tier == trigger->value;
+    return found;
+}
+
+/* The trigger's own facts, so that conditions which name none of them are held against it, too. */
+static void add_implied(struct test *test)
+{
+    const struct rule *rule = test->rule;
+    enum fact dimension = dimension_implied(rule);
+    if (stage_implied(test) != NULL)
+        cells_add(test->cells, stage_implied(test));
+    else if (dimension != FACT_COUNT && dimension_reachable(test))
+        cells_add_fact(test->cells, dimension);
+    if (rule->trigger.kind != TRIGGER_ANCHOR)
+        return;
+    enum fact days = anchor_facts[rule->trigger.anchor].days;
+    cells_add_cut(test->cells, anchor_facts[rule->trigger.anchor].fact, 1);
+    if (days != FACT_COUNT)
+        cells_add_cut(test->cells, days, days_of(rule));
+}
+
+static bool test_build_with(struct test *test, bool implies)
+{
+    const struct playbook *playbook = test->lint->playbook;
+    test->implies = implies;
+    test->cells = cells_new();
     for (size_t i = 0; i < test->rule->condition_count; i++)
         cells_add(test->cells, &test->rule->conditions[i]);
     if (test->rule->has_while)
         cells_add(test->cells, &test->rule->while_expression);
+    if (implies)
+        add_implied(test);
     test->tiers = cells_has(test->cells, FACT_tier);
     test->growth = cells_has(test->cells, FACT_growth);
     for (size_t i = 0; i < playbook->tier_row_count && test->tiers; i++)
@@ -93,6 +198,30 @@ static bool test_build(struct test *test)
         cells_add_fact(test->cells, FACT_registered_line);
     }
     return cells_build(test->cells, playbook);
+}
+
+/* Where the trigger's own facts make too many cells, those of the conditions alone must do. A rule without conditions
+ * has nothing to hold against its trigger. */
+static bool test_build(struct test *test)
+{
+    bool conditions = test->rule->condition_count > 0 || test->rule->has_while;
+    if (conditions && test_build_with(test, true))
+        return true;
+    cells_free(test->cells);
+    return test_build_with(test, false);
+}
+
+/* The facts of a response, or of an order, that the rule's runs have none of. */
+static void take_missing(const struct rule *rule, struct fact_values *values)
+{
+    for (int i = 0; i < FACT_COUNT; i++) {
+        if (of_response((enum fact)i) && !has_response(rule))
+            values->value[i] = FACT_ABSENT;
+        else if (of_order((enum fact)i) && !has_order(rule))
+            values->value[i] = 0;
+    }
+    if (!has_order(rule))
+        values->campaign = SPAN_NONE;
 }
 
 /* A customer of this cell for whom the rule could be decided at all. */
@@ -107,11 +236,11 @@ static bool test_customer(const struct test *test, size_t cell, struct fact_valu
         return false;
     if (cells_has(test->cells, FACT_phase) && values->value[FACT_phase] > (int64_t)test->highest)
         return false;
-    for (int i = 0; i < FACT_COUNT && !has_response(test->rule); i++) {
-        if (of_response((enum fact)i))
-            values->value[i] = FACT_ABSENT;
-    }
-    return trigger_allows(test->rule, test->cells, values);
+    take_missing(test->rule, values);
+    if (test->rule->class == CLASS_MARKETING && cells_has(test->cells, FACT_consent) && !test->consent_free &&
+        values->value[FACT_consent] == 0) /* R66 */
+        return false;
+    return trigger_allows(test, values);
 }
 
 static bool holds(const struct rule *rule, const struct fact_values *values)
@@ -141,15 +270,43 @@ static bool may_reach(const struct test *test, enum channel channel, const struc
     return true;
 }
 
+static bool fires(const struct test *test)
+{
+    struct fact_values values;
+    for (size_t cell = 0; cell < test->cells->count; cell++) {
+        if (test_customer(test, cell, &values) && holds(test->rule, &values))
+            return true;
+    }
+    return false;
+}
+
 /* The rule could fire if only customers got so far in this shop; lint_shop says so of triggers. */
 static bool fires_elsewhere(const struct test *test)
 {
     struct test anywhere = *test;
-    struct fact_values values;
     anywhere.highest = PHASE_COUNT - 1;
-    for (size_t cell = 0; cell < test->cells->count; cell++) {
-        if (test_customer(&anywhere, cell, &values) && holds(test->rule, &values))
-            return true;
+    return fires(&anywhere);
+}
+
+static bool fires_without_consent(const struct test *test)
+{
+    struct test free = *test;
+    free.consent_free = true;
+    return fires(&free);
+}
+
+static bool say_missing(struct test *test)
+{
+    const struct rule *rule = test->rule;
+    for (size_t i = 0; i < rule->condition_count; i++) {
+        enum fact fact = missing_fact(rule, &rule->conditions[i]);
+        if (fact == FACT_COUNT)
+            continue;
+        lint_say(test->lint, LINT_WARNING, test->lint->rule_lines[rule->index],
+                 "rule %.*s can never fire: its %s, so %s is always %s", (int)rule->name.size, rule->name.data,
+                 of_response(fact) ? "trigger is no response" : "runs belong to no order", fact_name(fact),
+                 of_response(fact) || fact == FACT_campaign ? "absent" : "false");
+        return true;
     }
     return false;
 }
@@ -157,21 +314,15 @@ static bool fires_elsewhere(const struct test *test)
 static void say_never(struct test *test, bool alone_possible)
 {
     const struct rule *rule = test->rule;
-    int line = test->lint->rule_lines[rule->index];
-    for (size_t i = 0; i < rule->condition_count && !has_response(rule); i++) {
-        enum fact fact = response_fact_of(&rule->conditions[i]);
-        if (fact != FACT_COUNT) {
-            lint_say(test->lint, LINT_WARNING, line,
-                     "rule %.*s can never fire: its trigger is no response, so %s is always absent",
-                     (int)rule->name.size, rule->name.data, fact_name(fact));
-            return;
-        }
-    }
+    if (say_missing(test))
+        return;
     const char *why = fires_elsewhere(test) ? "no customer of this shop reaches the phase of its conditions"
-                      : alone_possible      ? "its conditions contradict its trigger"
-                                            : "its conditions contradict one another";
-    lint_say(test->lint, LINT_WARNING, line, "rule %.*s can never fire: %s", (int)rule->name.size, rule->name.data,
-             why);
+                      : fires_without_consent(test)
+                          ? "its conditions want customers without consent, to whom no marketing goes"
+                      : alone_possible ? "its conditions contradict its trigger"
+                                       : "its conditions contradict one another";
+    lint_say(test->lint, LINT_WARNING, test->lint->rule_lines[rule->index], "rule %.*s can never fire: %s",
+             (int)rule->name.size, rule->name.data, why);
 }
 
 /* Without the trigger: whose fault it is. */
@@ -190,16 +341,16 @@ static bool possible_alone(const struct test *test)
 static void check_firing(struct test *test)
 {
     const struct rule *rule = test->rule;
-    bool fires = false, reaches[CHANNEL_COUNT] = {false};
+    bool fired = false, reaches[CHANNEL_COUNT] = {false};
     struct fact_values values;
     for (size_t cell = 0; cell < test->cells->count; cell++) {
         if (!test_customer(test, cell, &values) || !holds(rule, &values))
             continue;
-        fires = true;
+        fired = true;
         for (size_t i = 0; i < rule->channel_count; i++)
             reaches[rule->channels[i]] = reaches[rule->channels[i]] || may_reach(test, rule->channels[i], &values);
     }
-    if (!fires) {
+    if (!fired) {
         say_never(test, possible_alone(test));
         return;
     }
@@ -213,7 +364,7 @@ static void check_firing(struct test *test)
 
 static void check_rule(struct lint *lint, const struct rule *rule)
 {
-    struct test test = {.lint = lint, .rule = rule, .cells = cells_new(), .highest = lint_highest_phase(lint)};
+    struct test test = {.lint = lint, .rule = rule, .highest = lint_highest_phase(lint)};
     if (test_build(&test))
         check_firing(&test);
     else
