@@ -320,21 +320,36 @@ void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rul
     *added = (struct last_sent){rule->name_hash, rule->index, at};
 }
 
+static uint32_t arrival_record(uint64_t record)
+{
+    uint32_t upper = (uint32_t)(record >> 32);
+    return upper != ARRIVAL_FORGOTTEN ? upper : 1;
+}
+
+/* The two oldest become one, which stands for all that were forgotten. */
+static void forget_arrival(struct runs *runs)
+{
+    struct arrival *oldest = runs->arrivals, *next = oldest + 1;
+    oldest->record = ARRIVAL_FORGOTTEN;
+    if (next->at > oldest->at)
+        oldest->at = next->at;
+    runs->arrivals_count--;
+    memmove(next, next + 1, (runs->arrivals_count - 1) * sizeof *next);
+}
+
 void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at)
 {
-    if (runs->arrivals_count == RUNS_ARRIVALS_MAX) {
-        runs->arrivals_count--;
-        memmove(runs->arrivals, runs->arrivals + 1, runs->arrivals_count * sizeof *runs->arrivals);
-    }
+    if (runs->arrivals_count == RUNS_ARRIVALS_MAX)
+        forget_arrival(runs);
     struct arrival *added = ARRAY_PUSH(runs, arena, arrivals);
-    *added = (struct arrival){(uint32_t)(record >> 32), at};
+    *added = (struct arrival){arrival_record(record), at};
 }
 
 int64_t runs_arrival(const struct runs *runs, uint64_t record)
 {
     for (uint32_t i = runs->arrivals_count; i-- > 0;) { /* the newest of an id edited under itself */
-        if (runs->arrivals[i].record == (uint32_t)(record >> 32))
-            return runs->arrivals[i].at;
+        if (runs->arrivals[i].record == arrival_record(record) || runs->arrivals[i].record == ARRIVAL_FORGOTTEN)
+            return runs->arrivals[i].at; /* what stands for the forgotten ones is the first, and met last */
     }
     return NEVER;
 }

@@ -97,9 +97,10 @@ struct day_count { /* R70 */
 };
 
 struct arrival { /* R7: when a backfill record was applied, on which a series may hang */
-    uint32_t record; /* upper half of the XXH64 of its event_id */
+    uint32_t record; /* upper half of the XXH64 of its event_id, never 0; or ARRIVAL_FORGOTTEN */
     int64_t at;      /* clock */
 };
+enum { ARRIVAL_FORGOTTEN = 0 }; /* the first of the arrivals may stand for all older ones: the latest of them */
 
 struct last_sent { /* R73 */
     uint32_t rule;  /* runs_rule_hash */
@@ -119,11 +120,11 @@ struct runs {
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
     FACT_ARRAY(struct day_count, days);
     FACT_ARRAY(struct last_sent, last_sent);
-    FACT_ARRAY(struct arrival, arrivals); /* the newest RUNS_ARRIVALS_MAX, in order of arrival */
+    FACT_ARRAY(struct arrival, arrivals); /* RUNS_ARRIVALS_MAX at most, in order of arrival */
 };
 
-/* A slot between a backfill fact's arrival and the later moment at which it became an anchor is rare; among more than so many
- * backfill facts the oldest's arrival is forgotten, and such a slot is then judged like a live one. */
+/* Among more than so many the oldest are known as one, by the latest of them: a slot between a backfill fact's own arrival
+ * and that moment is then decided `backfill`, too. What was due before its arrival never counts as live. */
 enum { RUNS_ARRIVALS_MAX = 128 };
 
 void runs_init(struct runs *runs);
@@ -152,7 +153,8 @@ int64_t runs_last_sent(const struct runs *runs, const struct rule *rule);      /
 void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rule *rule, int64_t at);
 
 void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at);
-int64_t runs_arrival(const struct runs *runs, uint64_t record); /* NEVER = not known */
+/* Of a forgotten one, the latest forgotten; NEVER = not known, and none was forgotten. */
+int64_t runs_arrival(const struct runs *runs, uint64_t record);
 
 /* Drops what ended, and what time has made useless at `now`, on local day `today`. */
 void runs_sweep(struct runs *runs);

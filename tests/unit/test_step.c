@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/engine/runs.h"
 #include "tests/unit/shop.h"
 
 #define RULE(name, trigger, more)                                                                                      \
@@ -185,6 +186,35 @@ static void r7_the_arrival_is_the_anchors_own(void **state)
     shop_event_at(&shop, order, D(20)); /* slot 1 was due before the delivery arrived, slot 2 and 3 were not */
     EXPECT(&shop, "decision letter cycle:O1 1 backfill at=20d00:00 due=-5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 2 sent at=20d00:00 due=5d00:00");
+    EXPECT(&shop, "decision letter cycle:O1 3 sent at=20d00:00 due=15d00:00");
+    shop_close(&shop);
+}
+
+/* More arrive than are kept one by one. */
+static void r07_a_forgotten_arrival_is_the_latest_forgotten(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("letter", "first_delivery",
+                           "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
+    struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
+    delivered.backfill = true;
+    delivered.occurred_at = D(-15);
+    shop_event_at(&shop, delivered, D(0));
+    for (int i = 1; i <= 2 * RUNS_ARRIVALS_MAX; i++) { /* the last one forgotten is of day 6.5 */
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        struct event answer = shop_answer(id, PURPOSE_MONTHLY, 5);
+        answer.backfill = true;
+        answer.occurred_at = D(-14);
+        shop_event_at(&shop, answer, D(0.05 * i));
+    }
+    struct event order = shop_placed("O1");
+    order.backfill = true;
+    order.occurred_at = D(-16);
+    shop_event_at(&shop, order, D(20));
+    EXPECT(&shop, "decision letter cycle:O1 1 backfill at=20d00:00 due=-5d00:00");
+    EXPECT(&shop, "decision letter cycle:O1 2 backfill at=20d00:00 due=5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 3 sent at=20d00:00 due=15d00:00");
     shop_close(&shop);
 }
@@ -577,6 +607,7 @@ int main(void)
         cmocka_unit_test(r7_a_backfill_sends_nothing_and_says_so),
         cmocka_unit_test(r7_a_series_on_a_backfill_fact_runs_on),
         cmocka_unit_test(r7_the_arrival_is_the_anchors_own),
+        cmocka_unit_test(r07_a_forgotten_arrival_is_the_latest_forgotten),
         cmocka_unit_test(r7_time_goes_on_after_a_backfill),
         cmocka_unit_test(r30_a_friends_first_order_is_rewarded_once),
         cmocka_unit_test(r30_the_friends_step_forwards_his_credit),
