@@ -1,8 +1,8 @@
 /* Taking frozen facts out of the arrays (R11).
  *
  * Only a beginning of the customer's history is taken: the facts before a horizon, before which nothing can change any more.
- * The figures of that beginning alone say what must stay as it is: an order or answer that some figure names. All else goes
- * into totals, and figures.c goes on from there, so that the figures of the whole stay the same. */
+ * The figures of that beginning alone say what must stay as it is: an order or answer that some figure names; and with it
+ * what runs may still ask (struct facts_asked). All else goes into totals, and figures.c goes on from there, so that the figures of the whole stay the same. */
 #include "common/engine/figures_parts.h"
 
 #include "common/base/hash.h"
@@ -223,6 +223,39 @@ static void statements_stay(struct compacting *compacting)
     struct credit_list credits = credit_standings(past, compacting->arena);
     for (size_t i = 0; i < credits.count; i++)
         stay(compacting, credits.items[i].order);
+}
+
+/* R75 asks only whether there is any, and a folded order is shipped no more: the newest will do. */
+static void unshipped_stays(struct compacting *compacting)
+{
+    for (uint32_t i = compacting->figures.live_count; i-- > 0;)
+        if (facts_unshipped(&compacting->past, compacting->figures.live[i])) {
+            stay_at(compacting, i);
+            return;
+        }
+}
+
+/* A used key `cycle:` and the numbers of a series hold as long as their order is of the present cycle (R48, R50), and that
+ * is the past's last one or one that began after the past. */
+static void asked_orders_stay(struct compacting *compacting, const struct facts_asked *asked)
+{
+    for (uint32_t i = 0; i < asked->orders_count; i++)
+        stay(compacting, facts_find_order(&compacting->past, asked->orders[i]));
+    for (uint32_t i = 0; i < asked->cycle_orders_count; i++) {
+        uint32_t order = facts_find_order(&compacting->past, asked->cycle_orders[i]);
+        if (order != FACT_NONE && compacting->work.in_cycle[order])
+            stay(compacting, order);
+    }
+}
+
+static void asked_answers_stay(struct compacting *compacting, const struct facts_asked *asked)
+{
+    for (uint32_t i = 0; i < asked->answers_count; i++) {
+        const struct asked_answer *answer = &asked->answers[i];
+        uint32_t response = facts_find_response(&compacting->past, answer->survey, answer->response);
+        if (response != FACT_NONE)
+            compacting->response_stays[compacting->past_response[response]] = true;
+    }
 }
 
 static void responses_stay(struct compacting *compacting)
@@ -473,7 +506,8 @@ static void take_referrals(struct compacting *compacting)
     facts->notes_count = kept;
 }
 
-static void compact_past(struct facts *facts, struct arena *arena, const struct playbook *playbook)
+static void compact_past(struct facts *facts, struct arena *arena, const struct playbook *playbook,
+                         const struct facts_asked *asked)
 {
     struct compacting *compacting = ARENA_NEW(arena, struct compacting);
     compacting->facts = facts;
@@ -486,6 +520,11 @@ static void compact_past(struct facts *facts, struct arena *arena, const struct 
     purchases_stay(compacting);
     statements_stay(compacting);
     responses_stay(compacting);
+    unshipped_stays(compacting);
+    if (asked != NULL) {
+        asked_orders_stay(compacting, asked);
+        asked_answers_stay(compacting, asked);
+    }
     room_for_identities(compacting);
     begin_cycle(compacting);
     add_parcels(compacting);
@@ -515,11 +554,12 @@ static size_t count_folded(const struct facts *facts)
     return count;
 }
 
-bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook)
+bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook,
+                   const struct facts_asked *asked)
 {
     bool notes = history_compact_notes(facts, arena);
     bool past = facts->folded.newest_at != NEVER && count_folded(facts) >= COMPACT_LEAST;
     if (past)
-        compact_past(facts, arena, playbook);
+        compact_past(facts, arena, playbook, asked);
     return notes || past;
 }

@@ -37,6 +37,18 @@ uint32_t facts_find_order(const struct facts *facts, struct span id)
     return FACT_NONE;
 }
 
+bool facts_unshipped(const struct facts *facts, uint32_t order)
+{
+    for (uint32_t i = 0; i < facts->parcels_count; i++) {
+        const struct parcel *parcel = &facts->parcels[i];
+        bool shipped =
+            stamp_known(&parcel->shipped) || stamp_known(&parcel->delivered) || stamp_known(&parcel->returned);
+        if (parcel->order == order && shipped)
+            return false;
+    }
+    return true;
+}
+
 uint32_t facts_find_response(const struct facts *facts, uint64_t survey, uint64_t response)
 {
     for (uint32_t i = facts->responses_count; i-- > 0;)

@@ -181,6 +181,7 @@ static inline bool order_void(const struct order *order)
 
 uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NONE = nobody named it */
 uint32_t facts_find_response(const struct facts *facts, uint64_t survey, uint64_t response);
+bool facts_unshipped(const struct facts *facts, uint32_t order); /* R75: nothing of the order was ever shipped */
 bool response_positive(const struct playbook *playbook, const struct response *response); /* R26 */
 bool response_negative(const struct playbook *playbook, const struct response *response);
 bool response_tells_effect(const struct playbook *playbook, const struct response *response); /* R27 */
@@ -251,9 +252,22 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
 
 /* ---- compact.c ---- */
 
-/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures do not, but
- * for rung_since of rungs that a folded subscription or answer opened. False: there was nothing to drop. */
-bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook);
+/* What runs may still ask of single facts; these stay in the arrays. Texts are borrowed. */
+struct asked_answer {
+    uint64_t survey, response; /* hashes, as in struct response */
+};
+struct facts_asked {
+    const struct span *orders;       /* of runs that wait */
+    const struct span *cycle_orders; /* asked for while they are of the present cycle (R48, R50) */
+    const struct asked_answer *answers; /* of runs that wait */
+    uint32_t orders_count, cycle_orders_count, answers_count;
+};
+
+/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; decisions do not:
+ * what figures name, what runs ask and one order that an insert may go into (R75) stay. Figures do not but for rung_since
+ * of rungs that a folded subscription or answer opened. asked NULL = nothing. False: there was nothing to drop. */
+bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook,
+                   const struct facts_asked *asked);
 
 /* ---- credit.c (R30) ---- */
 

@@ -93,24 +93,12 @@ static struct verdict_guard check_quiet(struct pass *pass)
 
 /* ---- reach (R75) ---- */
 
-static bool order_unshipped(const struct pass *pass, uint32_t order)
-{
-    for (uint32_t i = 0; i < pass->facts.parcels_count; i++) {
-        const struct parcel *parcel = &pass->facts.parcels[i];
-        bool shipped =
-            stamp_known(&parcel->shipped) || stamp_known(&parcel->delivered) || stamp_known(&parcel->returned);
-        if (parcel->order == order && shipped)
-            return false;
-    }
-    return true;
-}
-
 static bool insert_reachable(const struct pass *pass)
 {
     if (pass->figures.subscription)
         return true;
     for (uint32_t i = 0; i < pass->figures.live_count; i++) {
-        if (order_unshipped(pass, pass->figures.live[i]))
+        if (facts_unshipped(&pass->facts, pass->figures.live[i]))
             return true;
     }
     return false;

@@ -385,6 +385,33 @@ void runs_expire(struct runs *runs, int64_t now, int64_t today)
     runs->days_count = kept;
 }
 
+static void ask(struct span *orders, uint32_t *count, struct span order_id)
+{
+    if (!span_empty(order_id) && (*count == 0 || !span_equal(orders[*count - 1], order_id)))
+        orders[(*count)++] = order_id;
+}
+
+struct facts_asked runs_asked(const struct runs *runs, struct arena *arena)
+{
+    struct span *orders = ARENA_ARRAY(arena, struct span, runs->waiting_count);
+    struct span *cycle_orders = ARENA_ARRAY(arena, struct span, runs->published_count + runs->tracks_count);
+    struct asked_answer *answers = ARENA_ARRAY(arena, struct asked_answer, runs->waiting_count);
+    struct facts_asked asked = {.orders = orders, .cycle_orders = cycle_orders, .answers = answers};
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        const struct run *run = &runs->waiting[i];
+        ask(orders, &asked.orders_count, run->order_id);
+        if (run->has_response)
+            answers[asked.answers_count++] = (struct asked_answer){run->survey, run->response};
+    }
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        if (runs->published[i].kind == KEY_CYCLE)
+            ask(cycle_orders, &asked.cycle_orders_count, runs->published[i].order_id);
+    }
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        ask(cycle_orders, &asked.cycle_orders_count, runs->tracks[i].order_id);
+    return asked;
+}
+
 static bool fact_kept(const struct facts *facts, uint32_t fact)
 {
     for (uint32_t i = 0; i < facts->orders_count; i++) {

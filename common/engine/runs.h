@@ -160,7 +160,11 @@ int64_t runs_arrival(const struct runs *runs, uint64_t record);
 void runs_sweep(struct runs *runs);
 void runs_expire(struct runs *runs, int64_t now, int64_t today);
 
-/* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11). */
+/* What may still be asked of single facts: folding leaves it in the arrays (R11). In the arena. */
+struct facts_asked runs_asked(const struct runs *runs, struct arena *arena);
+
+/* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11): nothing asks for
+ * them. */
 void runs_forget_folded(struct runs *runs, const struct facts *facts);
 
 /* Puts tracks in which nothing but the rule differs side by side, as the blob does: reading it back changes no order then. */

@@ -173,11 +173,13 @@ static void pass_tidy(struct pass *pass)
         return;
     uint32_t folded = pass->facts.folded.identity_count;
     struct blocked_anchor *blocked = NULL;
+    struct facts_asked asked = {0};
     if (pass->facts.folded.newest_at != NEVER) { /* few have so many facts */
         pass_read(pass);
         blocked = anchors_blocked(pass);
+        asked = runs_asked(&pass->runs, pass->arena);
     }
-    if (facts_compact(&pass->facts, pass->arena, pass->playbook))
+    if (facts_compact(&pass->facts, pass->arena, pass->playbook, &asked))
         facts_moved(pass);
     if (pass->facts.folded.identity_count == folded)
         return;

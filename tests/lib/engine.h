@@ -113,7 +113,7 @@ static inline void subject_forget(struct subject *subject)
 /* Through the binary form and back. */
 static inline void subject_store(struct subject *subject)
 {
-    facts_compact(&subject->facts, &subject->arena, subject->playbook);
+    facts_compact(&subject->facts, &subject->arena, subject->playbook, NULL);
     struct state_head head = {.evaluated_at = NEVER};
     struct state_writer writer;
     struct state_reader reader;

@@ -136,6 +136,40 @@ def histories(options):
         for shop in (False, True):
             lines = generate.generate(seed, options.customers, options.events, shop)
             yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines, seed)
+        if seed % FOLDED_EVERY == 0:
+            lines = generate.generate(seed, 1, 5 * options.events, folded=True)
+            with short_history(options, *SHORT_HISTORIES[seed // FOLDED_EVERY % len(SHORT_HISTORIES)]):
+                yield f"{seed}-folded", lines, generate.until_of(lines, seed)
+
+
+FOLDED_EVERY = 5  # seeds: these take long
+SHORT_HISTORIES = [(4, 20), (16, 60), (64, 400)]  # facts, days
+
+
+@contextlib.contextmanager
+def edited_playbook(options, pattern, by):
+    """The engine's playbook with a text for what the pattern finds."""
+    named = options.playbook
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        with open(named or PLAYBOOK, encoding="utf-8") as source:
+            text, count = re.subn(pattern, lambda _: by, source.read())
+        if count != 1:
+            sys.exit(f"compare.py: {pattern} is not in the playbook once")
+        file.write(text)
+        file.flush()
+        options.playbook = file.name
+        yield
+    options.playbook = named
+
+
+@contextlib.contextmanager
+def short_history(options, facts, days):
+    """R11 with these bounds in both. The model refuses what is too late, but never drops what was folded."""
+    kept = playbook.HISTORY_FACTS, playbook.HISTORY_DAYS
+    playbook.HISTORY_FACTS, playbook.HISTORY_DAYS = facts, days
+    with edited_playbook(options, r"(?m)^history: .*$", f"history: {{facts: {facts}, days: {days}, facts_max: 8192}}"):
+        yield
+    playbook.HISTORY_FACTS, playbook.HISTORY_DAYS = kept
 
 
 @contextlib.contextmanager
@@ -144,17 +178,13 @@ def products(options, items):
     if not items:
         yield
         return
-    kept, named = list(playbook.PRODUCTS), options.playbook
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-        with open(options.playbook or PLAYBOOK, encoding="utf-8") as source:
-            file.write(re.sub(r"(?m)^products:\n", "products:\n" + "".join(
-                f'  - sku: "{item["sku"]}"\n    effect_after: {item["effect_after"]}d\n' for item in items), source.read()))
-        file.flush()
-        options.playbook = file.name
-        playbook.PRODUCTS[:0] = [(item["sku"], "regular", {"effect_after": item["effect_after"] * playbook.DAY})
-                                 for item in items]
+    kept = list(playbook.PRODUCTS)
+    stated = "".join(f'  - sku: "{item["sku"]}"\n    effect_after: {item["effect_after"]}d\n' for item in items)
+    playbook.PRODUCTS[:0] = [(item["sku"], "regular", {"effect_after": item["effect_after"] * playbook.DAY})
+                             for item in items]
+    with edited_playbook(options, r"(?m)^products:\n", "products:\n" + stated):
         yield
-    options.playbook, playbook.PRODUCTS[:] = named, kept
+    playbook.PRODUCTS[:] = kept
 
 
 def files(options):
@@ -163,7 +193,9 @@ def files(options):
             lines = [line.rstrip("\n") for line in file]
         until = options.until
         head = json.loads(lines.pop(0)) if lines and lines[0].startswith('{"until"') else {}
-        with products(options, head.get("products", [])):
+        with products(options, head.get("products", [])), contextlib.ExitStack() as more:
+            if "history" in head:
+                more.enter_context(short_history(options, *head["history"]))
             yield os.path.basename(name), lines, head.get("until") if until is None else until
 
 

@@ -197,6 +197,14 @@ class History:
             self.visit(name, time)
         self.disturb(late=self.chance(0.3))
 
+    def folded(self, events):
+        """A long life in order: with a short history most of it is folded (R11)."""
+        name = self.names[0]
+        while len(self.lines) < events:
+            self.visit(name, max(self.times[name] or [START]) - self.random.randint(0, 20) * DAY
+                       + self.random.choice([0, 5, 20, 61, 95]) * DAY)
+        self.disturb(late=False)
+
     def visit(self, name, time):
         if not self.orders[name]:
             self.add("customers", name, time, kind="REGISTERED", channel=self.random.choice(["EMAIL", "LINE"]),
@@ -318,9 +326,11 @@ def broken(random_, line):
     return text if isinstance(text, str) and not text.startswith("e") and text[0] in "{[" else json.dumps(line)
 
 
-def generate(seed, customers=3, events=30, shop=False):
+def generate(seed, customers=3, events=30, shop=False, folded=False):
     history = History(seed, customers)
-    if shop:
+    if folded:
+        history.folded(events)
+    elif shop:
         history.shop(events)
     elif history.chance(0.03):
         history.long()
@@ -328,7 +338,7 @@ def generate(seed, customers=3, events=30, shop=False):
         history.adversarial(events)
     texts = []
     for line in history.lines:
-        if history.chance(0.03) and not shop:
+        if history.chance(0.03) and not (shop or folded):
             texts.append(broken(history.random, line))
         texts.append(json.dumps(line, ensure_ascii=False))
     return texts

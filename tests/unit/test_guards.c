@@ -77,7 +77,9 @@ static void r66_a_full_day_comes_before_the_night(void **state)
 static void r66_holdout_comes_before_once(void **state)
 {
     (void)state;
-#define ANSWERED(share) "  - {name: m, trigger: {response: any}, class: marketing, shelf: 9d, priority: 5, once: response, holdout: " share "}\n"
+#define ANSWERED(share)                                                                                                \
+    "  - {name: m, trigger: {response: any}, class: marketing, shelf: 9d, priority: 5, once: response, "               \
+    "holdout: " share "}\n"
     struct shop shop;
     open_rules(&shop, ANSWERED("0.0"));
     shop_event_at(&shop, shop_placed("O1"), D(0));
@@ -274,7 +276,8 @@ static void r72_the_holdouts_boundary_is_exact(void **state)
     for (uint32_t above = 0; above <= 1; above++) {
         char rule[160];
         uint32_t share = hash_share(SPAN("holdout"), SPAN("m"), SPAN("anna")) + above;
-        snprintf(rule, sizeof rule, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10, holdout: 0.%04u"), (unsigned)share);
+        snprintf(rule, sizeof rule, PLACED_RULE("m", "marketing", "shelf: 9d, priority: 10, holdout: 0.%04u"),
+                 (unsigned)share);
         struct shop shop;
         open_rules(&shop, rule);
         shop_event_at(&shop, shop_placed("O1"), D(0));
@@ -406,6 +409,30 @@ static void r75_an_insert_needs_something_to_go_into(void **state)
     shop_close(&shop);
 }
 
+static void r75_an_unshipped_order_outlasts_folding(void **state)
+{
+    (void)state;
+    struct shop shop;
+    const char *const short_history[] = {"history: {facts: 64, days: 400, facts_max: 8192}",
+                                         "history: {facts: 4, days: 20, facts_max: 8192}", NULL};
+    shop_open(&shop, shop_rules("  - {name: n, class: transactional, once: response, trigger: {response: any}, "
+                                "shelf: 2d, priority: 10, channels: [insert]}\n",
+                                short_history));
+    for (int i = 1; i <= 80; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "O%d", i);
+        shop_event_at(&shop, shop_placed(id), D(5 * i));
+        if (i != 6)
+            shop_event_at(&shop, shop_delivery(EVENT_DELIVERED, id), D(5 * i + 1));
+        if (i == 5)
+            shop_event_at(&shop, shop_answer("before", PURPOSE_MONTHLY, 5), D(5 * i + 2));
+    }
+    shop_event_at(&shop, shop_answer("after", PURPOSE_MONTHLY, 5), D(403));
+    EXPECT(&shop, "decision n response:S/before 1 unreachable");
+    EXPECT(&shop, "decision n response:S/after 1 sent");
+    shop_close(&shop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +456,7 @@ int main(void)
         cmocka_unit_test(r74_stale_is_later_than_the_shelf_life),
         cmocka_unit_test(r75_the_first_channel_that_reaches),
         cmocka_unit_test(r75_an_insert_needs_something_to_go_into),
+        cmocka_unit_test(r75_an_unshipped_order_outlasts_folding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,49 @@ static void r48_once_under_any_live_order_of_the_cycle(void **state)
     shop_close(&shop);
 }
 
+static const char *const short_history[] = {"history: {facts: 64, days: 400, facts_max: 8192}",
+                                            "history: {facts: 4, days: 20, facts_max: 8192}", NULL};
+
+/* Orders of one cycle, five days apart; most are folded in the end. */
+static void many_orders(struct shop *shop, int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "O%d", i);
+        shop_event_at(shop, shop_placed(id), D(5 * i));
+    }
+}
+
+static void r48_once_in_the_cycle_outlasts_folding(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, shop_rules(RULE("hello", "{event: PLACED}", "once: cycle, conditions: [\"purchases >= 5\"]"),
+                                short_history));
+    many_orders(&shop, 1, 80);
+    EXPECT(&shop, "decision hello cycle:O4 1 condition");
+    EXPECT(&shop, "decision hello cycle:O5 1 sent");
+    EXPECT(&shop, "decision hello cycle:O80 1 once");
+    EXPECT_COUNT(&shop, " 1 sent", 1);
+    shop_event_at(&shop, shop_placed("X"), D(500)); /* a new cycle */
+    EXPECT(&shop, "decision hello cycle:X 1 sent");
+    shop_close(&shop);
+}
+
+static void r11_folding_leaves_the_order_of_a_run_that_waits(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, shop_rules(RULE("year", "{event: PLACED}", "once: order, delay: 300d, conditions: [order_live]"),
+                                short_history));
+    many_orders(&shop, 1, 60);
+    shop_until(&shop, D(700));
+    EXPECT(&shop, "decision year order:O5 1 sent at=325d00:00");
+    EXPECT_COUNT(&shop, "\ndecision year", 60);
+    EXPECT_COUNT(&shop, " 1 sent", 60);
+    shop_close(&shop);
+}
+
 static void r48_an_order_takes_only_its_own_runs_along(void **state)
 {
     (void)state;
@@ -653,6 +696,8 @@ int main(void)
         cmocka_unit_test(r47_only_publishing_uses_up_a_key),
         cmocka_unit_test(r47_the_keys),
         cmocka_unit_test(r48_once_under_any_live_order_of_the_cycle),
+        cmocka_unit_test(r48_once_in_the_cycle_outlasts_folding),
+        cmocka_unit_test(r11_folding_leaves_the_order_of_a_run_that_waits),
         cmocka_unit_test(r48_an_order_takes_only_its_own_runs_along),
         cmocka_unit_test(r48_transitions_belong_to_the_causing_order_while_it_lives),
         cmocka_unit_test(r49_a_waiting_run_follows_its_anchor),
