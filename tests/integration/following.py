@@ -80,13 +80,14 @@ class Followers:
         if controls != sorted([number for number, _ in wanted] * SHARDS):
             raise Failure(f"control records {controls} of {SHARDS} shards for {wanted}")
 
-    def in_force(self, version):
-        def everywhere():
-            self.rig.alive()
-            shown = self.rig.oriori("playbook", "show", "--config", self.rig.config).stdout
-            return shown.count(f"version {version} ") == SHARDS and "all shards and customers" in shown
 
-        wait_for(f"all customers at {version}", 90, everywhere, every=0.3)
+def in_force(rig, version):
+    def everywhere():
+        rig.alive()
+        shown = rig.oriori("playbook", "show", "--config", rig.config).stdout
+        return shown.count(f"version {version} ") == SHARDS and "all shards and customers" in shown
+
+    wait_for(f"all customers at {version}", 90, everywhere, every=0.3)
 
 
 def thanks(rig, first, template):
@@ -125,7 +126,7 @@ def a_changed_file_is_activated_once(rig, load):
     for name in ("a", "b"):
         workers.said("activation 1: playbook", name)
     workers.activations([(1, "second")])
-    workers.in_force("second")
+    in_force(rig, "second")
     thanks(rig, 0, "thank_you_second")
 
     workers.hang_up(["a", "b"])
@@ -143,7 +144,7 @@ def a_changed_file_is_activated_once(rig, load):
     workers.put(text_of("third"), ["b"])
     workers.said("a file that comes late does not take that back", "b")
     workers.activations([(1, "second"), (2, "third"), (3, "second")])
-    workers.in_force("second")
+    in_force(rig, "second")
 
     workers.put(text_of("fourth"))
     workers.hang_up(["a", "b"])  # at the same moment
@@ -153,7 +154,7 @@ def a_changed_file_is_activated_once(rig, load):
     workers.activations(made)
     two_have_looked_and_not_begun(rig, "fifth", after=4)
     workers.activations([*made, (5, "fifth")])
-    workers.in_force("fifth")
+    in_force(rig, "fifth")
     thanks(rig, 100, "thank_you_fifth")
     if "puts a file in force" in rig.log_of("b"):
         raise Failure("a worker whose file came a little later advised to put the old one in force again")
@@ -186,6 +187,7 @@ def a_broken_file_keeps_nobody_from_serving(rig):
     rig.stop("unborn")
 
     rig.start("good")
+    in_force(rig, "second")  # born under its own file, each shard comes to the control record when it reads it
     thanks(rig, 0, "thank_you_second")
     rig.stop("good")
 
