@@ -712,10 +712,11 @@ static void load_environment_properties(struct loader *loader)
     }
 }
 
-/* Read by other parts of the program, by its test build, or by deploy/local and the tests. */
+/* Read by other parts of the program, or by deploy/local and the tests. Variables of the test build are not: this program
+ * does not hear them, and says so. */
 static bool is_known_elsewhere(const char *name)
 {
-    static const char *const names[] = {"ORIORI_DATA_DIR", "ORIORI_CORE_DUMPS", "ORIORI_CRASH", "ORIORI_FAULT"};
+    static const char *const names[] = {"ORIORI_DATA_DIR", "ORIORI_CORE_DUMPS"};
     static const char *const prefixes[] = {"ORIORI_KAFKA_", "ORIORI_LOCAL_", "ORIORI_TEST_"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(name, names[i]) == 0)
