@@ -337,13 +337,12 @@ static int64_t log_kafka_end(void *context, int topic, int32_t partition)
 static void say_reach(struct log_kafka *log)
 {
     bool up = log->consumer_stats.brokers_up > 0;
-    if (!up && log->reached) /* before the first connection the worker's start says it */
+    if (!up && log->worked) /* before anything worked the worker's start says it */
         logger(CONFIG_LEVEL_ERROR, "Kafka: no broker can be reached; waiting for one",
                LOG_TEXT("why", log->trouble.text));
     else if (up && log->away)
         logger(CONFIG_LEVEL_INFO, "Kafka: a broker is reached again");
     log->away = !up;
-    log->reached = log->reached || up;
 }
 
 static int stats_callback(rd_kafka_t *client, char *json, size_t size, void *opaque)

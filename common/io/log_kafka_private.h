@@ -18,7 +18,7 @@ struct log_kafka {
     size_t topic_count;
     struct kafka_trouble trouble;
     struct kafka_stats consumer_stats, producer_stats;
-    bool reached, away; /* some broker was reached once; none is now, and that was said */
+    bool away; /* no broker is reached */
     struct buffer error;
     bool worked; /* some call was answered: a refusal from now on may be a broker on its way down */
 
