@@ -88,12 +88,11 @@ static void anchor_series(struct pass *pass, const struct rule *rule, const stru
 /* R30: the order that a reward hangs on is gone, or no longer names this customer. */
 static void referral_read(struct pass *pass, const struct rule *rule)
 {
-    int index = (int)(rule - pass->playbook->rules);
     struct occurrence withdrawn = {.friend_id = pass->event->credit.friend_id};
     struct span key = run_key(pass, rule, &withdrawn);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
-        if (!run->ended && run->rule_index == index && span_equal(run->key, key))
+        if (!run->ended && run->rule_index == rule->index && span_equal(run->key, key))
             anchor_gone(pass, NULL, run);
     }
 }
@@ -147,7 +146,7 @@ struct blocked_anchor {
 
 static bool is_blocked(struct pass *pass, const struct rule *rule, struct occurrence *ret_occurrence)
 {
-    const struct track *track = runs_track(&pass->runs, (int)(rule - pass->playbook->rules));
+    const struct track *track = runs_track(&pass->runs, rule->index);
     return track && !track->gone && run_waiting(pass, rule) == NULL && anchor_read(pass, rule, ret_occurrence) &&
            !track_same(track, ret_occurrence) && run_published(pass, rule, run_key(pass, rule, ret_occurrence), 1);
 }
@@ -201,10 +200,9 @@ static struct span date_text(struct pass *pass, int64_t day)
 static bool date_wanted(struct pass *pass, const struct rule *rule, struct span key, int64_t at)
 {
     bool wanted = true;
-    int index = (int)(rule - pass->playbook->rules);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
-        if (run->ended || run->rule_index != index || run->state != RUN_WAITING || run->due_at <= pass->now)
+        if (run->ended || run->rule_index != rule->index || run->state != RUN_WAITING || run->due_at <= pass->now)
             continue;
         if (span_equal(run->key, key)) {
             wanted = false;
@@ -229,10 +227,9 @@ static void date_wait(struct pass *pass, const struct rule *rule)
 
 static void dates_drop(struct pass *pass, const struct rule *rule)
 {
-    int index = (int)(rule - pass->playbook->rules);
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
-        if (run->rule_index == index && run->state == RUN_WAITING)
+        if (run->rule_index == rule->index && run->state == RUN_WAITING)
             run->ended = true; /* R62: no decision. Once deferred it is a run like any other (R68) */
     }
 }

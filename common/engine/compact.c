@@ -1,8 +1,9 @@
 /* Taking frozen facts out of the arrays (R11).
  *
  * Only a beginning of the customer's history is taken: the facts before a horizon, before which nothing can change any more.
- * The figures of that beginning alone say what must stay as it is: an order or answer that some figure names; and with it
- * what runs may still ask (struct facts_asked). All else goes into totals, and figures.c goes on from there, so that the figures of the whole stay the same. */
+ * The figures of that beginning alone say what must stay as it is: an order or answer that some figure names; and with
+ * it what runs may still ask (struct facts_asked). All else goes into totals, and figures.c goes on from there, so that
+ * the figures of the whole stay the same. */
 #include "common/engine/figures_parts.h"
 
 #include "common/base/hash.h"
@@ -235,8 +236,8 @@ static void unshipped_stays(struct compacting *compacting)
         }
 }
 
-/* A used key `cycle:` and the numbers of a series hold as long as their order is of the present cycle (R48, R50), and that
- * is the past's last one or one that began after the past. */
+/* A used key `cycle:` and the numbers of a series hold as long as their order is of the present cycle (R48, R50), and
+ * that is the past's last one or one that began after the past. */
 static void asked_orders_stay(struct compacting *compacting, const struct facts_asked *asked)
 {
     for (uint32_t i = 0; i < asked->orders_count; i++)

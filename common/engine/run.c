@@ -120,14 +120,9 @@ bool run_before(const struct pass *pass, const struct run *a, const struct run *
 
 /* ---- making runs ---- */
 
-static int rule_place(const struct pass *pass, const struct rule *rule)
-{
-    return (int)(rule - pass->playbook->rules);
-}
-
 struct run *run_waiting(struct pass *pass, const struct rule *rule)
 {
-    int index = rule_place(pass, rule);
+    int index = rule->index;
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (!run->ended && run->rule_index == index)
@@ -139,7 +134,7 @@ struct run *run_waiting(struct pass *pass, const struct rule *rule)
 /* R50: a run takes the place of the one that waits under its key, a slot that of the series' waiting slot. Silently. */
 static void replace_waiting(struct pass *pass, const struct rule *rule, struct span key)
 {
-    int index = rule_place(pass, rule);
+    int index = rule->index;
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (run->rule_index == index && (rule->repeats || span_equal(run->key, key)))
@@ -179,7 +174,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
                      int32_t n, int32_t m)
 {
-    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = rule_place(pass, rule)};
+    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = rule->index};
     run.has_response = occurrence->has_response;
     run.survey = occurrence->survey;
     run.response = occurrence->response;
@@ -217,7 +212,7 @@ static int32_t series_last(struct pass *pass, const struct rule *rule, struct sp
     int32_t last = 0;
     for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
         const struct track *track = &pass->runs.tracks[i];
-        if (track->rule_index == rule_place(pass, rule) && track->n > last &&
+        if (track->rule_index == rule->index && track->n > last &&
             series_counts_on(pass, rule, track, order_id))
             last = track->n;
     }
@@ -243,7 +238,7 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
 {
     pass->run_texts_stand = false;
-    int place = rule_place(pass, rule);
+    int place = rule->index;
     const struct track *track = runs_track(&pass->runs, place);
     if (track == NULL)
         return runs_track_add(&pass->runs, pass->arena, place, rule->name);
@@ -293,7 +288,7 @@ void run_trigger(struct pass *pass, const struct rule *rule, const struct occurr
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
 {
     run_track_anchor(pass, rule, occurrence);
-    const struct track *track = runs_track(&pass->runs, rule_place(pass, rule));
+    const struct track *track = runs_track(&pass->runs, rule->index);
     run->key = run_key(pass, rule, occurrence);
     pass->run_texts_stand = false;
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);

@@ -174,6 +174,15 @@ static void write_lag(const struct worker *worker, int64_t wall_ms, struct buffe
 
 /* ---- shards ---- */
 
+/* Of a shard that is not served here there is nothing to say. */
+static void sample_of_shard(struct buffer *text, const char *name, const struct shard *shard, double value)
+{
+    char labels[LABELS_SIZE];
+    snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)shard->index);
+    if (shard->phase == SHARD_READY)
+        exposition_sample(text, name, labels, value);
+}
+
 static void write_phases(const struct worker *worker, struct buffer *text)
 {
     static const char *const phases[] = {"absent", "waiting", "ready", "stopped"};
@@ -208,40 +217,26 @@ static double timer_delay(const struct shard *shard, int64_t wall_ms)
 
 static void write_shards(const struct worker *worker, int64_t wall_ms, struct buffer *text)
 {
-    char labels[LABELS_SIZE];
     write_phases(worker, text);
     write_histories(worker, text);
     exposition_head(text, EXPOSITION_GAUGE, "timer_delay_seconds",
                     "How long the oldest timer of a ready shard has been due; 0 = none is late.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "timer_delay_seconds", labels, timer_delay(&worker->shards[i], wall_ms));
-    }
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        sample_of_shard(text, "timer_delay_seconds", &worker->shards[i], timer_delay(&worker->shards[i], wall_ms));
     exposition_head(text, EXPOSITION_GAUGE, "shard_seq", "Number of the shard's last committed transaction.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "shard_seq", labels, (double)worker->shards[i].seq);
-    }
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        sample_of_shard(text, "shard_seq", &worker->shards[i], (double)worker->shards[i].seq);
 }
 
 /* What people hold back, as each shard knows it (R66). */
 static void write_pauses(const struct worker *worker, struct buffer *text)
 {
-    char labels[LABELS_SIZE];
     exposition_head(text, EXPOSITION_GAUGE, "paused_marketing", "1 while all marketing is paused on the shard.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "paused_marketing", labels, worker->shards[i].control.pause_marketing);
-    }
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        sample_of_shard(text, "paused_marketing", &worker->shards[i], worker->shards[i].control.pause_marketing);
     exposition_head(text, EXPOSITION_GAUGE, "paused_rules", "Rules that are paused on the shard, by name.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "paused_rules", labels, (double)worker->shards[i].control.rule_count);
-    }
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        sample_of_shard(text, "paused_rules", &worker->shards[i], (double)worker->shards[i].control.rule_count);
     exposition_plain(text, EXPOSITION_GAUGE, "actions_shadow",
                      "1 when actions are written beside the topic that mailers read (actions: shadow).",
                      worker->config.actions_shadow);
@@ -271,11 +266,8 @@ static void write_playbooks(const struct worker *worker, struct buffer *text)
                      "1 while this worker's playbook file is what its shards run.", file_in_force(worker));
     exposition_head(text, EXPOSITION_GAUGE, "shard_sweeping",
                     "1 while the shard's customers are visited under another playbook.");
-    for (int32_t i = 0; i < worker->config.shard_count; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "shard_sweeping", labels, worker->shards[i].control.sweeping);
-    }
+    for (int32_t i = 0; i < worker->config.shard_count; i++)
+        sample_of_shard(text, "shard_sweeping", &worker->shards[i], worker->shards[i].control.sweeping);
 }
 
 /* ---- the worker as a whole ---- */
@@ -317,17 +309,13 @@ static void write_state(const struct worker *worker, struct buffer *text)
 /* The cap of sends; 0 and no sample where there is none. */
 static void write_pace(const struct worker *worker, struct buffer *text)
 {
-    char labels[LABELS_SIZE];
     exposition_plain(text, EXPOSITION_COUNTER, "paced_seconds_total",
                      "Time in which nothing was read: a shard had sent its share (sends_per_second).",
                      (double)worker->counts.paced_ms / SECOND_MS);
     exposition_head(text, EXPOSITION_GAUGE, "send_credit",
                     "Sends that a ready shard may publish at once; below 0 it waits. Absent without sends_per_second.");
-    for (int32_t i = 0; i < worker->config.shard_count && worker->config.sends_per_second; i++) {
-        snprintf(labels, sizeof(labels), "shard=\"%d\"", (int)i);
-        if (worker->shards[i].phase == SHARD_READY)
-            exposition_sample(text, "send_credit", labels, (double)worker->shards[i].pace.credit / 1000);
-    }
+    for (int32_t i = 0; i < worker->config.shard_count && worker->config.sends_per_second; i++)
+        sample_of_shard(text, "send_credit", &worker->shards[i], (double)worker->shards[i].pace.credit / 1000);
 }
 
 void metrics_write(const struct worker *worker, const char *version, int64_t wall_ms, struct buffer *text)

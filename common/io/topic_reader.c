@@ -93,13 +93,22 @@ void topic_reader_close(struct topic_reader *reader)
     *reader = (struct topic_reader){0};
 }
 
-bool topic_read(const struct config *config, const char *topic,
-                void (*take)(void *context, const rd_kafka_message_t *message), void *context, struct buffer *error)
+bool topic_read_to(const struct config *config, const char *topic,
+                   void (*take)(void *context, const rd_kafka_message_t *message), void *context, int64_t *ret_end,
+                   struct buffer *error)
 {
     struct topic_reader reader;
     bool good = topic_reader_open(&reader, config, topic, true, error);
     while (good && !topic_reader_ended(&reader))
         good = topic_reader_run(&reader, take, context, error);
+    *ret_end = reader.ended_at;
     topic_reader_close(&reader);
     return good;
+}
+
+bool topic_read(const struct config *config, const char *topic,
+                void (*take)(void *context, const rd_kafka_message_t *message), void *context, struct buffer *error)
+{
+    int64_t end;
+    return topic_read_to(config, topic, take, context, &end, error);
 }

@@ -33,5 +33,9 @@ void topic_reader_close(struct topic_reader *reader);
 /* All of the above at once: hands every record that is there now to take. False: *error says why. */
 bool topic_read(const struct config *config, const char *topic,
                 void (*take)(void *context, const rd_kafka_message_t *message), void *context, struct buffer *error);
+/* The same, and how far one could read: ended_at, of a topic of one partition. */
+bool topic_read_to(const struct config *config, const char *topic,
+                   void (*take)(void *context, const rd_kafka_message_t *message), void *context, int64_t *ret_end,
+                   struct buffer *error);
 
 #endif

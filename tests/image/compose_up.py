@@ -15,12 +15,15 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+import waiting  # noqa: E402
+from waiting import Failure  # noqa: E402
+
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "oriori"
 JAVA = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 LOG4J = """Configuration:
@@ -30,18 +33,8 @@ LOG4J = """Configuration:
 """
 
 
-class Trouble(Exception):
-    pass
-
-
 def wait_for(what, seconds, check):
-    """Until check() is true; its value."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        if time.monotonic() > deadline:
-            raise Trouble(f"not within {seconds} s: {what}")
-        time.sleep(0.3)
-    return found
+    return waiting.wait_for(what, seconds, check, every=0.3)  # mostly a command of the image's
 
 
 def loopback_up():
@@ -85,7 +78,7 @@ class Services:
             for volume in service["volumes"]:
                 words = [word.replace(volume["target"] + "/", self.source(volume) + "/") for word in words]
             return words, self.folder
-        raise Trouble(f"{name}: nothing here stands for the image {image}")
+        raise Failure(f"{name}: nothing here stands for the image {image}")
 
     def kafka_jars(self, image):
         return str(CACHE / f"kafka-{image.split(':')[1]}") + "/*"
@@ -97,13 +90,13 @@ class Services:
             (folder / "default" / name).write_text(LOG4J)
         environment = {**self.environment(service), "KAFKA_LOG_DIRS": str(folder / "data")}
         if service["environment"]["KAFKA_LOG_DIRS"] != "/var/lib/kafka/data":
-            raise Trouble("Kafka's folder is not the one that its image keeps for it")
+            raise Failure("Kafka's folder is not the one that its image keeps for it")
         environment["CLUSTER_ID"] = "5L6g3nShT-eMCtK--X86sw"
         done = subprocess.run([*JAVA, "-cp", self.kafka_jars(service["image"]), "kafka.docker.KafkaDockerWrapper", "setup",
                                "--default-configs-dir", "default", "--mounted-configs-dir", "mounted",
                                "--final-configs-dir", "final"], cwd=folder, env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise Trouble(f"Kafka's wrapper: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+            raise Failure(f"Kafka's wrapper: {done.stdout[-1000:]}{done.stderr[-1000:]}")
 
     def environment(self, service):
         return {"PATH": os.environ["PATH"], **(service.get("environment") or {})}
@@ -122,7 +115,7 @@ class Services:
         done = subprocess.run(words, cwd=folder, env=self.environment(self.all[name]), input=told, capture_output=True,
                               text=True, timeout=300)
         if done.returncode:
-            raise Trouble(f"{name} {command}: status {done.returncode}\n{done.stderr[-1000:]}")
+            raise Failure(f"{name} {command}: status {done.returncode}\n{done.stderr[-1000:]}")
         return done.stdout
 
     def ended(self, name):
@@ -137,7 +130,7 @@ class Services:
             return False
         if process.returncode:
             tail = (self.folder / f"{name}.log").read_text()[-1500:]
-            raise Trouble(f"{name} ended with {process.returncode}:\n{tail}")
+            raise Failure(f"{name} ended with {process.returncode}:\n{tail}")
         return True
 
     def is_healthy(self, name):
@@ -193,11 +186,11 @@ def claims(services):
     wait_for("the history to be read", 600, lambda: services.all_started() and judged() >= written)
     customers = services.run("oriori", "customer", "list", "--config", "/etc/oriori/worker.yaml").count("\n")
     if customers < 4000:
-        raise Trouble(f"only {customers} customers")
+        raise Failure(f"only {customers} customers")
     yield f"a year of history: {written} events, {customers} customers"
     sent = services.run("oriori", "consume", "actions", "--from", "beginning", "--config", "/etc/oriori/worker.yaml")
     if "thank_you" in sent:
-        raise Trouble("history has sent thank-yous")
+        raise Failure("history has sent thank-yous")
     order = {"kind": "PLACED", "event_id": "e1", "customer_id": "hanako", "order_id": "o1", "marketing_consent": True,
              "occurred_at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), "email_registered": True,
              "lines": [{"sku": "TEA-1", "quantity": 1, "unit_price": 1980}]}
@@ -206,12 +199,12 @@ def claims(services):
         "oriori", "consume", "actions", "--from", "beginning", "--config", "/etc/oriori/worker.yaml"))
     yield "an order by hand is thanked"
     if "thank_you" not in services.run("report"):
-        raise Trouble("the report does not know the rule thank_you")
+        raise Failure("the report does not know the rule thank_you")
     yield "the report names its rules"
     worker = services.running["worker"]
     os.kill(worker.pid, signal.SIGTERM)
     if worker.wait(int(services.all["worker"]["stop_grace_period"].rstrip("s"))) != 0:
-        raise Trouble(f"the worker ended with {worker.returncode} on SIGTERM")
+        raise Failure(f"the worker ended with {worker.returncode} on SIGTERM")
     yield "the worker ends within stop_grace_period, with 0"
 
 
@@ -228,7 +221,7 @@ def main(compose, bundle, folder):
         for words in claims(services):
             count += 1
             print(f"  {words}", flush=True)
-    except (Trouble, subprocess.TimeoutExpired) as trouble:
+    except (Failure, subprocess.TimeoutExpired) as trouble:
         print(f"up: {trouble} (logs: {folder})")
         return 1
     finally:

@@ -71,14 +71,20 @@ static void test_label_values_are_escaped(void **state)
     buffer_release(&labels);
 }
 
+/* One worker with the shop's own engine. */
+static void begin(struct sim_world *world)
+{
+    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
+    sim_world_init(world, &config);
+}
+
 /* One worker through a whole history: the figures by topic, reason and rule add up to the plain ones. */
 static void test_the_figures_add_up(void **state)
 {
     (void)state;
     struct sim_world world;
-    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
     struct buffer text = {0};
-    sim_world_init(&world, &config);
+    begin(&world);
     for (int i = 0; i < 200; i++)
         sim_world_event(&world);
     assert_true(sim_world_run(&world, 3000));
@@ -113,9 +119,8 @@ static void test_shards_say_which_playbook_they_run(void **state)
 {
     (void)state;
     struct sim_world world;
-    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
     struct buffer text = {0};
-    sim_world_init(&world, &config);
+    begin(&world);
     assert_true(sim_world_run(&world, 3000));
     struct worker *worker = &world.workers[0].worker;
     char name[PLAYBOOK_SHORT_SIZE], line[128];
@@ -144,9 +149,8 @@ static void test_shards_say_what_is_paused(void **state)
 {
     (void)state;
     struct sim_world world;
-    struct sim_config config = {.seed = 5, .worker_count = 1, .real = true};
     struct buffer text = {0};
-    sim_world_init(&world, &config);
+    begin(&world);
     assert_true(sim_world_run(&world, 3000));
     struct worker *worker = &world.workers[0].worker;
     metrics_write(worker, "1.2.3", world.script.wall_ms, &text);

@@ -89,6 +89,14 @@ static void turn(struct fixture *fixture, bool asked)
     }
 }
 
+/* Asked to look, it starts the command; nobody waits for that. */
+static pid_t command_begins(struct fixture *fixture)
+{
+    playbook_file_turn(&fixture->file, &fixture->worker, fixture->now, true);
+    assert_true(fixture->file.child > 0);
+    return fixture->file.child;
+}
+
 static bool is_at(const struct fixture *fixture, const char *text)
 {
     unsigned char hash[32];
@@ -251,8 +259,7 @@ static void test_a_command_that_somebody_else_waited_for_is_tried_again(void **s
     struct fixture fixture;
     begin(&fixture, false);
     replace_text(&fixture, "second");
-    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
-    pid_t child = fixture.file.child;
+    pid_t child = command_begins(&fixture);
     assert_int_equal(child, waitpid(child, NULL, 0));
     fixture.now += 1000000; /* long due to be ended, but whose is the number now? */
     turn(&fixture, false);
@@ -279,8 +286,7 @@ static void test_the_end_waits_for_the_command_a_little(void **state)
     assert_int_equal(0, unlink(done));
     assert_int_equal(0, fixture.file.child);
     program_does(&fixture, "exec sleep 600");
-    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
-    pid_t child = fixture.file.child;
+    pid_t child = command_begins(&fixture);
     playbook_file_release(&fixture.file);
     assert_int_equal(-1, kill(child, 0));
     end(&fixture);
@@ -293,9 +299,7 @@ static void test_a_command_that_hangs_is_ended(void **state)
     begin(&fixture, false);
     program_does(&fixture, "exec sleep 600");
     replace_text(&fixture, "second");
-    playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
-    pid_t child = fixture.file.child;
-    assert_true(child > 0);
+    pid_t child = command_begins(&fixture);
     fixture.now += 119999;
     playbook_file_turn(&fixture.file, &fixture.worker, fixture.now, true);
     assert_int_equal(child, fixture.file.child);

@@ -170,20 +170,32 @@ static void r7_a_series_on_a_backfill_fact_runs_on(void **state)
     shop_close(&shop);
 }
 
+/* Three letters from a first delivery on; it arrives as backfill, 15 days after it happened. */
+static void letters_delivered(struct shop *shop)
+{
+    open_rules(shop, RULE("letter", "first_delivery",
+                          "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
+    struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
+    delivered.backfill = true;
+    delivered.occurred_at = D(-15);
+    shop_event_at(shop, delivered, D(0));
+}
+
+/* Its order comes 20 days later: only now is it an anchor. */
+static void letters_ordered(struct shop *shop)
+{
+    struct event order = shop_placed("O1");
+    order.backfill = true;
+    order.occurred_at = D(-16);
+    shop_event_at(shop, order, D(20));
+}
+
 static void r7_the_arrival_is_the_anchors_own(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "first_delivery",
-                           "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
-    struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
-    delivered.backfill = true;
-    delivered.occurred_at = D(-15);
-    shop_event_at(&shop, delivered, D(0));
-    struct event order = shop_placed("O1");
-    order.backfill = true;
-    order.occurred_at = D(-16);
-    shop_event_at(&shop, order, D(20)); /* slot 1 was due before the delivery arrived, slot 2 and 3 were not */
+    letters_delivered(&shop);
+    letters_ordered(&shop); /* slot 1 was due before the delivery arrived, slot 2 and 3 were not */
     EXPECT(&shop, "decision letter cycle:O1 1 backfill at=20d00:00 due=-5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 2 sent at=20d00:00 due=5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 3 sent at=20d00:00 due=15d00:00");
@@ -195,12 +207,7 @@ static void r07_a_forgotten_arrival_is_the_latest_forgotten(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "first_delivery",
-                           "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
-    struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
-    delivered.backfill = true;
-    delivered.occurred_at = D(-15);
-    shop_event_at(&shop, delivered, D(0));
+    letters_delivered(&shop);
     for (int i = 1; i <= 2 * RUNS_ARRIVALS_MAX; i++) { /* the last one forgotten is of day 6.5 */
         char id[16];
         snprintf(id, sizeof id, "r%d", i);
@@ -209,10 +216,7 @@ static void r07_a_forgotten_arrival_is_the_latest_forgotten(void **state)
         answer.occurred_at = D(-14);
         shop_event_at(&shop, answer, D(0.05 * i));
     }
-    struct event order = shop_placed("O1");
-    order.backfill = true;
-    order.occurred_at = D(-16);
-    shop_event_at(&shop, order, D(20));
+    letters_ordered(&shop);
     EXPECT(&shop, "decision letter cycle:O1 1 backfill at=20d00:00 due=-5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 2 backfill at=20d00:00 due=5d00:00");
     EXPECT(&shop, "decision letter cycle:O1 3 sent at=20d00:00 due=15d00:00");

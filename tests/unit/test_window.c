@@ -75,12 +75,17 @@ static void r70_a_day_is_the_customers_calendar_day(void **state)
     assert_int_equal(window_day(zones_find(zones, SPAN("Pacific/Honolulu")), at("2024-06-01T09:59:59Z")), day - 1);
 }
 
+static struct trigger at_nine(const struct calendar_date *dates, size_t count)
+{
+    return (struct trigger){
+        .kind = TRIGGER_CALENDAR, .dates = dates, .date_count = count, .time_of_day_ms = 9 * HOUR_MS};
+}
+
 static void r62_the_next_date_is_strictly_ahead(void **state)
 {
     (void)state;
     static const struct calendar_date dates[] = {{2, 4}, {11, 7}};
-    const struct trigger trigger = {
-        .kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 2, .time_of_day_ms = 9 * HOUR_MS};
+    const struct trigger trigger = at_nine(dates, 2);
     const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
     int64_t day;
     assert_int_equal(window_next_date(&trigger, tokyo, at("2024-02-04T08:59:59.999+09:00"), &day),
@@ -97,8 +102,7 @@ static void r62_a_leap_day_comes_in_leap_years_only(void **state)
 {
     (void)state;
     static const struct calendar_date dates[] = {{2, 29}};
-    const struct trigger trigger = {
-        .kind = TRIGGER_CALENDAR, .dates = dates, .date_count = 1, .time_of_day_ms = 9 * HOUR_MS};
+    const struct trigger trigger = at_nine(dates, 1);
     const struct zone *tokyo = zones_find(zones, SPAN("Asia/Tokyo"));
     int64_t day;
     assert_int_equal(window_next_date(&trigger, tokyo, at("2022-01-01T03:00:00+09:00"), &day),

@@ -60,28 +60,15 @@ static bool log_end(const struct config *config, const char *topic, int64_t *ret
     return code == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* Once from its beginning; *ret_end: how far one can read now. */
-static bool read_once(const struct config *config, const char *topic, struct published *published, int64_t *ret_end,
-                      struct buffer *error)
-{
-    struct topic_reader reader;
-    bool good = topic_reader_open(&reader, config, topic, true, error);
-    while (good && !topic_reader_ended(&reader))
-        good = topic_reader_run(&reader, take, published, error);
-    *ret_end = reader.ended_at;
-    topic_reader_close(&reader);
-    return good;
-}
-
 /* An activation behind somebody's open transaction must not be missed by who decides whether there is one. */
 static bool read_whole(const struct config *config, const char *topic, struct published *published,
                        struct buffer *error)
 {
     int64_t end, reached, left = config->timeout_transaction_ms + config->timeout_request_ms;
-    bool good = log_end(config, topic, &end, error) && read_once(config, topic, published, &reached, error);
+    bool good = log_end(config, topic, &end, error) && topic_read_to(config, topic, take, published, &reached, error);
     for (; good && reached < end && left > 0; left -= LOOK_AGAIN_MS) {
         nanosleep(&(struct timespec){0, LOOK_AGAIN_MS * 1000000L}, NULL);
-        good = read_once(config, topic, published, &reached, error);
+        good = topic_read_to(config, topic, take, published, &reached, error);
     }
     if (good && reached < end)
         buffer_format(error, "topic %s: a transaction has been open there for longer than it may", topic);
