@@ -156,10 +156,12 @@ class Sentinel(Many):
         first, second = free_port(), free_port()
         self.data = [data_server(folder, "one", first), data_server(folder, "two", second, "--replicaof", "127.0.0.1", first)]
         self.sentinels = [Server(folder, f"sentinel{i}", free_port(), "s.conf", "--sentinel") for i in range(3)]
+        # A replica whose link was down for longer than ten times `down-after` before its master died is never promoted, and a slow
+        # machine takes more than 10 s between part_replica() and the death.
         for server in self.sentinels:
             (server.folder / "s.conf").write_text(
                 f"port {server.port}\nbind 127.0.0.1\nsentinel monitor m 127.0.0.1 {first} 2\n"
-                "sentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 3000\n"
+                "sentinel down-after-milliseconds m 5000\nsentinel failover-timeout m 6000\n"
                 "user oriori on >spw -@all +sentinel|get-master-addr-by-name\n")
         self.url = "redis-sentinel://" + ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels) + "/m"
 
