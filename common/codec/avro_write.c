@@ -54,7 +54,7 @@ static void add_order(const struct event *event, const struct event_unread *unre
     avro_add_optional_text(buffer, event->referrer_customer_id);
     avro_add_optional_text(buffer, event->coupon);
     avro_add_optional_text(buffer, event->campaign);
-    add_optional_long(buffer, event->refund_amount, -1);
+    add_optional_long(buffer, event->refund_amount, REFUND_WHOLE);
     add_answer(buffer, event->email_registered);
     add_answer(buffer, event->line_registered);
     add_answer(buffer, event->marketing_consent);

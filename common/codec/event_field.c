@@ -28,7 +28,7 @@ static const struct event_field fields[] = {
     {SPAN("referrer_customer_id"), ORDERS, FIELD_TEXT, AT(referrer_customer_id), ANY},
     {SPAN("coupon"), ORDERS, FIELD_TEXT, AT(coupon), ANY},
     {SPAN("campaign"), ORDERS | OPENS, FIELD_TEXT, AT(campaign), ANY},
-    {SPAN("refund_amount"), ORDERS, FIELD_INTEGER, AT(refund_amount), 0, INT64_MAX}, /* -1 = absent in struct event */
+    {SPAN("refund_amount"), ORDERS, FIELD_INTEGER, AT(refund_amount), REFUND_WHOLE + 1, INT64_MAX},
     {SPAN("email_registered"), ORDERS, FIELD_ANSWER, AT(email_registered), ANY},
     {SPAN("line_registered"), ORDERS, FIELD_ANSWER, AT(line_registered), ANY},
     {SPAN("marketing_consent"), ORDERS | CUSTOMERS, FIELD_ANSWER, AT(marketing_consent), ANY},

@@ -320,7 +320,7 @@ static void add_money(struct compacting *compacting, struct span currency, int64
     struct folded *folded = &compacting->facts->folded;
     for (uint32_t i = 0; i < folded->money_count; i++)
         if (span_equal(folded->money[i].currency, currency)) {
-            folded->money[i].minor += minor;
+            folded->money[i].minor = amount_add(folded->money[i].minor, minor);
             return;
         }
     struct folded_money *grown = ARENA_ARRAY(compacting->arena, struct folded_money, folded->money_count + 1);
@@ -342,7 +342,7 @@ static void add_order(struct compacting *compacting, const struct order *order, 
     folded->premium += order->premium;
     folded->related += order->related;
     folded->cycle_purchases += in_cycle;
-    add_money(compacting, order->currency, order->total - order->refunded);
+    add_money(compacting, order->currency, order_paid(order));
 }
 
 /* The cycle of the past's last purchase; totals of an earlier one are done with. */

@@ -164,7 +164,7 @@ struct event event_blank(enum topic topic, enum event_kind kind)
         .topic = topic,
         .kind = kind,
         .occurred_at = NEVER,
-        .refund_amount = -1,
+        .refund_amount = REFUND_WHOLE,
         .estimated_at = NEVER,
         .nps = -1,
         .channel = EVENT_CHANNEL_EMAIL,
@@ -222,7 +222,6 @@ static enum reason validate_texts(const struct event *event, const char **ret_fi
     } ids[] = {
         {event->event_id, "event_id"},
         {event->customer_id, "customer_id"},
-        {event->source, "source"},
         {event->order_id, "order_id"},
         {event->subscription_id, "subscription_id"},
         {event->referrer_customer_id, "referrer_customer_id"},

@@ -60,6 +60,8 @@ struct credit {
     bool order_backfill;      /* that order is a backfill fact (R7) */
 };
 
+#define REFUND_WHOLE INT64_MIN /* no amount stated (R14) */
+
 struct event {
     enum topic topic;
     enum event_kind kind;
@@ -79,7 +81,7 @@ struct event {
     struct span subscription_id;
     struct span referrer_customer_id;
     struct span coupon;
-    int64_t refund_amount;   /* minor units; -1 = absent (a whole refund) */
+    int64_t refund_amount;   /* minor units, also below 0 (R86); REFUND_WHOLE = absent */
     enum answer email_registered;
     enum answer line_registered;
 

@@ -73,10 +73,31 @@ bool response_positive(const struct playbook *playbook, const struct response *r
            (response->nps < 0 || response->nps >= playbook->positive_satisfaction_nps);
 }
 
-static int64_t saturating_add(int64_t a, int64_t b)
+int64_t amount_add(int64_t a, int64_t b)
 {
     int64_t sum;
     return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
+}
+
+int64_t order_paid(const struct order *order)
+{
+    int64_t paid;
+    return !__builtin_sub_overflow(order->total, order->refunded, &paid) ? paid
+           : order->refunded < 0                                         ? INT64_MAX
+                                                                         : INT64_MIN;
+}
+
+/* Those above 0 first: a sum that ends at the last number there is ends there however the refunds came (R1). */
+static void add_refunds(struct facts *facts, bool below)
+{
+    for (uint32_t i = 0; i < facts->refunds_count; i++) {
+        int64_t amount = facts->refunds[i].amount;
+        struct order *order = &facts->orders[facts->refunds[i].order];
+        if (amount == REFUND_WHOLE)
+            order->refunded_whole = true; /* R14: no amount stated */
+        else if ((amount < 0) == below)
+            order->refunded = amount_add(order->refunded, amount);
+    }
 }
 
 void facts_settle_refunds(struct facts *facts)
@@ -85,13 +106,8 @@ void facts_settle_refunds(struct facts *facts)
         facts->orders[i].refunded = 0;
         facts->orders[i].refunded_whole = false;
     }
-    for (uint32_t i = 0; i < facts->refunds_count; i++) {
-        struct order *order = &facts->orders[facts->refunds[i].order];
-        if (facts->refunds[i].amount < 0)
-            order->refunded_whole = true; /* R14: no amount stated */
-        else
-            order->refunded = saturating_add(order->refunded, facts->refunds[i].amount);
-    }
+    add_refunds(facts, false);
+    add_refunds(facts, true);
     for (uint32_t i = 0; i < facts->orders_count; i++) {
         struct order *order = &facts->orders[i];
         if (order->total > 0 && order->refunded >= order->total)

@@ -57,7 +57,7 @@ struct order {
 struct refund { /* identity: event_id = stamp.hash */
     struct stamp stamp;
     uint32_t order;
-    int64_t amount; /* minor units; -1 = the whole order */
+    int64_t amount; /* minor units; REFUND_WHOLE = the whole order */
 };
 
 struct parcel {
@@ -198,6 +198,8 @@ void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *cap
 
 extern const struct stamp stamp_none;            /* a fact that is not known */
 void facts_forget_sources(struct facts *facts, struct arena *arena); /* those that no stamp names: as the blob does */
+int64_t amount_add(int64_t a, int64_t b);      /* minor units; ends at the last number there is */
+int64_t order_paid(const struct order *order); /* its total less what was paid back (R14) */
 void facts_settle_refunds(struct facts *facts);  /* the orders' derived fields, from the refunds */
 bool facts_folded_identity(const struct facts *facts, uint64_t identity);
 

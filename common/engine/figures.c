@@ -126,12 +126,6 @@ static struct figure_instant purchase_instant(const struct figures *figures, uin
                                    .hash = order->placed.hash};
 }
 
-static int64_t add_money(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
-}
-
 /* R32: per currency, in bytewise order. */
 static void money_add(struct figures *figures, struct span currency, int64_t minor)
 {
@@ -145,7 +139,7 @@ static void money_add(struct figures *figures, struct span currency, int64_t min
         figures->money[at] = (struct customer_money){currency, 0};
         figures->money_count++;
     }
-    figures->money[at].minor = add_money(figures->money[at].minor, minor);
+    figures->money[at].minor = amount_add(figures->money[at].minor, minor);
 }
 
 static void count_money(struct figures_work *work)
@@ -158,7 +152,7 @@ static void count_money(struct figures_work *work)
         money_add(figures, facts->folded.money[i].currency, facts->folded.money[i].minor);
     for (uint32_t i = 0; i < figures->live_count; i++) {
         const struct order *order = &facts->orders[figures->live[i]];
-        money_add(figures, order->currency, add_money(order->total, -order->refunded)); /* R14: a part refund */
+        money_add(figures, order->currency, order_paid(order)); /* R14: a part refund */
     }
     for (size_t i = 0; i < figures->money_count; i++)
         if (span_equal(figures->money[i].currency, figures->playbook->currency))

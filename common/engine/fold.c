@@ -184,12 +184,6 @@ static int64_t line_total(const struct order_line *line)
     return total;
 }
 
-static int64_t saturating_add(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
-}
-
 /* Roles, product figures and money of the lines (R17, R18), resolved by the playbook of the day the record is applied. */
 static void set_lines(const struct fold *fold, struct order *order)
 {
@@ -204,7 +198,7 @@ static void set_lines(const struct fold *fold, struct order *order)
         order->all_trial &= role == ROLE_TRIAL;
         order->premium |= role == ROLE_PREMIUM;
         order->related |= role == ROLE_RELATED;
-        order->total = saturating_add(order->total, line_total(&event->lines[i]));
+        order->total = amount_add(order->total, line_total(&event->lines[i]));
         if (!product)
             continue;
         state_figure(&order->effect_after_ms, product->effect_after_ms); /* R17: the first line that states it */

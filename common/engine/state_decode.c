@@ -363,6 +363,11 @@ static void read_parcels_1(struct decoder *decoder)
 
 /* ---- together ---- */
 
+static int64_t refund_of_mark(int64_t mark) /* refund_mark's other way */
+{
+    return mark == -1 ? REFUND_WHOLE : mark < 0 ? mark + 1 : mark;
+}
+
 static void read_lists(struct decoder *decoder)
 {
     struct facts *facts = decoder->facts;
@@ -372,10 +377,11 @@ static void read_lists(struct decoder *decoder)
     else
         read_orders(decoder);
     READ_ARRAY(decoder, refunds, REFUND_SIZE_MIN);
+    int64_t mark_min = reader->version < 3 ? -1 : INT64_MIN; /* 1 and 2 knew no amounts below 0 */
     for (uint32_t i = 0; i < facts->refunds_count && !reader->failed; i++) {
         read_identity_stamp(decoder, &facts->refunds[i].stamp);
         facts->refunds[i].order = read_index(reader, facts->orders_count);
-        facts->refunds[i].amount = state_read_range(reader, -1, INT64_MAX);
+        facts->refunds[i].amount = refund_of_mark(state_read_range(reader, mark_min, INT64_MAX));
     }
     state_read_array_end(reader, facts->refunds_count);
     if (reader->version == STATE_VERSION_FIRST)

@@ -254,6 +254,12 @@ static void write_note(struct encoder *encoder, const struct note *note)
         state_write_fixed64(writer, note->friend_hash);
 }
 
+/* -1 = the whole order, as ever; so amounts below 0 begin at -2. */
+static int64_t refund_mark(int64_t amount)
+{
+    return amount == REFUND_WHOLE ? -1 : amount < 0 ? amount - 1 : amount;
+}
+
 static void write_lists(struct encoder *encoder)
 {
     const struct facts *facts = encoder->facts;
@@ -263,7 +269,7 @@ static void write_lists(struct encoder *encoder)
     for (uint32_t i = 0; i < facts->refunds_count; i++) {
         write_identity_stamp(encoder, &facts->refunds[i].stamp);
         state_write_long(writer, facts->refunds[i].order);
-        state_write_long(writer, facts->refunds[i].amount);
+        state_write_long(writer, refund_mark(facts->refunds[i].amount));
     }
     state_write_array_end(writer, facts->refunds_count);
     write_parcels(encoder);

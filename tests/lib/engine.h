@@ -31,7 +31,7 @@ static inline int64_t day(double days)
                     .kind = EVENT_##event_kind,                                                                     \
                     .customer_id = ID("c1"),                                                                        \
                     .occurred_at = (event_at),                                                                      \
-                    .refund_amount = -1,                                                                            \
+                    .refund_amount = REFUND_WHOLE,                                                                  \
                     .estimated_at = NEVER,                                                                          \
                     .nps = -1,                                                                                      \
                     .agent = AGENT_UNKNOWN,                                                                         \

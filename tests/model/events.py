@@ -5,6 +5,7 @@ import json
 import re
 
 TIME_MAX = 1 << 47
+INTEGER_MIN, INTEGER_MAX = -(1 << 63), (1 << 63) - 1  # an Avro long
 KINDS = {
     "orders": ["PLACED", "CANCELLED", "REFUNDED", "SUBSCRIPTION_STARTED", "SUBSCRIPTION_RENEWED",
                "SUBSCRIPTION_PAUSED", "SUBSCRIPTION_RESUMED", "SUBSCRIPTION_CANCELLED"],
@@ -50,7 +51,13 @@ def _short(value):
 
 
 def _integer(value):
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or not INTEGER_MIN <= value <= INTEGER_MAX:
+        raise ValueError
+    return value
+
+
+def _amount(value):
+    if _integer(value) == INTEGER_MIN:  # the one number that stands for no amount in the state
         raise ValueError
     return value
 
@@ -120,7 +127,7 @@ COMMON = {"event_id": _id, "customer_id": _customer_id, "source": _text, "versio
 CHANNEL = _one_of("EMAIL", "LINE")
 FIELDS = {
     "orders": {"order_id": _id, "lines": _lines, "currency": _text, "subscription_id": _id,
-               "referrer_customer_id": _customer_id, "coupon": _text, "campaign": _short, "refund_amount": _integer,
+               "referrer_customer_id": _customer_id, "coupon": _text, "campaign": _short, "refund_amount": _amount,
                "email_registered": _boolean, "line_registered": _boolean, "marketing_consent": _boolean,
                "time_zone": _text},
     "deliveries": {"order_id": _id, "parcel_id": _id, "carrier": _text, "tracking": _text, "estimated_at": time_of},

@@ -8,6 +8,7 @@ import functools
 import re
 
 import playbook
+from events import INTEGER_MAX, INTEGER_MIN
 from hashing import xxh64
 from playbook import DAY
 from zones import zone_find
@@ -188,8 +189,8 @@ class Order:
         self.arrived_at = content.arrived_at
         self.renewal = fact.renewal()
         self.lines = content.lines or []
-        self.total = sum(line["quantity"] * line["unit_price"] for line in self.lines)
-        self.refunded = sum(refund.refund_amount or 0 for refund in refunds)
+        self.total = amount_sum(amount_sum([line["quantity"] * line["unit_price"]]) for line in self.lines)
+        self.refunded = refunded_of(refunds)
         self.void = cancelled or wholly_refunded(refunds, self.total)
         self.live = not self.void
         self.place = (self.time, self.id.encode("utf-8"))  # R19
@@ -213,7 +214,20 @@ class Order:
 def wholly_refunded(refunds, total):
     if any(refund.refund_amount is None for refund in refunds):
         return True
-    return bool(refunds) and total > 0 and sum(refund.refund_amount for refund in refunds) >= total
+    return bool(refunds) and total > 0 and refunded_of(refunds) >= total
+
+
+def amount_sum(amounts):
+    """A sum that leaves the numbers of 64 bits ends at the last of them."""
+    total = 0
+    for amount in amounts:
+        total = max(INTEGER_MIN, min(INTEGER_MAX, total + amount))
+    return total
+
+
+def refunded_of(refunds):
+    """Those above 0 first, so that the order in which they came is of no account (R1)."""
+    return amount_sum(sorted((refund.refund_amount or 0 for refund in refunds), key=lambda amount: amount < 0))
 
 
 class Parcel:

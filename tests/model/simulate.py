@@ -5,7 +5,7 @@ import heapq
 import playbook
 from classes import DIMENSIONS, classes_of, evidence_of, moves
 from events import Dead, Line
-from facts import Base, Store, View, fact_key, last_stated, order_id_of
+from facts import Base, Store, View, amount_sum, fact_key, last_stated, order_id_of
 from guards import decide, holds
 from hashing import action_id
 from playbook import DAY, HOUR
@@ -254,7 +254,7 @@ class Customer:
         money = {}
         for order in base.live:
             currency = order.content.currency or playbook.CURRENCY
-            money[currency] = money.get(currency, 0) + order.total - order.refunded
+            money[currency] = amount_sum([money.get(currency, 0), amount_sum([order.total, -order.refunded])])
         satisfaction = last_stated(base.responses, "satisfaction")
         return {
             "type": "state", "customer_id": self.id, **self.classes, "cycle": base.cycle,

@@ -195,7 +195,7 @@ static const struct {
      "\"kind\":\"SUBSCRIPTION_CANCELLED\",\"order_id\":\"o\",\"lines\":[{\"sku\":\"A\",\"quantity\":2,\"unit_price\":"
      "100},{\"sku\":null,\"quantity\":1,"
      "\"unit_price\":0}],\"currency\":\"JPY\",\"subscription_id\":\"sub\",\"referrer_customer_id\":\"r\",\"coupon\":"
-     "\"c\",\"campaign\":\"k\",\"refund_amount\":0,"
+     "\"c\",\"campaign\":\"k\",\"refund_amount\":-1,"
      "\"email_registered\":true,\"line_registered\":false,\"marketing_consent\":true,\"time_zone\":\"Asia/Tokyo\"}"},
     {TOPIC_DELIVERIES,
      "{\"event_id\":\"e\",\"customer_id\":\"c\",\"occurred_at\":1,\"source\":null,\"version\":null,\"backfill\":false,"

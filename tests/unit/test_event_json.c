@@ -119,10 +119,23 @@ static void r86_null_and_empty_are_absent(void **state)
     assert_true(event.nps == -1 && event.satisfaction == 0 && event.effect_felt == ANSWER_ABSENT &&
                 event.concerns == 0);
     assert_int_equal(read_line(ORDER(",\"lines\":\"\",\"refund_amount\":null")), REASON_NONE);
-    assert_true(event.line_count == 0 && event.refund_amount == -1);
+    assert_true(event.line_count == 0 && event.refund_amount == REFUND_WHOLE);
     assert_fault("{\"topic\":\"orders\",\"event\":{\"event_id\":\"\",\"customer_id\":\"c\",\"occurred_at\":5,\"kind\":"
                  "\"CANCELLED\",\"order_id\":\"o\"}}",
                  REASON_MISSING_FIELD, "event_id");
+}
+
+/* R86 names ranges for nps, satisfaction, campaign and goal; R10 speaks of ids, and a source is none. */
+static void r86_a_refund_below_0_and_a_control_in_a_source_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(read_line(ORDER(",\"refund_amount\":-1,\"source\":\"a\\tb\"")), REASON_NONE);
+    assert_true(event.refund_amount == -1);
+    assert_text(event.source, "a\tb");
+    assert_int_equal(read_line(ORDER(",\"refund_amount\":-9223372036854775807")), REASON_NONE);
+    assert_fault("{\"topic\":\"orders\",\"event\":{\"event_id\":\"e\",\"customer_id\":\"c\",\"occurred_at\":5,\"kind\":"
+                 "\"REFUNDED\",\"order_id\":\"o\",\"refund_amount\":-9223372036854775808}}",
+                 REASON_OUT_OF_RANGE, "refund_amount");
 }
 
 static void r86_faults_name_the_field(void **state)
@@ -239,6 +252,7 @@ int main(void)
         cmocka_unit_test(r34_every_field_of_an_order_is_read),
         cmocka_unit_test(r34_every_field_of_the_other_topics_is_read),
         cmocka_unit_test(r86_null_and_empty_are_absent),
+        cmocka_unit_test(r86_a_refund_below_0_and_a_control_in_a_source_are_taken),
         cmocka_unit_test(r86_faults_name_the_field),
         cmocka_unit_test(r86_fields_of_other_topics_are_ignored),
         cmocka_unit_test(r83_a_refused_line_still_says_its_times),

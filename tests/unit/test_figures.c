@@ -55,19 +55,40 @@ static void r14_cancelled_orders_count_nowhere(void **state)
 static void r14_refunds_are_whole_when_they_reach_the_total(void **state)
 {
     (void)state;
+    enum { NONE = -7 };
     static const struct { int64_t total, first, second; bool live; int64_t money; } table[] = {
-        {1000, 999, -2, true, 1},  {1000, 1000, -2, false, 0}, {1000, 400, 600, false, 0}, {1000, 400, 599, true, 1},
-        {1000, -1, -2, false, 0},  {0, 0, -2, true, 0},        {0, 5, -2, true, -5},       {0, -1, -2, false, 0},
+        {1000, 999, NONE, true, 1}, {1000, 1000, NONE, false, 0}, {1000, 400, 600, false, 0}, {1000, 400, 599, true, 1},
+        {1000, REFUND_WHOLE, NONE, false, 0}, {0, 0, NONE, true, 0}, {0, 5, NONE, true, -5},
+        {0, REFUND_WHOLE, NONE, false, 0},
+        /* R86: below 0, too */
+        {1000, -1, NONE, true, 1001}, {1000, 1100, -200, true, 100}, {1000, 1100, -100, false, 0}, {0, -5, NONE, true, 5},
+        {-1000, -2000, NONE, true, 1000}, {1000, -1, REFUND_WHOLE, false, 0},
+        /* what is beyond the numbers ends at the last one */
+        {1000, INT64_MIN + 1, INT64_MIN + 1, true, INT64_MAX}, {-2, INT64_MAX, NONE, true, INT64_MIN},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         subject_forget(&subject);
         subject_apply(&subject, PLACED(day(0), "o1", LINES(LINE("TEA", 1, table[i].total))));
         subject_apply(&subject, REFUNDED(day(1), "o1", .refund_amount = table[i].first));
-        if (table[i].second != -2)
+        if (table[i].second != NONE)
             subject_apply(&subject, REFUNDED(day(1), "o1", .refund_amount = table[i].second));
         const struct figures *figures = subject_figures(&subject, day(2));
         assert_int_equal(figures->purchases, table[i].live);
         assert_int_equal(figures->money_default, table[i].money);
+    }
+}
+
+/* R1: a sum that leaves the numbers on its way is the same whichever refund came first. */
+static void r14_refunds_beyond_the_numbers_sum_alike_in_any_order(void **state)
+{
+    (void)state;
+    static const int64_t amounts[] = {INT64_MAX, -100, INT64_MAX};
+    for (size_t first = 0; first < COUNT_OF(amounts); first++) {
+        subject_forget(&subject);
+        subject_apply(&subject, PLACED(day(0), "o1", LINES(LINE("TEA", 1, 0))));
+        for (size_t i = 0; i < COUNT_OF(amounts); i++)
+            subject_apply(&subject, REFUNDED(day(1), "o1", .refund_amount = amounts[(first + i) % COUNT_OF(amounts)]));
+        assert_int_equal(subject_figures(&subject, day(2))->money_default, 100 - INT64_MAX);
     }
 }
 
@@ -571,6 +592,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(r14_cancelled_orders_count_nowhere),
         TEST(r14_refunds_are_whole_when_they_reach_the_total),
+        TEST(r14_refunds_beyond_the_numbers_sum_alike_in_any_order),
         TEST(r14_an_edited_refund_makes_the_order_live_again),
         TEST(r15_a_returned_parcel_is_shipped_but_not_delivered),
         TEST(r15_a_delivered_after_the_returned_delivers_again),

@@ -65,7 +65,7 @@ static struct event random_order(struct dice *dice, const char *order_id)
     event.lines = random_line(dice);
     event.line_count = roll(dice, 6) > 0;
     event.subscription_id = span_of(ONE_OF(dice, subscriptions));
-    event.refund_amount = roll(dice, 3) ? (int64_t)(200 + roll(dice, 800)) : -1;
+    event.refund_amount = roll(dice, 3) ? (int64_t)(200 + roll(dice, 800)) : REFUND_WHOLE;
     return event;
 }
 

@@ -44,6 +44,8 @@ static size_t rich_history(struct event *events)
         RENEWED(day(32), "o4", .version = 5),
         CANCELLED(day(40), "o5", .version = 2),
         REFUNDED(day(41), "o1", .refund_amount = 10),
+        REFUNDED(day(41), "o1", .refund_amount = -1),
+        REFUNDED(day(41), "o1", .refund_amount = INT64_MIN + 1),
         REFUNDED(day(42), "o2"),
         SUBSCRIPTION(PAUSED, day(43), .subscription_id = ID("sub")),
         DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(4), .source = ID("depot")),

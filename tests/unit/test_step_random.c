@@ -67,7 +67,7 @@ static struct event random_order(struct watch *watch, struct order_line *line)
     event.email_registered = roll(watch, 4) ? ANSWER_TRUE : ANSWER_ABSENT;
     event.line_registered = roll(watch, 3) ? ANSWER_ABSENT : ANSWER_TRUE;
     event.marketing_consent = roll(watch, 4) ? ANSWER_TRUE : ANSWER_ABSENT;
-    event.refund_amount = roll(watch, 2) ? -1 : (int64_t)(400 + roll(watch, 800));
+    event.refund_amount = roll(watch, 2) ? REFUND_WHOLE : (int64_t)(400 + roll(watch, 800));
     event.time_zone = span_of(zone_names[roll(watch, COUNT_OF(zone_names))]);
     event.version = roll(watch, 3) ? 0 : roll(watch, 4);
     return event;
