@@ -25,7 +25,8 @@ bool event_json_time_fault(enum reason reason, const char *field)
 {
     if (reason == REASON_UNDECODABLE)
         return true;
-    return (reason == REASON_BAD_TYPE || reason == REASON_OUT_OF_RANGE || reason == REASON_MISSING_FIELD) &&
+    return (reason == REASON_BAD_TYPE || reason == REASON_BAD_TEXT || reason == REASON_OUT_OF_RANGE ||
+            reason == REASON_MISSING_FIELD) &&
            (strcmp(field, field_occurred_at) == 0 || strcmp(field, field_received_at) == 0 ||
             strcmp(field, field_event) == 0);
 }
@@ -138,6 +139,8 @@ static enum reason read_field(struct event_reader *r, const struct event_field *
     char *to = (char *)r->event + field->offset;
     int64_t integer;
     enum reason reason;
+    if (value->type == JSON_KIND_BAD_TEXT || (value->first != NULL && json_has_bad_text(value)))
+        return REASON_BAD_TEXT;
     switch (field->type) {
     case FIELD_TEXT:
         if (value->type != JSON_KIND_TEXT)
@@ -220,7 +223,7 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
     *ret_event = event_fields_blank(TOPIC_ORDERS);
     *ret_received_at = NEVER;
     *ret_field = NULL;
-    const struct json *root = json_read(line, arena);
+    const struct json *root = json_read_marking(line, arena);
     if (root == NULL || root->type != JSON_KIND_OBJECT)
         return REASON_UNDECODABLE;
     const struct json *received_at = json_member(root, SPAN("received_at"));
@@ -250,7 +253,7 @@ struct span event_json_line(struct span line, uint64_t number)
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field)
 {
-    return event_json_read_tree(topic, json_read(line, arena), arena, ret_event, ret_field);
+    return event_json_read_tree(topic, json_read_marking(line, arena), arena, ret_event, ret_field);
 }
 
 enum reason event_json_read_tree(enum topic topic, const struct json *root, struct arena *arena,

@@ -42,7 +42,8 @@ static enum reason read_json(const struct input *input, enum topic topic, const 
                              struct arena *arena, struct input_events *ret_events, const char **ret_field,
                              struct span *ret_message)
 {
-    const struct json *root = json_read(original->value, arena);
+    const struct json *root =
+        input->mapping_count ? json_read(original->value, arena) : json_read_marking(original->value, arena);
     struct mapping_message message = {root, original->headers, original->header_count}, inner;
     for (size_t i = 0; i < input->mapping_count && root != NULL; i++)
         if (mapping_takes(input->mappings[i], &message, arena, &inner))

@@ -12,6 +12,8 @@ struct reader {
     const unsigned char *end;
     struct arena *arena;
     int depth;
+    bool marking; /* a lone surrogate is no fault of the whole */
+    bool lone;    /* the text read last has one */
 };
 
 size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
@@ -84,15 +86,20 @@ static bool take_hex(struct reader *r, uint32_t *ret_code)
 
 static bool take_code_point(struct reader *r, uint32_t *ret_code)
 {
-    uint32_t low;
     if (!take_hex(r, ret_code))
         return false;
     if (*ret_code < 0xd800 || *ret_code > 0xdfff)
         return true;
-    if (*ret_code > 0xdbff || !take(r, '\\') || !take(r, 'u') || !take_hex(r, &low) || low < 0xdc00 || low > 0xdfff)
-        return false;
-    *ret_code = 0x10000 + ((*ret_code - 0xd800) << 10) + (low - 0xdc00);
-    return true;
+    const unsigned char *behind = r->at;
+    uint32_t low;
+    if (*ret_code <= 0xdbff && take(r, '\\') && take(r, 'u') && take_hex(r, &low) && low >= 0xdc00 && low <= 0xdfff) {
+        *ret_code = 0x10000 + ((*ret_code - 0xd800) << 10) + (low - 0xdc00);
+        return true;
+    }
+    r->at = behind;
+    r->lone = true;
+    *ret_code = 0xfffd; /* what stands for it where the text is shown */
+    return r->marking;
 }
 
 static char *put_code_point(char *to, uint32_t code)
@@ -158,6 +165,7 @@ static bool take_escaped_text(struct reader *r, const unsigned char *start, stru
 
 static bool take_text(struct reader *r, struct span *ret_text)
 {
+    r->lone = false;
     if (!take(r, '"'))
         return false;
     const unsigned char *start = r->at;
@@ -266,15 +274,19 @@ static bool take_children(struct reader *r, struct json *parent, char close)
     do {
         struct json *child = ARENA_NEW(r->arena, struct json);
         skip_space(r);
+        bool lone_key = false;
         if (close == '}') {
             if (!take_text(r, &child->key))
                 return false;
+            lone_key = r->lone;
             skip_space(r);
             if (!take(r, ':'))
                 return false;
         }
         if (!take_value(r, child))
             return false;
+        if (lone_key)
+            *child = (struct json){.type = JSON_KIND_BAD_TEXT, .key = child->key, .text = child->key};
         *link = child;
         link = &child->next;
         parent->count++;
@@ -310,8 +322,10 @@ static bool take_value(struct reader *r, struct json *value)
         return false;
     switch (*r->at) {
     case '"':
-        value->type = JSON_KIND_TEXT;
-        return take_text(r, &value->text);
+        if (!take_text(r, &value->text))
+            return false;
+        value->type = r->lone ? JSON_KIND_BAD_TEXT : JSON_KIND_TEXT;
+        return true;
     case '{':
         return take_nested(r, value, JSON_KIND_OBJECT);
     case '[':
@@ -327,15 +341,25 @@ static bool take_value(struct reader *r, struct json *value)
     }
 }
 
-const struct json *json_read(struct span text, struct arena *arena)
+static const struct json *read_whole(struct span text, struct arena *arena, bool marking)
 {
     const unsigned char *at = (const unsigned char *)(text.data ? text.data : "");
-    struct reader r = {at, at + text.size, arena, 0};
+    struct reader r = {.at = at, .end = at + text.size, .arena = arena, .marking = marking};
     struct json *value = ARENA_NEW(arena, struct json);
     if (!take_value(&r, value))
         return NULL;
     skip_space(&r);
     return r.at == r.end ? value : NULL;
+}
+
+const struct json *json_read(struct span text, struct arena *arena)
+{
+    return read_whole(text, arena, false);
+}
+
+const struct json *json_read_marking(struct span text, struct arena *arena)
+{
+    return read_whole(text, arena, true);
 }
 
 const struct json *json_member(const struct json *object, struct span key)
@@ -355,6 +379,16 @@ const struct json *json_part_of(const struct json *value, struct span key, enum 
 {
     const struct json *found = json_part(value, key);
     return found != NULL && found->type == type ? found : NULL;
+}
+
+bool json_has_bad_text(const struct json *value)
+{
+    if (value->type == JSON_KIND_BAD_TEXT)
+        return true;
+    for (const struct json *child = value->first; child != NULL; child = child->next)
+        if (json_has_bad_text(child))
+            return true;
+    return false;
 }
 
 struct span json_text_part(const struct json *value, struct span key)
@@ -432,6 +466,7 @@ void json_add(struct buffer *buffer, const struct json *value)
         buffer_add_span(buffer, value->text);
         break;
     case JSON_KIND_TEXT:
+    case JSON_KIND_BAD_TEXT:
         json_add_text(buffer, value->text);
         break;
     case JSON_KIND_ARRAY:

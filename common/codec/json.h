@@ -21,6 +21,7 @@ enum json_type {
     JSON_KIND_INTEGER,
     JSON_KIND_NUMBER,
     JSON_KIND_TEXT,
+    JSON_KIND_BAD_TEXT, /* only of json_read_marking: the text, or its member's key, has lone surrogates, now U+FFFD */
     JSON_KIND_ARRAY,
     JSON_KIND_OBJECT
 };
@@ -29,7 +30,7 @@ struct json {
     enum json_type type;
     uint32_t count;           /* items or members */
     int64_t integer;          /* JSON_KIND_INTEGER */
-    struct span text;         /* JSON_KIND_TEXT: without escapes; numbers: as written */
+    struct span text;         /* of texts: without escapes; numbers: as written */
     struct span key;          /* of an object's member */
     const struct json *first; /* item or member */
     const struct json *next;  /* in the same array or object */
@@ -37,6 +38,11 @@ struct json {
 
 /* The one value that the text is, with white space around it. NULL: it is none. */
 const struct json *json_read(struct span text, struct arena *arena);
+
+/* The same, but a lone surrogate makes a JSON_KIND_BAD_TEXT: a fault only where it is used, so that its field can be
+ * named. */
+const struct json *json_read_marking(struct span text, struct arena *arena);
+bool json_has_bad_text(const struct json *value); /* or in what is in it */
 
 const struct json *json_member(const struct json *object, struct span key); /* NULL: none */
 

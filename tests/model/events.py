@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import unicodedata
 
 TIME_MAX = 1 << 47
 INTEGER_MIN, INTEGER_MAX = -(1 << 63), (1 << 63) - 1  # an Avro long
@@ -28,13 +29,13 @@ class Dead(Exception):
 def _text(value):
     if not isinstance(value, str):
         raise ValueError
+    value.encode("utf-8")  # a lone surrogate is no UTF-8: UnicodeEncodeError is a ValueError
     return value
 
 
 def _id(value):
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in _text(value)):
+    if any(unicodedata.category(letter) == "Cc" for letter in _text(value)):
         raise ValueError  # R10
-    value.encode("utf-8")  # a lone surrogate is no UTF-8: UnicodeEncodeError is a ValueError
     return value
 
 
@@ -87,6 +88,7 @@ def _one_of(*names):
 def _object(value):
     if not isinstance(value, dict):
         raise ValueError
+    json.dumps(value, ensure_ascii=False).encode("utf-8")  # no lone surrogates in it
     return value
 
 
@@ -112,7 +114,7 @@ def _lines(value):
 def time_of(value):
     """Integer ms or ISO 8601 with an offset."""
     if isinstance(value, str):
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", value):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d:?\d\d)", value, re.ASCII):
             raise ValueError
         moment = datetime.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
         epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)

@@ -58,6 +58,8 @@ static bool same_value(const struct json *ours, const json_t *theirs)
     case JSON_KIND_TEXT:
         return json_is_string(theirs) &&
                span_equal(ours->text, (struct span){json_string_value(theirs), json_string_length(theirs)});
+    case JSON_KIND_BAD_TEXT:
+        return false;
     case JSON_KIND_ARRAY:
         return json_is_array(theirs) && same_items(ours, theirs);
     case JSON_KIND_OBJECT:
@@ -138,6 +140,29 @@ static void reads_what_jansson_reads(void **state)
         compare(more[i], strlen(more[i]));
 }
 
+/* Read with marks, only the text itself is at fault; all else stays strict. */
+static void a_lone_surrogate_may_be_marked(void **state)
+{
+    (void)state;
+    const struct json *read = json_read_marking(
+        SPAN("{\"a\":\"x\\ud800y\",\"b\":[\"\\udfff\\ud83d\\ude00\"],\"\\udc00\":1,\"c\":\"z\"}"), &arena);
+    assert_non_null(read);
+    assert_true(json_has_bad_text(read));
+    const struct json *a = json_member(read, SPAN("a")), *b = json_member(read, SPAN("b"));
+    assert_int_equal(a->type, JSON_KIND_BAD_TEXT);
+    assert_true(span_equal(a->text, SPAN("x\xef\xbf\xbdy")));
+    assert_int_equal(b->first->type, JSON_KIND_BAD_TEXT);
+    assert_true(span_equal(b->first->text, SPAN("\xef\xbf\xbd\xf0\x9f\x98\x80")));
+    assert_int_equal(b->next->type, JSON_KIND_BAD_TEXT); /* for its key */
+    assert_true(span_equal(json_text_part(read, SPAN("c")), SPAN("z")));
+    assert_false(json_has_bad_text(json_read_marking(SPAN("[\"\\ud83d\\ude00\"]"), &arena)));
+    static const char *const wrong[] = {"\"\\ud800", "\"\\ud800\\u00\"", "\"\\ud800\\x\"", "\"\xed\xa0\x80\"",
+                                        "\"\\ud8\""};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_null(json_read_marking(span_of(wrong[i]), &arena));
+    arena_reset(&arena);
+}
+
 static uint64_t random_next(uint64_t *seed)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -213,9 +238,9 @@ static void texts_written_are_read_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_jansson_reads),    cmocka_unit_test(mutations_are_read_as_by_jansson),
-        cmocka_unit_test(many_keys_twice_are_found),   cmocka_unit_test(nesting_without_end_is_refused),
-        cmocka_unit_test(texts_written_are_read_back),
+        cmocka_unit_test(reads_what_jansson_reads),       cmocka_unit_test(mutations_are_read_as_by_jansson),
+        cmocka_unit_test(a_lone_surrogate_may_be_marked), cmocka_unit_test(many_keys_twice_are_found),
+        cmocka_unit_test(nesting_without_end_is_refused), cmocka_unit_test(texts_written_are_read_back),
     };
     arena_init(&arena, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

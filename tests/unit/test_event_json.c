@@ -138,6 +138,54 @@ static void r86_a_refund_below_0_and_a_control_in_a_source_are_taken(void **stat
                  REASON_OUT_OF_RANGE, "refund_amount");
 }
 
+/* R86: a dead letter names the field, and R83: its line moves the clock, for its time can be read. */
+static void r86_a_lone_surrogate_is_a_fault_of_its_field_alone(void **state)
+{
+    (void)state;
+    static const char *const orders[][2] = {
+        {"\"campaign\":\"\\ud800\"", "campaign"},
+        {"\"source\":\"a\\udc00b\"", "source"},
+        {"\"coupon\":\"\\ud83d\\n\"", "coupon"},
+        {"\"subscription_id\":\"\\ud83d\\ud83d\\ude00\"", "subscription_id"},
+        {"\"lines\":[{\"sku\":\"\\ud800\"}]", "lines"},
+        {"\"version\":\"\\ud800\"", "version"},
+    };
+    for (size_t i = 0; i < COUNT_OF(orders); i++) {
+        char line[256];
+        snprintf(line, sizeof line, ORDER(",%s"), orders[i][0]);
+        assert_fault(line, REASON_BAD_TEXT, orders[i][1]);
+        assert_int_equal(event.occurred_at, 5);
+    }
+    assert_fault(SURVEY(",\"comment\":\"\\ud800\""), REASON_BAD_TEXT, "comment");
+    assert_fault(SURVEY(",\"answers\":{\"a\":[\"\\ud800\"]}"), REASON_BAD_TEXT, "answers");
+    assert_fault(SURVEY(",\"answers\":{\"\\ud800\":1}"), REASON_BAD_TEXT, "answers");
+    assert_fault("{\"topic\":\"surveys\",\"event\":{\"occurred_at\":\"\\ud800\"}}", REASON_BAD_TEXT, "occurred_at");
+    assert_true(event_json_time_fault(REASON_BAD_TEXT, "occurred_at")); /* this one does not */
+    assert_int_equal(read_line(ORDER(",\"nobody_reads\":\"\\ud800\",\"\\ud800\":{\"a\":1}")), REASON_NONE);
+    assert_int_equal(read_line(ORDER(",\"campaign\":\"\\ud83d\\ude00\"")), REASON_NONE);
+    assert_text(event.campaign, "\xf0\x9f\x98\x80");
+    assert_fault(ORDER(",\"campaign\":\"\\ud800\\u00\""), REASON_UNDECODABLE, NULL);
+}
+
+/* R10: what Unicode calls one, C1 (U+0080 to U+009F) too; a line separator (Zl) or a format sign (Cf) is none. */
+static void r10_control_characters_are_those_of_unicode(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"\\u0000", "\\u001f", "\\u007f", "\\u0080", "\\u0085", "\\u009f"};
+    static const char *const good[] = {" ", "\\u00a0", "\\u2028", "\\u200b", "\\ufeff", "\\uffff"};
+    char line[256];
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        snprintf(line, sizeof line, ORDER(",\"subscription_id\":\"a%s\""), wrong[i]);
+        assert_fault(line, REASON_BAD_TEXT, "subscription_id");
+        snprintf(line, sizeof line, ORDER(",\"campaign\":\"a%s\""), wrong[i]);
+        assert_int_equal(read_line(line), REASON_NONE);
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        snprintf(line, sizeof line, ORDER(",\"subscription_id\":\"a%s\""), good[i]);
+        assert_int_equal(read_line(line), REASON_NONE);
+    }
+}
+
 static void r86_faults_name_the_field(void **state)
 {
     (void)state;
@@ -253,6 +301,8 @@ int main(void)
         cmocka_unit_test(r34_every_field_of_the_other_topics_is_read),
         cmocka_unit_test(r86_null_and_empty_are_absent),
         cmocka_unit_test(r86_a_refund_below_0_and_a_control_in_a_source_are_taken),
+        cmocka_unit_test(r86_a_lone_surrogate_is_a_fault_of_its_field_alone),
+        cmocka_unit_test(r10_control_characters_are_those_of_unicode),
         cmocka_unit_test(r86_faults_name_the_field),
         cmocka_unit_test(r86_fields_of_other_topics_are_ignored),
         cmocka_unit_test(r83_a_refused_line_still_says_its_times),

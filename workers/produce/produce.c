@@ -165,7 +165,7 @@ static bool line_send(struct job *job, struct span line)
     struct event event;
     int64_t received_at = NEVER;
     const char *field = NULL;
-    const struct json *root = json_read(line, &job->arena);
+    const struct json *root = json_read_marking(line, &job->arena);
     bool wrapped = root && root->type == JSON_KIND_OBJECT && json_member(root, SPAN("event"));
     enum reason reason;
     if (wrapped)
