@@ -5,21 +5,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Under a fuzzer every piece is a chunk of its own: the address sanitizer sees a read from one into the next. */
-#ifdef ORIORI_FUZZ
-enum { ARENA_CHUNK_SIZE = 0, ARENA_ALIGN = 1 };
-#else
-enum { ARENA_CHUNK_SIZE = 256 * 1024, ARENA_ALIGN = 16 };
-#endif
-
-struct arena_chunk {
-    struct arena_chunk *next;
-    size_t size; /* of the bytes behind this head */
-    size_t used;
-    size_t pad; /* keeps bytes[] on a 16-byte boundary */
-    char bytes[];
-};
-
 static struct arena_chunk *chunk_new(size_t size)
 {
     struct arena_chunk *chunk = malloc(sizeof *chunk + size);
@@ -72,24 +57,10 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t size)
     return chunk;
 }
 
-void *arena_take_raw(struct arena *arena, size_t size)
+void *arena_take_more(struct arena *arena, size_t size, size_t aligned)
 {
     CHECK(size <= SIZE_MAX / 2);
-    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    struct arena_chunk *chunk = arena->current;
-    if (chunk == NULL || chunk->size - chunk->used < size)
-        chunk = chunk_with_room(arena, size);
-    char *bytes = chunk->bytes + chunk->used;
-    chunk->used += size;
-    arena->used += size;
-    if (arena->limit != 0 && arena->used > arena->limit)
-        arena->overflow = true;
-    return bytes;
-}
-
-void *arena_take(struct arena *arena, size_t size)
-{
-    return memset(arena_take_raw(arena, size), 0, size);
+    return arena_cut(arena, chunk_with_room(arena, aligned), aligned);
 }
 
 struct span arena_copy(struct arena *arena, struct span bytes)

@@ -240,14 +240,28 @@ static bool zone_stands(const struct pass *pass)
     return pass->event == NULL || (pass->event->topic != TOPIC_ORDERS && pass->event->topic != TOPIC_CUSTOMERS);
 }
 
-void calendar_read(struct pass *pass)
+/* Days that go by are all that a quiet pass can find changed. */
+static bool reads_days(const struct rule *rule)
+{
+    const uint64_t days = FACT_BIT(FACT_days_since_first_purchase) | FACT_BIT(FACT_days_since_last_purchase) |
+                          FACT_BIT(FACT_days_since_first_delivery) | FACT_BIT(FACT_days_since_last_delivery) |
+                          FACT_BIT(FACT_days_since_last_response) | FACT_BIT(FACT_days_since_last_open);
+    return (rule->facts_read & days) != 0;
+}
+
+/* quiet: no figure, no class and not the playbook is another one than when this was read last. A run that waits for a
+ * date to come then goes on waiting, and who had none has none: before a date is decided the next one's run is made. */
+void calendar_read(struct pass *pass, bool quiet)
 {
     for (size_t i = 0; i < pass->playbook->dated.count; i++) {
         const struct rule *rule = &pass->playbook->rules[pass->playbook->dated.places[i]];
         const struct run *run = run_waiting(pass, rule);
+        bool to_come = run != NULL && run->due_at > pass->now;
+        if (quiet && (run == NULL || to_come) && !reads_days(rule))
+            continue;
         if (!conditions_hold(pass, rule))
             dates_drop(pass, rule);
-        else if (run == NULL || run->due_at <= pass->now || !zone_stands(pass))
+        else if (!to_come || !zone_stands(pass))
             date_wait(pass, rule);
     }
 }

@@ -58,16 +58,31 @@ static struct verdict_guard check_first(struct pass *pass, const struct rule *ru
 
 /* ---- marketing's own ---- */
 
-static bool held_out(const struct pass *pass, const struct rule *rule, struct span *ret_detail)
+/* R72: nothing but the rule's name and the customer's id decides it, so it is worked out once for as long as a state
+ * stays open. */
+static bool in_holdout(struct pass *pass, const struct rule *rule)
 {
-    struct span prefix = SPAN("holdout");
+    if (rule->holdout == 0)
+        return false;
+    bool remembered = rule->index < HOLDOUTS_REMEMBERED;
+    uint64_t bit = remembered ? UINT64_C(1) << rule->index : 0;
+    if (pass->holdouts.known & bit)
+        return (pass->holdouts.held_out & bit) != 0;
+    bool out = hash_share(SPAN("holdout"), rule->name, pass->customer_id) < rule->holdout;
+    pass->holdouts.known |= bit;
+    pass->holdouts.held_out |= out ? bit : 0;
+    return out;
+}
+
+static bool held_out(struct pass *pass, const struct rule *rule, struct span *ret_detail)
+{
     if (pass->playbook->global_control > 0 &&
-        hash_share(prefix, SPAN("*"), pass->customer_id) < pass->playbook->global_control) {
+        hash_share(SPAN("holdout"), SPAN("*"), pass->customer_id) < pass->playbook->global_control) {
         *ret_detail = SPAN("global_control");
         return true;
     }
     *ret_detail = SPAN_NONE;
-    return rule->holdout > 0 && hash_share(prefix, rule->name, pass->customer_id) < rule->holdout; /* R72 */
+    return in_holdout(pass, rule);
 }
 
 static struct verdict_guard check_caps(struct pass *pass, const struct rule *rule)

@@ -15,8 +15,16 @@
 #include "common/engine/figures.h"
 #include "common/engine/runs.h"
 
+/* Of which rules it is known whether they leave this customer out (R72): bits by the rule's place in the playbook. Beyond
+ * these many each decision works it out anew. */
+enum { HOLDOUTS_REMEMBERED = 64 };
+struct holdouts {
+    uint64_t known, held_out;
+};
+
 struct open_state {
     struct state_head head;
+    struct holdouts holdouts; /* of one customer and one playbook, for ever */
     struct facts facts;
     struct runs runs;
     bool facts_stand;        /* as they were read or tidied: nothing to fold */

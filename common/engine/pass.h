@@ -8,7 +8,7 @@
 #define ORIORI_ENGINE_PASS_H
 
 #include "common/engine/classes.h"
-#include "common/engine/runs.h"
+#include "common/engine/open_state.h"
 
 struct pass {
     const struct step_world *world;
@@ -20,6 +20,7 @@ struct pass {
     struct state_head head;
     struct facts facts;
     struct runs runs;
+    struct holdouts holdouts;
 
     bool facts_stand;          /* nothing of them was changed: they are tidy */
     bool fact_texts_stand;     /* what the facts name lies where it lay before the visit */
@@ -117,7 +118,7 @@ bool run_before(const struct pass *pass, const struct run *a, const struct run *
 /* ---- trigger.c, anchor.c ---- */
 void triggers_fire(struct pass *pass); /* R41, R47, R60, R63 */
 void anchors_read(struct pass *pass);  /* R49 */
-void calendar_read(struct pass *pass); /* R62 */
+void calendar_read(struct pass *pass, bool quiet); /* R62; quiet: as pass_decide */
 
 /* Folding (R11) drops the used keys of the folded orders. An anchor that had moved while such a key stood in its way
  * was left alone (R49), and is no other when the key is gone: it counts as seen. blocked: before the fold; unblocked:

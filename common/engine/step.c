@@ -18,7 +18,7 @@ static void pass_run(struct pass *pass, bool fire)
     runs_cancel(pass);
     triggers_fire(pass);
     anchors_read(pass);
-    calendar_read(pass);
+    calendar_read(pass, false);
     decisions_make(pass, fire);
     runs_sweep(&pass->runs);
     pass->runs.next_change_at = pass->figures.next_change_at;
@@ -31,7 +31,7 @@ static void pass_decide(struct pass *pass, bool fire)
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
         pass->runs.waiting[i].fresh = false;
     pass_read(pass);
-    calendar_read(pass);
+    calendar_read(pass, true);
     decisions_make(pass, fire);
     runs_sweep(&pass->runs);
 }
@@ -315,6 +315,7 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     pass->head = state->head;
     pass->facts = state->facts;
     pass->runs = state->runs;
+    pass->holdouts = state->holdouts;
     pass->facts_stand = state->facts_stand;
     pass->fact_texts_stand = pass->run_texts_stand = true;
     pass->figures_stand = state->figures_stand;
@@ -334,6 +335,7 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     state->head.facts_bytes = SPAN_NONE;
     state->facts = pass->facts;
     state->runs = pass->runs;
+    state->holdouts = pass->holdouts;
     state->facts_stand = true;
     state->fact_texts_stand &= pass->fact_texts_stand;
     state->run_texts_stand &= pass->run_texts_stand;

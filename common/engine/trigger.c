@@ -156,31 +156,33 @@ static bool moment_possible(const struct pass *pass)
                                    pass->change.response != FACT_NONE || pass->change.credit_began);
 }
 
+static void trigger_rule(struct pass *pass, const struct rule *rule)
+{
+    switch (rule->trigger.kind) {
+    case TRIGGER_EVENT:
+        if (pass->event)
+            trigger_event(pass, rule);
+        break;
+    case TRIGGER_RESPONSE:
+    case TRIGGER_CONCERN:
+        if (pass->event)
+            trigger_answer(pass, rule);
+        break;
+    case TRIGGER_REFERRAL_CONVERTED:
+        if (pass->event)
+            trigger_referral(pass, rule);
+        break;
+    default:
+        trigger_transitions(pass, rule);
+    }
+}
+
 void triggers_fire(struct pass *pass)
 {
     if (!moment_possible(pass))
         return;
-    for (size_t i = 0; i < pass->playbook->rule_count; i++) {
-        const struct rule *rule = &pass->playbook->rules[i];
-        switch (rule->trigger.kind) {
-        case TRIGGER_EVENT:
-            if (pass->event)
-                trigger_event(pass, rule);
-            break;
-        case TRIGGER_RESPONSE:
-        case TRIGGER_CONCERN:
-            if (pass->event)
-                trigger_answer(pass, rule);
-            break;
-        case TRIGGER_REFERRAL_CONVERTED:
-            if (pass->event)
-                trigger_referral(pass, rule);
-            break;
-        case TRIGGER_ANCHOR:
-        case TRIGGER_CALENDAR:
-            break;
-        default:
-            trigger_transitions(pass, rule);
-        }
-    }
+    const struct playbook *playbook = pass->playbook;
+    const struct rule_places *rules = pass->transitions != NULL ? &playbook->of_moments : &playbook->of_events;
+    for (size_t i = 0; i < rules->count; i++)
+        trigger_rule(pass, &playbook->rules[rules->places[i]]);
 }

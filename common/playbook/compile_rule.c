@@ -406,13 +406,21 @@ static uint64_t facts_of(const struct rule *rule)
     return facts;
 }
 
-/* So that a step need not look through all rules for those that every step reads. */
-static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, enum trigger_kind kind)
+#define KIND_BIT(kind) (1u << (kind))
+enum {
+    OF_EVENTS = KIND_BIT(TRIGGER_EVENT) | KIND_BIT(TRIGGER_RESPONSE) | KIND_BIT(TRIGGER_CONCERN) |
+                KIND_BIT(TRIGGER_REFERRAL_CONVERTED),
+    OF_TRANSITIONS = KIND_BIT(TRIGGER_ENTERS) | KIND_BIT(TRIGGER_REACHES) | KIND_BIT(TRIGGER_TIER_UP) |
+                     KIND_BIT(TRIGGER_RETURNED) | KIND_BIT(TRIGGER_SEGMENT_UP)
+};
+
+/* So that a step need not look through all rules for those that it may concern. kinds: KIND_BITs. */
+static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, unsigned kinds)
 {
     uint32_t *places = ARENA_ARRAY(compiler->arena, uint32_t, playbook->rule_count);
     size_t count = 0;
     for (size_t i = 0; i < playbook->rule_count; i++) {
-        if (playbook->rules[i].trigger.kind == kind)
+        if (kinds & KIND_BIT(playbook->rules[i].trigger.kind))
             places[count++] = (uint32_t)i;
     }
     return (struct rule_places){places, count};
@@ -446,8 +454,10 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
     }
     playbook->rules = rules;
     playbook->rule_count = kept;
-    playbook->anchored = places_of(compiler, playbook, TRIGGER_ANCHOR);
-    playbook->dated = places_of(compiler, playbook, TRIGGER_CALENDAR);
+    playbook->anchored = places_of(compiler, playbook, KIND_BIT(TRIGGER_ANCHOR));
+    playbook->dated = places_of(compiler, playbook, KIND_BIT(TRIGGER_CALENDAR));
+    playbook->of_events = places_of(compiler, playbook, OF_EVENTS);
+    playbook->of_moments = places_of(compiler, playbook, OF_EVENTS | OF_TRANSITIONS);
     for (size_t i = 0; i < kept; i++) {
         if (rules[i].trigger.kind == TRIGGER_EVENT)
             playbook->trigger_kinds |= rules[i].trigger.kinds;

@@ -52,26 +52,20 @@ static bool compare(const struct expression_op *op, const struct fact_values *va
 
 bool expression_true(const struct expression *expression, const struct fact_values *values)
 {
-    uint64_t stack = 0; /* the top is bit 0 */
+    bool result = false; /* in hand */
     for (size_t i = 0; i < expression->op_count; i++) {
         const struct expression_op *op = &expression->ops[i];
-        uint64_t below = stack >> 1;
-        switch (op->kind) {
-        case OP_COMPARE:
-            stack = stack << 1 | (uint64_t)compare(op, values);
-            break;
-        case OP_AND: /* the two top bits become one */
-            stack = (below & ~UINT64_C(1)) | (below & stack & 1);
-            break;
-        case OP_OR:
-            stack = below | (stack & 1);
-            break;
-        case OP_NOT:
-            stack ^= 1;
-            break;
+        if (op->kind == OP_COMPARE)
+            result = compare(op, values);
+        else if (op->kind == OP_NOT)
+            result = !result;
+        /* "false and", "true or": whatever is on the right; what was joined may itself be a left side */
+        while (op->is_left && result == (expression->ops[op->join].kind == OP_OR)) {
+            i = op->join;
+            op = &expression->ops[i];
         }
     }
-    return stack & 1;
+    return result;
 }
 
 void expression_facts(const struct expression *expression, void (*visit)(enum fact fact, void *context), void *context)

@@ -6,7 +6,9 @@
 #include "common/base/buffer.h"
 #include "common/playbook/expression.h"
 
-/* OP_COMPARE pushes, OP_NOT turns the top over, OP_AND and OP_OR take two and push one. */
+/* OP_COMPARE pushes, OP_NOT turns the top over, OP_AND and OP_OR take two and push one. Read from left to right with
+ * one result in hand that is the same: a left side that decides goes straight to its OP_AND or OP_OR, past the right
+ * side, and behind a right side that was read the result in hand is the operation's. */
 enum op_kind { OP_COMPARE, OP_AND, OP_OR, OP_NOT };
 enum comparison {
     COMPARE_EQUAL,
@@ -20,6 +22,8 @@ enum comparison {
 
 struct expression_op {
     enum op_kind kind;
+    bool is_left;  /* of the OP_AND or OP_OR at `join`: this op ends its left side */
+    uint32_t join; /* place in the expression */
     enum fact fact;
     enum comparison comparison;
     const int64_t *numbers;   /* the literals: one, or the list of `in` */
@@ -29,8 +33,7 @@ struct expression_op {
     enum fact other;
 };
 
-/* The evaluator keeps its stack in one 64-bit word. Every level of nesting leaves at most two results waiting, so this
- * bound keeps the stack within it. */
+/* The compiler calls itself for every level of nesting. */
 enum { EXPRESSION_DEPTH_MAX = 24, EXPRESSION_SIZE_MAX = 4096 };
 
 /* What is wrong with an expression's text, for people. */

@@ -173,6 +173,8 @@ struct playbook {
     const struct rule *rules;       /* in playbook order */
     size_t rule_count;
     struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
+    struct rule_places of_events;   /* of TRIGGER_EVENT, _RESPONSE, _CONCERN, _REFERRAL_CONVERTED */
+    struct rule_places of_moments;  /* of these and of transitions: all that have a moment, no anchor and no date */
     uint64_t trigger_kinds;         /* bit set of enum event_kind: what some rule of TRIGGER_EVENT waits for */
     struct known_rule known_rules[KNOWN_RULES]; /* by number: where each stands in this playbook */
 };

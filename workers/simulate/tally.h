@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { CLASS_VALUES_MAX = 16, RULES_MAX = 4096 };
+enum { CLASS_VALUES_MAX = 16, RULES_MAX = 4096, RULES_MET = 64 };
 
 struct tally_rule {
     struct span name; /* owned */
@@ -20,6 +20,7 @@ struct tally {
     int64_t transitions[DIMENSION_COUNT][CLASS_VALUES_MAX + 1][CLASS_VALUES_MAX]; /* [dimension][from + 1][to] */
     struct tally_rule *rules;                                                     /* in the order first seen */
     size_t rule_count;
+    struct { const char *name; uint32_t rule; } met[RULES_MET]; /* a guess, by where a name lies: its text is compared */
     int64_t revokes;
     int64_t members[DIMENSION_COUNT][CLASS_VALUES_MAX]; /* customers at the end, known and not erased */
     uint64_t *unknown_zones;                            /* XXH64 of the names, an open table, 0 = free */
