@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, TEXT_SPARE = 128 };
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 4, TEXT_SPARE = 384 };
 
 /* A block and how far its texts go. */
 struct block {
