@@ -144,8 +144,8 @@ static void keep_run_texts(struct block *block, const struct facts *facts, struc
 
 static void keep_texts(struct block *block, struct open_state *state)
 {
-    keep_fact_texts(block, &state->facts);
-    keep_run_texts(block, &state->facts, &state->runs);
+    keep_fact_texts(block, &state->pass.facts);
+    keep_run_texts(block, &state->pass.facts, &state->pass.runs);
 }
 
 /* ---- arrays ---- */
@@ -180,9 +180,9 @@ static size_t arrays_size(const struct open_state *state)
     size_t size = aligned(sizeof *state);
 #define ADD(owner, name)               size += aligned(with_room((owner)->name##_count) * sizeof *(owner)->name);
 #define ADD_FOLDED(owner, name, count) size += aligned((owner)->count * sizeof *(owner)->name);
-    EACH_ARRAY(ADD, &state->facts, &state->runs)
-    EACH_FOLDED_ARRAY(ADD_FOLDED, &state->facts.folded)
-    size += aligned(with_room(state->facts.orders_count) * sizeof *state->live);
+    EACH_ARRAY(ADD, &state->pass.facts, &state->pass.runs)
+    EACH_FOLDED_ARRAY(ADD_FOLDED, &state->pass.facts.folded)
+    size += aligned(with_room(state->pass.facts.orders_count) * sizeof *state->live);
 #undef ADD
 #undef ADD_FOLDED
     return size;
@@ -206,8 +206,8 @@ static void copy_arrays(struct block *block, struct open_state *state)
 #define COPY_FOLDED(owner, name, count)                                                                                \
     (owner)->name = copy_items(block, (owner)->name, (owner)->count * sizeof *(owner)->name,                           \
                                (owner)->count * sizeof *(owner)->name);
-    EACH_ARRAY(COPY, &state->facts, &state->runs)
-    EACH_FOLDED_ARRAY(COPY_FOLDED, &state->facts.folded)
+    EACH_ARRAY(COPY, &state->pass.facts, &state->pass.runs)
+    EACH_FOLDED_ARRAY(COPY_FOLDED, &state->pass.facts.folded)
 #undef COPY
 #undef COPY_FOLDED
 }
@@ -217,8 +217,8 @@ static bool arrays_inside(const struct block *block, const struct open_state *st
     bool all = true;
 #define LOOK(owner, name)               all &= inside(block, (owner)->name); /* an empty one, too: what it grows into must last */
 #define LOOK_FOLDED(owner, name, count) all &= (owner)->count == 0 || inside(block, (owner)->name);
-    EACH_ARRAY(LOOK, &state->facts, &state->runs)
-    EACH_FOLDED_ARRAY(LOOK_FOLDED, &state->facts.folded)
+    EACH_ARRAY(LOOK, &state->pass.facts, &state->pass.runs)
+    EACH_FOLDED_ARRAY(LOOK_FOLDED, &state->pass.facts.folded)
 #undef LOOK
 #undef LOOK_FOLDED
     return all;
@@ -227,21 +227,21 @@ static bool arrays_inside(const struct block *block, const struct open_state *st
 /* Of the figures the live orders stay; the money is for reports only, which are made of closed states. */
 static void keep_figures(struct open_state *state)
 {
-    state->figures.facts = NULL;
-    state->figures.money = NULL;
-    state->figures.money_count = 0;
-    if (!state->figures_stand || state->figures.live == state->live)
+    state->pass.figures.facts = NULL;
+    state->pass.figures.money = NULL;
+    state->pass.figures.money_count = 0;
+    if (!state->pass.figures_stand || state->pass.figures.live == state->live)
         return;
-    if (state->figures.live_count > 0)
-        memcpy(state->live, state->figures.live, state->figures.live_count * sizeof *state->live);
-    state->figures.live = state->live;
+    if (state->pass.figures.live_count > 0)
+        memcpy(state->live, state->pass.figures.live, state->pass.figures.live_count * sizeof *state->live);
+    state->pass.figures.live = state->live;
 }
 
 /* ---- together ---- */
 
 size_t open_state_size(const struct open_state *state)
 {
-    struct block texts = {.old = &state->facts, .only_measures = true};
+    struct block texts = {.old = &state->pass.facts, .only_measures = true};
     keep_texts(&texts, (struct open_state *)state); /* writes nothing */
     return arrays_size(state) + aligned(texts.at + texts.at / 4 + TEXT_SPARE);
 }
@@ -249,14 +249,14 @@ size_t open_state_size(const struct open_state *state)
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
 {
     struct open_state *copy = memcpy(memory, state, sizeof *state);
-    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size, .old = &state->facts};
+    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size, .old = &state->pass.facts};
     copy_arrays(&block, copy);
-    copy->live = copy_items(&block, NULL, 0, copy->facts.orders_capacity * sizeof *copy->live);
+    copy->live = copy_items(&block, NULL, 0, copy->pass.facts.orders_capacity * sizeof *copy->live);
     keep_figures(copy);
     keep_texts(&block, copy);
     CHECK(!block.full);
-    copy->fact_texts_stand = copy->run_texts_stand = true;
-    copy->head.facts_bytes = SPAN_NONE;
+    copy->pass.fact_texts_stand = copy->pass.run_texts_stand = true;
+    copy->pass.head.facts_bytes = SPAN_NONE;
     copy->size = size;
     copy->text_at = block.at;
     return copy;
@@ -268,11 +268,11 @@ bool open_state_settle(struct open_state *state)
     if (state->size == 0 || !arrays_inside(&block, state))
         return false;
     keep_figures(state);
-    if (!state->fact_texts_stand)
-        keep_fact_texts(&block, &state->facts);
-    if (!state->run_texts_stand)
-        keep_run_texts(&block, &state->facts, &state->runs);
+    if (!state->pass.fact_texts_stand)
+        keep_fact_texts(&block, &state->pass.facts);
+    if (!state->pass.run_texts_stand)
+        keep_run_texts(&block, &state->pass.facts, &state->pass.runs);
     state->text_at = block.at;
-    state->fact_texts_stand = state->run_texts_stand = !block.full;
+    state->pass.fact_texts_stand = state->pass.run_texts_stand = !block.full;
     return !block.full;
 }

@@ -12,32 +12,13 @@
 #ifndef ORIORI_ENGINE_OPEN_STATE_H
 #define ORIORI_ENGINE_OPEN_STATE_H
 
-#include "common/engine/figures.h"
-#include "common/engine/runs.h"
-
-/* Of which rules it is known whether they leave this customer out (R72): bits by the rule's place in the playbook. Beyond
- * these many each decision works it out anew. */
-enum { HOLDOUTS_REMEMBERED = 64 };
-struct holdouts {
-    uint64_t known, held_out;
-};
+#include "common/engine/pass.h"
 
 struct open_state {
-    struct state_head head;
-    struct holdouts holdouts; /* of one customer and one playbook, for ever */
-    struct facts facts;
-    struct runs runs;
-    bool facts_stand;        /* as they were read or tidied: nothing to fold */
-    bool fact_texts_stand;   /* all that the facts name is in the block */
-    bool run_texts_stand;    /* all that the runs name is in it, or is the playbook's */
-    bool figures_stand;      /* figures are those of the facts, without the money; figures_hold says until when */
-    bool anchors_stand;      /* as struct pass says */
-    struct figures figures;  /* `facts` of it is not valid */
-    const struct zone *zone; /* the customer's (R33), when zone_ready */
-    bool zone_ready;
-    uint32_t *live; /* room for figures.live in the block, as many as orders have */
-    size_t size;    /* of the block that begins here, bytes; 0 = it lies in an arena */
-    size_t text_at; /* where the next text goes, bytes from the block's start */
+    struct pass pass; /* between visits only what is the customer's; of his figures not the money, nor `facts` */
+    uint32_t *live;   /* room for figures.live in the block, as many as orders have */
+    size_t size;      /* of the block that begins here, bytes; 0 = it lies in an arena */
+    size_t text_at;   /* where the next text goes, bytes from the block's start */
 };
 
 /* Bytes of a block that holds the state, with room to grow. */

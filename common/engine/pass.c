@@ -126,9 +126,16 @@ static void response_values(const struct pass *pass, const struct run *run, stru
         values->value[FACT_response_effect_felt] = response->effect_felt == ANSWER_TRUE;
 }
 
+static void pass_values_figures(struct pass *pass)
+{
+    if (pass->values == NULL)
+        pass->values = arena_take_raw(pass->arena, sizeof *pass->values);
+    figures_values(&pass->figures, pass->values);
+}
+
 static void pass_values_class(struct pass *pass, const struct customer_classes *classes)
 {
-    int64_t *value = pass->values.value;
+    int64_t *value = pass->values->value;
     value[FACT_tier] = classes->tier;
     value[FACT_phase] = classes->phase;
     value[FACT_growth] = classes->growth;
@@ -138,8 +145,8 @@ static void pass_values_class(struct pass *pass, const struct customer_classes *
 
 struct customer_classes pass_classes(struct pass *pass)
 {
-    figures_values(&pass->figures, &pass->values);
-    struct customer_classes classes = classes_of_values(&pass->figures, &pass->values);
+    pass_values_figures(pass);
+    struct customer_classes classes = classes_of_values(&pass->figures, pass->values);
     pass_values_class(pass, &classes);
     return classes;
 }
@@ -153,11 +160,11 @@ struct customer_classes pass_classes(struct pass *pass)
 
 const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts)
 {
-    struct fact_values *values = &pass->values;
     if (!pass->values_ready) {
-        figures_values(&pass->figures, values);
+        pass_values_figures(pass);
         pass_values_class(pass, &pass->head.classes);
     }
+    struct fact_values *values = pass->values;
     static const struct run none;
     if (facts & FACTS_OF_ORDER)
         order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);

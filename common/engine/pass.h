@@ -8,37 +8,45 @@
 #define ORIORI_ENGINE_PASS_H
 
 #include "common/engine/classes.h"
-#include "common/engine/open_state.h"
+#include "common/engine/runs.h"
+
+/* Of which rules it is known whether they leave this customer out (R72): bits by the rule's place in the playbook.
+ * Beyond these many each decision works it out anew. */
+enum { HOLDOUTS_REMEMBERED = 64 };
+struct holdouts {
+    uint64_t known, held_out;
+};
 
 struct pass {
+    /* of the visit: pass_begin */
     const struct step_world *world;
     const struct playbook *playbook;
     struct arena *arena;
     struct span customer_id;
     int64_t now;
-
-    struct state_head head;
-    struct facts facts;
-    struct runs runs;
-    struct holdouts holdouts;
-
-    bool facts_stand;          /* nothing of them was changed: they are tidy */
-    bool fact_texts_stand;     /* what the facts name lies where it lay before the visit */
-    bool run_texts_stand;      /* the same of the runs */
-    bool another_playbook;     /* than at the last step (R81) */
-    const struct event *event; /* whose step it is; NULL = timers fire */
-    struct fold_change change; /* that the event made */
-    bool failure_new;          /* the FAILED was not known before */
-    struct figures figures;    /* at now, once they were read */
-    bool figures_stand;        /* the facts are as they were when figures was computed */
-    bool anchors_stand;        /* the anchors were read, and nothing that they depend on has changed since */
-    struct fact_values values; /* the customer's, valid when values_ready; a run's are laid over them */
+    bool another_playbook; /* than at the last step (R81) */
+    bool failure_new;      /* the FAILED was not known before */
     bool values_ready;
-    const struct zone *zone; /* the customer's, valid when zone_ready */
-    bool zone_ready;
-
+    const struct event *event;  /* whose step it is; NULL = timers fire */
+    struct fold_change change;  /* that the event made */
+    struct fact_values *values; /* the customer's, valid when values_ready; a run's are laid over them */
     struct record *records, *records_last;
     struct record *transitions; /* the first record of this pass's transitions; NULL = none */
+
+    /* of the customer: his state, and what was made of it. An open state (open_state.h) keeps all this to the next
+     * visit */
+    bool facts_stand;      /* nothing of them was changed: they are tidy */
+    bool fact_texts_stand; /* all that the facts name lies in the open state's block */
+    bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
+    bool figures_stand;    /* the facts are as they were when figures was computed; figures_hold says until when */
+    bool anchors_stand;    /* the anchors were read, and nothing that they depend on has changed since */
+    bool zone_ready;
+    const struct zone *zone;  /* the customer's (R33), when zone_ready */
+    struct holdouts holdouts; /* of one customer and one playbook: for ever */
+    struct state_head head;
+    struct runs runs;
+    struct figures figures; /* at now, once they were read */
+    struct facts facts;
 };
 
 /* ---- pass.c: what every stage needs ---- */
@@ -116,8 +124,8 @@ struct run *run_waiting(struct pass *pass, const struct rule *rule); /* the firs
 bool run_before(const struct pass *pass, const struct run *a, const struct run *b); /* the order of R2 */
 
 /* ---- trigger.c, anchor.c ---- */
-void triggers_fire(struct pass *pass); /* R41, R47, R60, R63 */
-void anchors_read(struct pass *pass);  /* R49 */
+void triggers_fire(struct pass *pass);             /* R41, R47, R60, R63 */
+void anchors_read(struct pass *pass);              /* R49 */
 void calendar_read(struct pass *pass, bool quiet); /* R62; quiet: as pass_decide */
 
 /* Folding (R11) drops the used keys of the folded orders. An anchor that had moved while such a key stood in its way

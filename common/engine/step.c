@@ -234,13 +234,22 @@ bool step_erased(struct span state)
     return state_erased(state);
 }
 
-static struct pass *pass_new(const struct step_world *world, struct arena *arena, struct span customer_id)
+static void pass_begin(struct pass *pass, const struct step_world *world, struct arena *arena, struct span customer_id)
 {
-    struct pass *pass = ARENA_NEW(arena, struct pass);
     pass->world = world;
     pass->playbook = world->playbook;
     pass->arena = arena;
     pass->customer_id = customer_id;
+    pass->event = NULL;
+    pass->values = NULL;
+    pass->values_ready = false;
+    pass->records = pass->records_last = pass->transitions = NULL;
+}
+
+static struct pass *pass_new(const struct step_world *world, struct arena *arena, struct span customer_id)
+{
+    struct pass *pass = ARENA_NEW(arena, struct pass);
+    pass_begin(pass, world, arena, customer_id);
     return pass;
 }
 
@@ -277,13 +286,11 @@ bool step_visit(const struct step_world *world, struct arena *arena, const struc
 
 struct open_state *step_open(const struct step_world *world, struct arena *arena, struct span state)
 {
-    struct pass *pass = pass_new(world, arena, SPAN_NONE);
-    if (!pass_decode(pass, state))
-        return NULL;
     struct open_state *open = ARENA_NEW(arena, struct open_state);
-    *open = (struct open_state){
-        .head = pass->head, .facts = pass->facts, .runs = pass->runs, .facts_stand = pass->facts_stand};
-    open->runs.tracks_changed = false; /* they were written in groups */
+    pass_begin(&open->pass, world, arena, SPAN_NONE);
+    if (!pass_decode(&open->pass, state))
+        return NULL;
+    open->pass.runs.tracks_changed = false; /* they were written in groups */
     return open;
 }
 
@@ -311,46 +318,24 @@ static void open_normalize(struct pass *pass)
 void step_visit_open(const struct step_world *world, struct arena *arena, const struct visit *visit,
                      struct open_state *state, struct visit_result *ret_result)
 {
-    struct pass *pass = pass_new(world, arena, visit->customer_id);
-    pass->head = state->head;
-    pass->facts = state->facts;
-    pass->runs = state->runs;
-    pass->holdouts = state->holdouts;
-    pass->facts_stand = state->facts_stand;
-    pass->fact_texts_stand = pass->run_texts_stand = true;
-    pass->figures_stand = state->figures_stand;
-    pass->anchors_stand = state->anchors_stand;
-    if (state->figures_stand) {
-        pass->figures = state->figures;
-        pass->figures.facts = &pass->facts;
-        pass->zone = state->zone;
-        pass->zone_ready = state->zone_ready;
-    }
+    struct pass *pass = &state->pass;
+    pass_begin(pass, world, arena, visit->customer_id);
+    pass->figures.facts = &pass->facts;
     *ret_result = visit_pass(pass, visit);
     ret_result->state = SPAN_NONE;
     if (!ret_result->changed)
         return;
     open_normalize(pass);
-    state->head = pass->head;
-    state->head.facts_bytes = SPAN_NONE;
-    state->facts = pass->facts;
-    state->runs = pass->runs;
-    state->holdouts = pass->holdouts;
-    state->facts_stand = true;
-    state->fact_texts_stand &= pass->fact_texts_stand;
-    state->run_texts_stand &= pass->run_texts_stand;
-    state->figures_stand = pass->figures_stand;
-    state->anchors_stand = pass->anchors_stand;
-    state->figures = pass->figures;
-    state->zone = pass->zone;
-    state->zone_ready = pass->zone_ready;
+    pass->head.facts_bytes = SPAN_NONE;
+    pass->facts_stand = true;
 }
 
 struct span step_close(const struct step_world *world, struct arena *arena, const struct open_state *state)
 {
-    if (!state->facts.known && state->facts.erased_at == NEVER)
+    const struct pass *pass = &state->pass;
+    if (!pass->facts.known && pass->facts.erased_at == NEVER)
         return SPAN_NONE;
-    return encode(world, arena, &state->head, &state->facts, &state->runs, state->size);
+    return encode(world, arena, &pass->head, &pass->facts, &pass->runs, state->size);
 }
 
 /* ---- the wake-up ---- */
