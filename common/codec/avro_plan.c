@@ -130,7 +130,7 @@ static void compile_enum(struct compiler *c, avro_schema_t schema, uint32_t node
 static struct want want_of_name(struct compiler *c, bool is_root, struct want record, struct span name)
 {
     if (is_root) {
-        const struct event_field *field = event_field_find(c->plan->topic, name);
+        const struct event_field *field = event_field_find(c->plan->topic, name, NULL);
         return field == NULL ? want_skip : (struct want){SINK_FIELD, field};
     }
     if (record.sink != SINK_LINE) /* only the root and the order line are looked into */

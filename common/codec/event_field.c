@@ -65,13 +65,20 @@ const struct event_field *event_fields(size_t *ret_count)
     return fields;
 }
 
-const struct event_field *event_field_find(enum topic topic, struct span name)
+static const struct event_field *find_between(enum topic topic, struct span name, size_t from, size_t to)
 {
-    for (size_t i = 0; i < COUNT_OF(fields); i++)
+    for (size_t i = from; i < to; i++)
         if (fields[i].name.size == name.size && (fields[i].topics & ON(topic)) != 0 &&
             memcmp(fields[i].name.data, name.data, name.size) == 0)
             return &fields[i];
     return NULL;
+}
+
+const struct event_field *event_field_find(enum topic topic, struct span name, const struct event_field *before)
+{
+    size_t from = before != NULL ? (size_t)(before - fields) + 1 : 0;
+    const struct event_field *field = find_between(topic, name, from, COUNT_OF(fields));
+    return field != NULL ? field : find_between(topic, name, 0, from);
 }
 
 static int find_symbol(const char *const *names, int count, struct span name)

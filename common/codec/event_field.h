@@ -33,8 +33,9 @@ struct event_field {
 /* All fields in the order of the schemas; ret_count of them. */
 const struct event_field *event_fields(size_t *ret_count);
 
-/* NULL: the topic has no such field. */
-const struct event_field *event_field_find(enum topic topic, struct span name);
+/* NULL: the topic has no such field. before: the one found last, for most records have them in the schema's order; NULL =
+ * none. It is only where the search begins. */
+const struct event_field *event_field_find(enum topic topic, struct span name, const struct event_field *before);
 
 /* Enum values by name; -1 = unknown. FIELD_KIND, _PURPOSE, _CHANNEL, _AGENT, and FIELD_CONCERNS for one item. */
 int event_field_symbol(const struct event_field *field, enum topic topic, struct span name);

@@ -183,10 +183,14 @@ static enum reason read_field(struct event_reader *r, const struct event_field *
 static void read_event(struct event_reader *r, enum topic topic, const struct json *object)
 {
     const char *field = NULL;
+    const struct event_field *before = NULL;
     *r->event = event_fields_blank(topic);
     for (const struct json *member = object->first; member != NULL; member = member->next) {
-        const struct event_field *known = event_field_find(topic, member->key);
-        if (known == NULL || is_absent(member))
+        const struct event_field *known = event_field_find(topic, member->key, before);
+        if (known == NULL)
+            continue;
+        before = known;
+        if (is_absent(member))
             continue;
         note(&r->fault, read_field(r, known, member), known->name.data);
     }

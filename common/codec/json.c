@@ -1,9 +1,11 @@
 #include "common/codec/json.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 enum {
     DEPTH_MAX = 256,        /* the reader calls itself: bounds the stack */
+    DIGITS_ALWAYS_FIT = 18, /* in 63 bits */
     QUADRATIC_KEYS_MAX = 32 /* up to here keys are compared pair by pair, above they are sorted first */
 };
 
@@ -163,13 +165,40 @@ static bool take_escaped_text(struct reader *r, const unsigned char *start, stru
     return take(r, '"');
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* The top bit of the first byte below `least` (at most 0x80), counted from the low end, and perhaps of some above it.
+ */
+static uint64_t bytes_below(uint64_t word, unsigned least)
+{
+    return (word - EACH_BYTE(least)) & ~word & EACH_BYTE(0x80);
+}
+
+/* The first byte that a text does not just pass by: a quote, a backslash, a control character, one beyond ASCII. By
+ * eights; of the masks' lowest bits the lowest is a byte of the kind sought (what is marked above it is not asked). */
+static const unsigned char *plain_end(const unsigned char *at, const unsigned char *end)
+{
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        word = le64toh(word);
+        uint64_t found = bytes_below(word ^ EACH_BYTE('"'), 1) | bytes_below(word ^ EACH_BYTE('\\'), 1) |
+                         bytes_below(word, 0x20) | (word & EACH_BYTE(0x80));
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    while (at < end && *at != '"' && *at != '\\' && *at >= 0x20 && *at < 0x80)
+        at++;
+    return at;
+}
+
 static bool take_text(struct reader *r, struct span *ret_text)
 {
     r->lone = false;
     if (!take(r, '"'))
         return false;
     const unsigned char *start = r->at;
-    while (r->at < r->end) {
+    while ((r->at = plain_end(r->at, r->end)) < r->end) {
         unsigned char c = *r->at;
         if (c == '"') {
             *ret_text = (struct span){(const char *)start, (size_t)(r->at - start)};
@@ -178,7 +207,7 @@ static bool take_text(struct reader *r, struct span *ret_text)
         }
         if (c == '\\')
             return take_escaped_text(r, start, ret_text);
-        size_t size = c < 0x20 ? 0 : c < 0x80 ? 1 : utf8_sequence(r->at, r->end);
+        size_t size = c < 0x20 ? 0 : utf8_sequence(r->at, r->end);
         if (size == 0)
             return false;
         r->at += size;
@@ -199,7 +228,7 @@ static bool fits_integer(struct span digits, bool minus, int64_t *ret_integer)
     uint64_t value = 0, limit = (uint64_t)INT64_MAX + minus;
     for (size_t i = 0; i < digits.size; i++) {
         unsigned digit = (unsigned)(digits.data[i] - '0');
-        if (value > (limit - digit) / 10)
+        if (i >= DIGITS_ALWAYS_FIT && value > (limit - digit) / 10)
             return false;
         value = value * 10 + digit;
     }
@@ -251,13 +280,21 @@ static bool keys_differ_sorted(struct reader *r, const struct json *object)
     return true;
 }
 
+/* Most keys of one length differ in their first or last byte. */
+static bool same_key(struct span a, struct span b)
+{
+    if (a.size != b.size)
+        return false;
+    return a.size == 0 || (a.data[0] == b.data[0] && a.data[a.size - 1] == b.data[b.size - 1] && span_equal(a, b));
+}
+
 static bool keys_differ(struct reader *r, const struct json *object)
 {
     if (object->count > QUADRATIC_KEYS_MAX)
         return keys_differ_sorted(r, object);
     for (const struct json *a = object->first; a != NULL; a = a->next)
         for (const struct json *b = a->next; b != NULL; b = b->next)
-            if (span_equal(a->key, b->key))
+            if (same_key(a->key, b->key))
                 return false;
     return true;
 }

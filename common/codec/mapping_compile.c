@@ -452,7 +452,7 @@ static void compile_fields(struct compiler *compiler, const struct node *node, c
     }
     for (const struct node *item = node->first; item != NULL; item = item->next) {
         struct place inside = {.parent = place, .key = item->key};
-        const struct event_field *field = event_field_find(event->topic, item->key);
+        const struct event_field *field = event_field_find(event->topic, item->key, NULL);
         if (field == NULL || field->type == FIELD_UNUSED_TEXTS) {
             unknown_field(compiler, item, place, event->topic);
             continue;
