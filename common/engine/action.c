@@ -106,7 +106,7 @@ static void count_send(struct pass *pass, const struct rule *rule, const struct 
     struct runs *runs = &pass->runs;
     runs_use(runs, pass->arena, rule, run, run_key_fact(rule, run));
     if (rule->class == CLASS_MARKETING)
-        runs_count_send(runs, pass->arena, window_day(pass_zone(pass), pass->now));
+        runs_count_send(runs, pass->arena, pass_today(pass));
     if (rule->cooldown_ms > 0)
         runs_set_last_sent(runs, pass->arena, rule, pass->now);
 }

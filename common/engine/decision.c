@@ -91,9 +91,9 @@ static void decide(struct pass *pass, struct run *run)
 /* R2: timers due at exactly now wait for all events of now, but what this pass made belongs to its step. */
 static bool run_due(const struct pass *pass, const struct run *run, bool fire)
 {
-    if (run->ended || run->rule_index < 0)
+    if (run->decide_at > pass->now || run->ended || run->rule_index < 0)
         return false;
-    return run->decide_at < pass->now || (run->decide_at == pass->now && (fire || run->fresh));
+    return run->decide_at < pass->now || fire || run->fresh;
 }
 
 static struct run *next_due(struct pass *pass, bool fire)

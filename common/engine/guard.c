@@ -88,22 +88,20 @@ static bool held_out(struct pass *pass, const struct rule *rule, struct span *re
 static struct verdict_guard check_caps(struct pass *pass, const struct rule *rule)
 {
     const struct playbook *playbook = pass->playbook;
-    const struct zone *zone = pass_zone(pass);
-    int64_t today = window_day(zone, pass->now);
+    int64_t today = pass_today(pass);
     if (runs_sends(&pass->runs, today, today) < playbook->cap_day &&
         runs_sends(&pass->runs, today - 6, today) < playbook->cap_week) /* R70 */
         return passes;
     if (rule->on_cap == ON_CAP_DROP)
         return fails(OUTCOME_CAPPED, SPAN_NONE);
-    return deferred(SPAN("capped"), window_next_day_start(playbook, zone, pass->now)); /* R69 */
+    return deferred(SPAN("capped"), window_next_day_start(playbook, pass_zone(pass), pass->now)); /* R69 */
 }
 
 static struct verdict_guard check_quiet(struct pass *pass)
 {
-    const struct zone *zone = pass_zone(pass);
-    if (window_open(pass->playbook, zone, pass->now))
+    if (window_open_then(pass->playbook, pass_local(pass)))
         return passes;
-    return deferred(SPAN("quiet"), window_next_start(pass->playbook, zone, pass->now)); /* R71 */
+    return deferred(SPAN("quiet"), window_next_start(pass->playbook, pass_zone(pass), pass->now)); /* R71 */
 }
 
 /* ---- reach (R75) ---- */

@@ -47,8 +47,23 @@ const struct zone *pass_zone(struct pass *pass)
     if (!pass->zone_ready) {
         pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures));
         pass->zone_ready = true;
+        pass->local_at = NEVER;
     }
     return pass->zone;
+}
+
+int64_t pass_local(struct pass *pass)
+{
+    const struct zone *zone = pass_zone(pass);
+    if (pass->local_at != pass->now)
+        pass->local = zone_local(zone, pass->now);
+    pass->local_at = pass->now;
+    return pass->local;
+}
+
+int64_t pass_today(struct pass *pass)
+{
+    return floor_div(pass_local(pass), DAY_MS);
 }
 
 uint32_t pass_order(const struct pass *pass, struct span order_id)

@@ -42,6 +42,7 @@ struct pass {
     bool anchors_stand;    /* the anchors were read, and nothing that they depend on has changed since */
     bool zone_ready;
     const struct zone *zone;  /* the customer's (R33), when zone_ready */
+    int64_t local, local_at; /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
     struct holdouts holdouts; /* of one customer and one playbook: for ever */
     struct state_head head;
     struct runs runs;
@@ -56,6 +57,8 @@ struct record *pass_record(struct pass *pass, enum record_type type); /* appende
 struct span pass_event_id(const struct pass *pass);                   /* "" when timers fire */
 struct span pass_trace(const struct pass *pass);                      /* of the event, as in struct event */
 const struct zone *pass_zone(struct pass *pass);                      /* R33 */
+int64_t pass_local(struct pass *pass);                                /* the wall clock there, as if UTC */
+int64_t pass_today(struct pass *pass);                                /* local day since 1970 */
 uint32_t pass_order(const struct pass *pass, struct span order_id);   /* FACT_NONE = none of that id */
 struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for FACT_NONE */
 struct span pass_cycle_order(const struct pass *pass); /* id of the cycle's first live order; "" = none (R48) */

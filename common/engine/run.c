@@ -72,6 +72,8 @@ static bool published_in_cycle(struct pass *pass, const struct rule *rule, int32
 
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
+    if (!runs_used_under_any_key(&pass->runs, rule, n))
+        return false;
     if (runs_used(&pass->runs, rule, key, n))
         return true; /* R47 */
     return rule->once == ONCE_CYCLE && published_in_cycle(pass, rule, n);
@@ -212,8 +214,7 @@ static int32_t series_last(struct pass *pass, const struct rule *rule, struct sp
     int32_t last = 0;
     for (uint32_t i = 0; i < pass->runs.tracks_count; i++) {
         const struct track *track = &pass->runs.tracks[i];
-        if (track->rule_index == rule->index && track->n > last &&
-            series_counts_on(pass, rule, track, order_id))
+        if (track->rule_index == rule->index && track->n > last && series_counts_on(pass, rule, track, order_id))
             last = track->n;
     }
     return last < SLOT_MAX ? last : SLOT_MAX - 1;

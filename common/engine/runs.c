@@ -215,6 +215,15 @@ static bool hash_used(const struct runs *runs, const struct rule *rule, struct s
     return place < runs->used_count && runs->used[place].key == hash;
 }
 
+bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n)
+{
+    for (uint32_t i = 0; i < runs->published_count; i++) {
+        if (runs->published[i].rule == rule->name_hash && runs->published[i].n == n)
+            return true;
+    }
+    return runs->used_count > 0; /* of hashes nobody knows whose they are */
+}
+
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
 {
     struct published wanted = {.rule = rule->name_hash, .n = n};
@@ -268,7 +277,8 @@ static struct published published_of(const struct rule *rule, const struct run *
 
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact)
 {
-    if (runs_used(runs, rule, run->key, run->n) || runs_used_answer(runs, rule, run))
+    bool maybe = runs_used_under_any_key(runs, rule, run->n);
+    if (maybe && (runs_used(runs, rule, run->key, run->n) || runs_used_answer(runs, rule, run)))
         return;
     const struct published published = published_of(rule, run, fact);
     if (published.kind == KEY_OTHER)

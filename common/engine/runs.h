@@ -141,6 +141,7 @@ const struct track *runs_track(const struct runs *runs, int rule_index); /* not 
 struct track *runs_track_change(struct runs *runs, int rule_index);      /* the same, to be written to */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
+bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n); /* false: under none, surely */
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
 /* The same for the key `response:` of a run about an answer, which need not be told by its text. */
 bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run);

@@ -167,7 +167,7 @@ static bool pass_decode(struct pass *pass, struct span blob)
 
 static void pass_tidy(struct pass *pass)
 {
-    int64_t today = pass->runs.days_count > 0 ? window_day(pass_zone(pass), pass->now) : 0;
+    int64_t today = pass->runs.days_count > 0 ? pass_today(pass) : 0;
     runs_expire(&pass->runs, pass->now, today);
     if (pass->facts_stand)
         return;

@@ -20,16 +20,20 @@ int64_t window_instant(const struct zone *zone, int64_t day, int64_t time_of_day
     return zone_utc(zone, day * DAY_MS + time_of_day_ms);
 }
 
-static int64_t time_of_day(const struct zone *zone, int64_t now)
+static int64_t time_of_day(int64_t local)
 {
-    int64_t local = zone_local(zone, now);
     return local - floor_div(local, DAY_MS) * DAY_MS;
+}
+
+bool window_open_then(const struct playbook *playbook, int64_t local)
+{
+    int64_t time = time_of_day(local);
+    return playbook->window_start_ms <= time && time < playbook->window_end_ms; /* R71 */
 }
 
 bool window_open(const struct playbook *playbook, const struct zone *zone, int64_t now)
 {
-    int64_t time = time_of_day(zone, now);
-    return playbook->window_start_ms <= time && time < playbook->window_end_ms; /* R71 */
+    return window_open_then(playbook, zone_local(zone, now));
 }
 
 /* When the clock was put back over the window's start, the earlier instant that shows it (R71) may be gone already:
@@ -46,7 +50,7 @@ static int64_t start_after(const struct playbook *playbook, const struct zone *z
 int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
 {
     int64_t day = window_day(zone, now);
-    if (time_of_day(zone, now) >= playbook->window_start_ms)
+    if (time_of_day(zone_local(zone, now)) >= playbook->window_start_ms)
         day++;
     return start_after(playbook, zone, day, now);
 }

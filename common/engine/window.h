@@ -15,6 +15,7 @@ int64_t window_instant(const struct zone *zone, int64_t day, int64_t time_of_day
 
 /* R71: marketing may go out at now. */
 bool window_open(const struct playbook *playbook, const struct zone *zone, int64_t now);
+bool window_open_then(const struct playbook *playbook, int64_t local); /* the same of the wall clock there */
 
 /* The next start of the window after now: where a message held by the quiet hours waits. */
 int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now);

@@ -3,7 +3,7 @@
 #include "common/base/check.h"
 #include "common/playbook/expression_op.h"
 
-bool expression_compare(const struct expression_op *op, int64_t value, int64_t other)
+static inline bool compare_numbers(const struct expression_op *op, int64_t value, int64_t other)
 {
     int64_t literal = op->with_fact ? other : op->numbers[0];
     if (value == FACT_ABSENT || literal == FACT_ABSENT) /* nobody knows: no comparison holds, nor its opposite */
@@ -31,6 +31,11 @@ bool expression_compare(const struct expression_op *op, int64_t value, int64_t o
     return false;
 }
 
+bool expression_compare(const struct expression_op *op, int64_t value, int64_t other)
+{
+    return compare_numbers(op, value, other);
+}
+
 static bool compare_text(const struct expression_op *op, struct span value)
 {
     if (span_empty(value))
@@ -41,13 +46,11 @@ static bool compare_text(const struct expression_op *op, struct span value)
     return op->comparison == COMPARE_UNEQUAL ? !found : found;
 }
 
-static bool compare(const struct expression_op *op, const struct fact_values *values)
+static inline bool compare(const struct expression_op *op, const struct fact_values *values)
 {
-    if (op->fact == FACT_campaign)
-        return compare_text(op, values->campaign);
-    if (op->fact == FACT_goal)
-        return compare_text(op, values->goal);
-    return expression_compare(op, values->value[op->fact], values->value[op->other]);
+    if (op->fact == FACT_campaign || op->fact == FACT_goal)
+        return compare_text(op, op->fact == FACT_campaign ? values->campaign : values->goal);
+    return compare_numbers(op, values->value[op->fact], values->value[op->other]);
 }
 
 bool expression_true(const struct expression *expression, const struct fact_values *values)
