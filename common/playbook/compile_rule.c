@@ -96,18 +96,20 @@ static void read_delay(struct compiler *compiler, const struct node *node, const
             return;
         }
     }
-    if (!scalar || node->quoted || !duration_parse(node->text, &delay->ms))
+    if (!scalar || !duration_parse(node->text, &delay->ms))
         compile_expected(compiler, node, place, "a duration like 14d, 36h or 0, or effect_after or supply_days",
                          scalar ? nearest_name(node->text, names, COUNT_OF(names)) : NULL);
 }
 
 static void read_shelf(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
+    static const char *const never = "never";
     int64_t ms = 0;
-    if (node->kind == NODE_SCALAR && span_equal(node->text, SPAN("never")))
+    if (node->kind == NODE_SCALAR && span_equal(node->text, span_of(never)))
         *(int64_t *)target = NEVER;
-    else if (node->kind != NODE_SCALAR || node->quoted || !duration_parse(node->text, &ms) || ms == 0)
-        compile_expected(compiler, node, place, "a duration like 7d, or never", NULL);
+    else if (node->kind != NODE_SCALAR || !duration_parse(node->text, &ms) || ms == 0)
+        compile_expected(compiler, node, place, "a duration like 7d, or never",
+                         node->kind == NODE_SCALAR ? nearest_name(node->text, &never, 1) : NULL);
     else
         *(int64_t *)target = ms;
 }

@@ -186,11 +186,21 @@ static void read_dates(struct compiler *compiler, const struct node *node, const
     trigger->date_count = count;
 }
 
+/* 24:00 would be another date. */
+static void read_calendar_time(struct compiler *compiler, const struct node *node, const struct place *place,
+                               void *target)
+{
+    int64_t *time_ms = target;
+    read_time_of_day(compiler, node, place, target);
+    if (*time_ms >= DAY_MS)
+        compile_expected(compiler, node, place, "a time of day before \"24:00\"", NULL);
+}
+
 static void read_calendar(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
     static const struct field fields[] = {
         {"dates", read_dates, 0, true},
-        FIELD_REQUIRED(struct trigger, "at", read_time_of_day, time_of_day_ms),
+        FIELD_REQUIRED(struct trigger, "at", read_calendar_time, time_of_day_ms),
     };
     ((struct trigger *)target)->kind = TRIGGER_CALENDAR;
     compile_map(compiler, node, place, fields, COUNT_OF(fields), target);

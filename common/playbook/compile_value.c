@@ -198,6 +198,16 @@ static bool plain(const struct node *node)
     return node->kind == NODE_SCALAR && !node->quoted && node->text.size > 0;
 }
 
+/* What must stand without quotes: in them it is a text, and nobody sees a difference between 100 and "100". */
+static void expected_plain(struct compiler *compiler, const struct node *node, const struct place *place,
+                           const char *expected)
+{
+    char without[200];
+    bool quoted = node->kind == NODE_SCALAR && node->quoted;
+    snprintf(without, sizeof without, "%s%s", expected, quoted ? ", without quotes" : "");
+    compile_expected(compiler, node, place, without, NULL);
+}
+
 static bool digits_of(struct span text, size_t *at, int64_t *ret_number)
 {
     int64_t number = 0;
@@ -214,7 +224,7 @@ bool compile_integer(struct compiler *compiler, const struct node *node, const s
     size_t at = 0;
     int64_t value;
     if (!plain(node) || !digits_of(node->text, &at, &value) || at != node->text.size || value < least || value > most) {
-        compile_expected(compiler, node, place, expected, NULL);
+        expected_plain(compiler, node, place, expected);
         return false;
     }
     *ret_value = value;
@@ -323,7 +333,7 @@ void read_boolean(struct compiler *compiler, const struct node *node, const stru
 {
     bool is_true = plain(node) && span_equal(node->text, SPAN("true"));
     if (!is_true && !(plain(node) && span_equal(node->text, SPAN("false"))))
-        compile_expected(compiler, node, place, "true or false", NULL);
+        expected_plain(compiler, node, place, "true or false");
     else
         *(bool *)target = is_true;
 }
@@ -365,14 +375,14 @@ void read_days(struct compiler *compiler, const struct node *node, const struct 
 
 void read_duration(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
-    if (!plain(node) || !duration_parse(node->text, target))
+    if (node->kind != NODE_SCALAR || !duration_parse(node->text, target))
         compile_expected(compiler, node, place, "a duration like 14d, 36h or 0", NULL);
 }
 
 void read_positive_duration(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
     int64_t ms;
-    if (!plain(node) || !duration_parse(node->text, &ms) || ms == 0)
+    if (node->kind != NODE_SCALAR || !duration_parse(node->text, &ms) || ms == 0)
         compile_expected(compiler, node, place, "a duration like 14d or 36h, longer than 0", NULL);
     else
         *(int64_t *)target = ms;
@@ -381,7 +391,7 @@ void read_positive_duration(struct compiler *compiler, const struct node *node, 
 void read_share(struct compiler *compiler, const struct node *node, const struct place *place, void *target)
 {
     if (!plain(node) || !share_parse(node->text, target))
-        compile_expected(compiler, node, place, "a share from 0 to 1, like 0.05", NULL);
+        expected_plain(compiler, node, place, "a share from 0 to 1, like 0.05");
 }
 
 void read_time_of_day(struct compiler *compiler, const struct node *node, const struct place *place, void *target)

@@ -82,6 +82,26 @@ static bool token_comparison(struct span rest, struct token *token)
     return false;
 }
 
+/* What other languages, and full-width keyboards, write for an operator of this one. */
+static const struct {
+    const char *text, *meant;
+} foreign[] = {{"==", "="},   {"<>", "!="}, {"=>", ">="}, {"=<", "<="}, {"&&", "and"}, {"||", "or"}, {"!", "not"},
+               {"！", "not"}, {"≧", ">="},  {"≥", ">="},  {"≦", "<="},  {"≤", "<="},   {"≠", "!="},  {"＝", "="},
+               {"＞", ">"},   {"＜", "<"},  {"（", "("},  {"）", ")"},  {"“", "\""},   {"”", "\""}};
+
+static bool foreign_at(struct span rest, size_t *ret_index)
+{
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        size_t size = strlen(foreign[i].text);
+        bool unequal = size == 1 && rest.size > 1 && rest.data[1] == '='; /* != is ours */
+        if (rest.size >= size && memcmp(rest.data, foreign[i].text, size) == 0 && !unequal) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static size_t run_of(struct span rest, size_t from, bool (*is)(char))
 {
     while (from < rest.size && is(rest.data[from]))
@@ -107,6 +127,12 @@ static void token_quoted(struct span rest, struct token *token, size_t *size)
 static void token_mark(struct span rest, struct token *token)
 {
     char c = rest.data[0];
+    size_t index;
+    if (foreign_at(rest, &index)) {
+        token->kind = TOKEN_BAD;
+        token->text.size = strlen(foreign[index].text);
+        return;
+    }
     token->text.size = 1;
     token->kind = c == '(' ? TOKEN_OPEN : c == ')' ? TOKEN_CLOSE : c == ',' ? TOKEN_COMMA : TOKEN_BAD;
     while (token->kind == TOKEN_BAD && token->text.size < rest.size && (rest.data[token->text.size] & 0xC0) == 0x80)
@@ -119,7 +145,7 @@ static void token_next(struct parser *parser)
         parser->next++;
     struct span rest = {parser->text.data + parser->next, parser->text.size - parser->next};
     struct token token = {.kind = TOKEN_END, .start = parser->next, .text = {rest.data, 0}};
-    size_t size = 0;
+    size_t size = 0, index;
     if (rest.size == 0) {
         parser->token = token;
         return;
@@ -134,7 +160,7 @@ static void token_next(struct parser *parser)
         token.text.size = run_of(rest, 0, is_word);
     } else if (c == '"' || c == '\'') {
         token_quoted(rest, &token, &size);
-    } else if (!token_comparison(rest, &token)) {
+    } else if (foreign_at(rest, &index) || !token_comparison(rest, &token)) {
         token_mark(rest, &token);
     }
     parser->next += size != 0 ? size : token.text.size;
@@ -171,9 +197,23 @@ static bool fail_at(struct parser *parser, const struct token *token, const char
     return false;
 }
 
+/* An operator as it is written here; NULL: the token is none at all. */
+static const char *meant(const struct token *token)
+{
+    static const char *const words[] = {"and", "or", "not", "in"};
+    size_t index;
+    if (token->kind == TOKEN_BAD && foreign_at(token->text, &index))
+        return foreign[index].meant;
+    for (size_t i = 0; token->kind == TOKEN_WORD && i < COUNT_OF(words); i++) {
+        if (nearest_distance(token->text, span_of(words[i])) == 0) /* AND */
+            return words[i];
+    }
+    return NULL;
+}
+
 static bool fail(struct parser *parser, const char *expected)
 {
-    return fail_at(parser, &parser->token, expected, NULL);
+    return fail_at(parser, &parser->token, expected, meant(&parser->token));
 }
 
 static bool fail_fact(struct parser *parser)
@@ -186,8 +226,10 @@ static bool fail_fact(struct parser *parser)
     }
     enum fact fact;
     bool known = fact_find(parser->token.text, &fact);
-    return fail_at(parser, &parser->token, known ? "a fact that may be read here" : "a fact",
-                   known ? NULL : nearest_name(parser->token.text, names, count));
+    const char *nearest = meant(&parser->token);
+    if (nearest == NULL && !known)
+        nearest = nearest_name(parser->token.text, names, count);
+    return fail_at(parser, &parser->token, known ? "a fact that may be read here" : "a fact", nearest);
 }
 
 /* ---- literals ---- */

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+enum { PART_SIZE_MIN = 5 }; /* a shorter part says little */
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -36,6 +38,36 @@ size_t nearest_distance(struct span a, struct span b)
     return last[b.size];
 }
 
+static bool begins_with(struct span text, size_t at, struct span part)
+{
+    for (size_t i = 0; i < part.size; i++) {
+        if (folded(text.data[at + i]) != folded(part.data[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool contains(struct span text, struct span part)
+{
+    for (size_t at = 0; at + part.size <= text.size; at++) {
+        if (begins_with(text, at, part))
+            return true;
+    }
+    return false;
+}
+
+/* RENEWED for SUBSCRIPTION_RENEWED, effect_after_days for effect_after. */
+static const char *part_of(struct span text, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span name = span_of(names[i]);
+        bool shorter = text.size < name.size;
+        if ((shorter ? text : name).size >= PART_SIZE_MIN && contains(shorter ? name : text, shorter ? text : name))
+            return names[i];
+    }
+    return NULL;
+}
+
 const char *nearest_name(struct span text, const char *const *names, size_t count)
 {
     const char *best = NULL;
@@ -49,5 +81,5 @@ const char *nearest_name(struct span text, const char *const *names, size_t coun
             best_distance = distance;
         }
     }
-    return best;
+    return best != NULL ? best : part_of(text, names, count);
 }

@@ -9,7 +9,8 @@
 enum { NEAREST_SIZE_MAX = 64 };
 size_t nearest_distance(struct span a, struct span b);
 
-/* The nearest of the names, the first of equals; NULL when none is near enough to be meant (a third of its letters). */
+/* The nearest of the names, the first of equals; else the first that is a part of the text, or it of the name; NULL when
+ * none is near enough to be meant (a third of its letters). */
 const char *nearest_name(struct span text, const char *const *names, size_t count);
 
 #endif

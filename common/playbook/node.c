@@ -28,6 +28,24 @@ static bool tab_at(struct span text, size_t index)
     return false;
 }
 
+/* libyaml's words that say nothing to somebody who writes a playbook, and what has mostly happened. */
+static const struct {
+    const char *problem, *words;
+    bool where_it_began; /* the mark of the problem itself is at the next thing, or at the file's end */
+} problems[] = {
+    {"mapping values are not allowed in this context",
+     "a key where none can stand (indented too far, or a text with \": \" that needs quotes)", false},
+    {"did not find expected '-' indicator", "a line that is indented less than its list's items", false},
+    {"did not find expected key", "a line whose indent fits nothing above it", false},
+    {"could not find expected ':'", "a line without \": \" (a colon and a blank) after its key", true},
+    {"found unexpected end of stream", "a quote that is never closed", true},
+    {"did not find expected ',' or ']'", "a [ that is not closed", true},
+    {"did not find expected ',' or '}'", "a { that is not closed, or a comma left out in it", true},
+    {"did not find expected alphabetic or numeric character", "a value that begins with * or & and needs quotes", true},
+    {"found character that cannot start any token", "a character that begins no value (it needs quotes)", false},
+    {"invalid leading UTF-8 octet", "a byte of another encoding (Shift_JIS, UTF-16?)", false},
+};
+
 /* libyaml's words without a "found" of their own, and a tab by its name. */
 static const char *found_what(const struct reader *reader)
 {
@@ -36,7 +54,36 @@ static const char *found_what(const struct reader *reader)
     const char *problem = parser->problem ? parser->problem : "no more memory";
     if (parser->error == YAML_SCANNER_ERROR && tab_at(reader->text, parser->problem_mark.index))
         return "a tab; indent with spaces";
+    for (size_t i = 0; i < COUNT_OF(problems); i++) {
+        if (strcmp(problem, problems[i].problem) == 0)
+            return problems[i].words;
+    }
     return strncmp(problem, found, sizeof found - 1) == 0 ? problem + sizeof found - 1 : problem;
+}
+
+/* The mark of a byte, which libyaml leaves out for those that it cannot read. */
+static yaml_mark_t mark_of_byte(struct span text, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    for (size_t at = 0; at < offset && at < text.size; at++) {
+        if (text.data[at] == '\n')
+            mark.line++, mark.column = 0;
+        else
+            mark.column += ((unsigned char)text.data[at] & 0xc0) != 0x80;
+    }
+    return mark;
+}
+
+static yaml_mark_t problem_mark(const struct reader *reader)
+{
+    const yaml_parser_t *parser = &reader->parser;
+    if (parser->error == YAML_READER_ERROR)
+        return mark_of_byte(reader->text, parser->problem_offset);
+    for (size_t i = 0; i < COUNT_OF(problems) && parser->context != NULL; i++) {
+        if (problems[i].where_it_began && strcmp(parser->problem, problems[i].problem) == 0)
+            return parser->context_mark;
+    }
+    return parser->problem_mark;
 }
 
 /* The next event; false, after a complaint, when the text is no YAML. */
@@ -46,11 +93,10 @@ static bool event_next(struct reader *reader, yaml_event_t *event)
     yaml_parser_t *parser = &reader->parser;
     if (yaml_parser_parse(parser, event))
         return true;
-    yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     snprintf(message, sizeof message, "expected %s, found: %s",
              parser->error == YAML_READER_ERROR ? "UTF-8 text without control characters" : "well-formed YAML",
              found_what(reader));
-    complain_at(reader, mark, message);
+    complain_at(reader, problem_mark(reader), message);
     return false;
 }
 
@@ -69,7 +115,8 @@ static void refuse_extras(struct reader *reader, const yaml_event_t *event)
         complain_at(reader, event->start_mark, "expected a plain value, found a tag (!name), which is not supported");
     if (event->type == YAML_ALIAS_EVENT)
         complain_at(reader, event->start_mark,
-                    "expected a plain value, found an alias (*name), which is not supported");
+                    "expected a plain value, found an alias (*name), which is not supported; a text that begins with * "
+                    "needs quotes");
 }
 
 static struct node *node_of(struct reader *reader, const yaml_event_t *event)

@@ -12,7 +12,9 @@ BEYOND_A_SCHEMA = {
     "alias", "condition-bracket", "condition-lone-number", "condition-syntax", "condition-text", "condition-type",
     "duplicate-key", "duplicate-rule", "duplicate-rule-strategy", "internal-by-mail", "internal-without-audience",
     "once-does-not-fit", "tag", "tier-reads-tier", "unknown-fact", "unknown-phase-in-condition", "variants",
-    "window-backwards", "calendar-date",
+    "window-backwards", "calendar-date", "condition-and-sign", "condition-capitals", "condition-curly-quotes",
+    "condition-equals-twice", "condition-fraction", "condition-full-width", "condition-number-first", "condition-unequal",
+    "condition-unit", "two-in-a-strategy",
 }
 counts = {"passed": 0, "failed": 0}
 

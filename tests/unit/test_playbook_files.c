@@ -101,13 +101,13 @@ static size_t check_folder(const char *folder, bool compiles)
 static void broken_playbooks_say_why(void **state)
 {
     (void)state;
-    assert_true(check_folder(FOLDER "broken", false) >= 30);
+    assert_true(check_folder(FOLDER "broken", false) >= 80);
 }
 
 static void doubtful_playbooks_are_doubted(void **state)
 {
     (void)state;
-    assert_true(check_folder(FOLDER "doubtful", true) >= 10);
+    assert_true(check_folder(FOLDER "doubtful", true) >= 28);
 }
 
 static void default_playbook_passes(void **state)
@@ -194,9 +194,27 @@ static void r39_lint_tells_a_shop_without_deliveries(void **state)
     uint64_t deliveries = UINT64_C(1) << EVENT_SHIPPED | UINT64_C(1) << EVENT_DELIVERED;
     (void)state;
     assert_true(warnings_with(~deliveries, "phase activate can never be reached") > 10);
-    warnings_with(~deliveries, "rule habit_reminder can never fire: no customer of this shop reaches the phase");
+    warnings_with(~deliveries, "rule habit_reminder: can never fire: no customer of this shop reaches the phase");
     assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_DELIVERED), ""), 0); /* SHIPPED is enough (R16) */
-    assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_FAILED), "rule delivery_trouble can never fire"), 1);
+    assert_int_equal(warnings_with(~(UINT64_C(1) << EVENT_FAILED), "rule delivery_trouble: can never fire"), 1);
+}
+
+/* What no event makes: stages, rows and goals that turn on it, and each rule once, for its trigger or its conditions.
+ */
+static void a_shop_of_orders_and_deliveries_alone(void **state)
+{
+    uint64_t events = UINT64_C(1) << EVENT_PLACED | UINT64_C(1) << EVENT_DELIVERED | UINT64_C(1) << EVENT_FAILED;
+    (void)state;
+    size_t count = warnings_with(events, "growth: audience can never be reached: it needs clicks_60d, and no event of "
+                                         "this shop makes that");
+    warnings_with(events, "growth: fan can never be reached, as the stage before it cannot");
+    warnings_with(events, "tiers: row 1 (partner) can never hold: it needs positive_reactions");
+    warnings_with(events, "rule assess_survey: its goal response can never be reached in this shop");
+    warnings_with(events, "rule recognition: can never fire: nobody reaches its stage");
+    warnings_with(events, "rule lapse_survey: can never fire: its conditions need responses, and no event of this shop "
+                          "makes that");
+    assert_int_equal(warnings_with(events | UINT64_C(1) << EVENT_CANCELLED, ""), count);
+    assert_true(warnings_with(events | UINT64_C(1) << EVENT_RESPONSE, "") < count - 20);
 }
 
 /* Cut anywhere, a playbook is refused or taken, never a crash. */
@@ -300,6 +318,7 @@ int main(void)
         cmocka_unit_test(default_playbook_passes),
         cmocka_unit_test(five_rows_of_the_article),
         cmocka_unit_test(r39_lint_tells_a_shop_without_deliveries),
+        cmocka_unit_test(a_shop_of_orders_and_deliveries_alone),
         cmocka_unit_test(cut_playbooks),
         cmocka_unit_test(exit_status_for_scripts),
         cmocka_unit_test(mutated_playbooks),

@@ -3,7 +3,6 @@
 
 #include "common/base/check.h"
 #include "common/io/zones_load.h"
-#include "common/playbook/node.h"
 #include "workers/subcommand.h"
 
 #include <errno.h>
@@ -13,57 +12,86 @@
 
 static const char *const level_names[] = {"note", "warning", "error"};
 
-void lint_say(struct lint *lint, enum lint_level level, int line, const char *format, ...)
+static void say(struct lint *lint, enum lint_level level, const struct node *node, const struct rule *rule,
+                const char *format, va_list arguments)
 {
-    va_list arguments;
     char *message = NULL;
     lint->counts[level]++;
     if (level < lint->least)
         return;
-    va_start(arguments, format);
     CHECK(vasprintf(&message, format, arguments) >= 0);
-    va_end(arguments);
     buffer_add_text(&lint->text, lint->file_name);
-    if (line > 0)
-        buffer_format(&lint->text, ":%d", line);
-    buffer_format(&lint->text, ": %s: %s\n", level_names[level], message);
+    if (node != NULL)
+        buffer_format(&lint->text, ":%d:%d", node->line, node->column);
+    buffer_format(&lint->text, ": %s: ", level_names[level]);
+    if (rule != NULL)
+        buffer_format(&lint->text, "rule %.*s: ", (int)rule->name.size, rule->name.data);
+    buffer_format(&lint->text, "%s\n", message);
     free(message);
 }
 
-/* ---- line numbers ---- */
+void lint_say(struct lint *lint, enum lint_level level, const struct node *node, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(lint, level, node, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void lint_say_rule(struct lint *lint, enum lint_level level, const struct rule *rule, const char *key,
+                   const char *format, ...)
+{
+    const struct node *whole = lint->rule_nodes[rule->index], *node = node_find(whole, key);
+    va_list arguments;
+    va_start(arguments, format);
+    say(lint, level, node ? node : whole, rule, format, arguments);
+    va_end(arguments);
+}
+
+const struct node *lint_top(const struct lint *lint, const char *key)
+{
+    return node_find(lint->root, key);
+}
+
+/* ---- places ---- */
 
 static void ignore(void *context, int line, int column, const char *message)
 {
     (void)context, (void)line, (void)column, (void)message; /* the compiler has told it all */
 }
 
-/* The compiled playbook keeps no lines; the file is read once more for them. */
-static void find_lines(struct lint *lint)
+/* The items of a list in the file; of rules those of the playbook's strategy (R61). */
+static const struct node **items_of(struct lint *lint, const struct node *list, size_t count)
+{
+    const struct node **items = ARENA_ARRAY(&lint->arena, const struct node *, count + 1);
+    size_t index = 0;
+    for (const struct node *item = list ? list->first : NULL; item != NULL && index < count; item = item->next) {
+        const struct node *strategy = node_find(item, "strategy");
+        if (strategy == NULL || span_equal(strategy->text, lint->playbook->strategy))
+            items[index++] = item;
+    }
+    return items;
+}
+
+/* The compiled playbook keeps no places; the file is read once more for them. */
+static void find_places(struct lint *lint)
 {
     const struct playbook *playbook = lint->playbook;
-    struct arena arena;
-    arena_init(&arena, 0);
-    const struct node *root = node_parse(&arena, lint->yaml, ignore, NULL), *item;
-    lint->rule_lines = calloc(playbook->rule_count + 1, sizeof *lint->rule_lines);
-    lint->row_lines = calloc(playbook->tier_row_count + 1, sizeof *lint->row_lines);
-    CHECK(lint->rule_lines != NULL && lint->row_lines != NULL);
-    const struct node *rules = node_find(root, "rules"), *rows = node_find(node_find(root, "tiers"), "rows");
-    size_t index = 0;
-    for (item = rules ? rules->first : NULL; item != NULL && index < playbook->rule_count; item = item->next) {
-        const struct node *strategy = node_find(item, "strategy");
-        if (strategy == NULL || span_equal(strategy->text, playbook->strategy))
-            lint->rule_lines[index++] = item->line;
-    }
-    index = 0;
-    for (item = rows ? rows->first : NULL; item != NULL && index < playbook->tier_row_count; item = item->next)
-        lint->row_lines[index++] = item->line;
-    arena_release(&arena);
+    arena_init(&lint->arena, 0);
+    lint->root = node_parse(&lint->arena, lint->yaml, ignore, NULL);
+    lint->rule_nodes = items_of(lint, lint_top(lint, "rules"), playbook->rule_count);
+    lint->row_nodes = items_of(lint, node_find(lint_top(lint, "tiers"), "rows"), playbook->tier_row_count);
+    lint->dead = ARENA_ARRAY(&lint->arena, bool, playbook->rule_count + 1);
+    lint->product_nodes = items_of(lint, lint_top(lint, "products"), playbook->product_count);
 }
 
 void lint_run(struct lint *lint)
 {
-    find_lines(lint);
+    find_places(lint);
+    lint_facts(lint);
     lint_times(lint);
+    lint_products(lint);
+    lint_growth(lint);
     lint_shop(lint);
     lint_tiers(lint);
     lint_rules(lint);
@@ -72,8 +100,7 @@ void lint_run(struct lint *lint)
 void lint_release(struct lint *lint)
 {
     buffer_release(&lint->text);
-    free(lint->rule_lines);
-    free(lint->row_lines);
+    arena_release(&lint->arena);
 }
 
 /* ---- the subcommand ---- */

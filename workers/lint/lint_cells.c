@@ -220,6 +220,7 @@ static void axis_build(struct cells *cells, struct axis *axis, const struct play
 bool cells_build(struct cells *cells, const struct playbook *playbook)
 {
     cells->count = 1;
+    cells->playbook = playbook;
     for (int i = 0; i < FACT_COUNT; i++) {
         if (!cells->named[i])
             continue;
@@ -311,23 +312,106 @@ static bool known(const struct cells *cells, const struct fact_values *values, e
     return cells->named[fact] && values->value[fact] != FACT_ABSENT;
 }
 
+bool cells_can_be(const struct cells *cells, size_t cell, enum fact fact, int64_t least)
+{
+    for (size_t i = 0; i < cells->axis_count; i++) {
+        if (cells->axes[i].fact == fact)
+            return cells->axes[i].high[cells_part(cells, cell, i)] >= least;
+    }
+    return false;
+}
+
 /* In a cell of numbers without an upper bound the second may grow to fit; elsewhere the cell is empty. */
 static bool raise(const struct cells *cells, size_t cell, struct fact_values *values, enum fact fact, int64_t least)
 {
     if (values->value[fact] >= least)
         return true;
-    for (size_t i = 0; i < cells->axis_count; i++) {
-        if (cells->axes[i].fact == fact && cells->axes[i].high[cells_part(cells, cell, i)] >= least) {
-            values->value[fact] = least;
-            return true;
-        }
+    if (!cells_can_be(cells, cell, fact, least))
+        return false;
+    values->value[fact] = least;
+    return true;
+}
+
+static int class_of(int64_t value, int64_t middle, int64_t high)
+{
+    return (value >= middle) + (value >= high);
+}
+
+/* R44: the segment is read from the last response that states either figure: from both, or from one of them alone. */
+static bool segment_fits(const struct playbook *playbook, const int64_t *value)
+{
+    int64_t nps = value[FACT_last_nps], satisfaction = value[FACT_last_satisfaction];
+    int by_nps = class_of(nps, playbook->passive_nps, playbook->promoter_nps);
+    int by_satisfaction = class_of(satisfaction, playbook->mid_satisfaction, playbook->high_satisfaction);
+    int64_t of_both = SEGMENT_DETRACTOR_LOW + 3 * by_nps + by_satisfaction, segment = value[FACT_segment];
+    bool has_nps = nps != FACT_ABSENT, has_satisfaction = satisfaction != FACT_ABSENT;
+    if (!has_nps && !has_satisfaction)
+        return segment == SEGMENT_UNKNOWN;
+    return (has_nps && has_satisfaction && segment == of_both) ||
+           (has_nps && segment == SEGMENT_DETRACTOR_LOW + 4 * by_nps) ||
+           (has_satisfaction && segment == SEGMENT_DETRACTOR_LOW + 4 * by_satisfaction);
+}
+
+int64_t cells_acclimate_days(const struct playbook *playbook)
+{
+    return (playbook->acclimate_after_ms + DAY_MS - 1) / DAY_MS;
+}
+
+/* R39, R40: what of the rungs above the one where he stands would hold already, or of those below does not. */
+static bool phase_fits(const struct cells *cells, const int64_t *value)
+{
+    const bool *named = cells->named;
+    int64_t phase = value[FACT_phase], days = value[FACT_days_since_first_delivery];
+    bool subscribed = named[FACT_subscription] && value[FACT_subscription] == 1;
+    bool unsubscribed = named[FACT_subscription] && value[FACT_subscription] == 0;
+    bool felt = named[FACT_effect_felt] && value[FACT_effect_felt] == 1;
+    bool again = named[FACT_purchases_in_cycle] && value[FACT_purchases_in_cycle] >= 2;
+    bool once = (named[FACT_purchases_in_cycle] && value[FACT_purchases_in_cycle] < 2) ||
+                (named[FACT_purchases] && value[FACT_purchases] < 2);
+    bool arrived = phase >= PHASE_ACTIVATE;
+    if ((named[FACT_delivered] && (value[FACT_delivered] >= 1) != arrived) ||
+        (named[FACT_days_since_first_delivery] && (days != FACT_ABSENT) != arrived))
+        return false;
+    if (named[FACT_shipped] && value[FACT_shipped] >= 1 && phase < PHASE_AFFIRM)
+        return false;
+    if (named[FACT_days_since_first_delivery] && phase == PHASE_ACTIVATE &&
+        days >= cells_acclimate_days(cells->playbook))
+        return false;
+    if ((phase == PHASE_ACCLIMATE && felt) || (phase == PHASE_ACCOMPLISH && (again || subscribed)))
+        return false;
+    return phase < PHASE_ADOPT || !(unsubscribed && once);
+}
+
+/* What no event and no product of this shop ever makes. */
+static bool made(const struct cells *cells, const int64_t *value)
+{
+    for (int i = 0; i < FACT_COUNT && cells->never != NULL; i++) {
+        if (cells->named[i] && cells->never[i] && value[i] != FACT_ABSENT &&
+            (value[i] != 0 || can_be_absent((enum fact)i)))
+            return false;
     }
-    return false;
+    return true;
+}
+
+/* Facts that a table of the classes ties together. */
+static bool classes_fit(const struct cells *cells, const int64_t *value)
+{
+    const bool *named = cells->named;
+    bool stated = (named[FACT_last_nps] && value[FACT_last_nps] != FACT_ABSENT) ||
+                  (named[FACT_last_satisfaction] && value[FACT_last_satisfaction] != FACT_ABSENT);
+    if (stated && named[FACT_responses] && value[FACT_responses] == 0)
+        return false;
+    if (named[FACT_segment] && named[FACT_last_nps] && named[FACT_last_satisfaction] &&
+        !segment_fits(cells->playbook, value))
+        return false;
+    return !named[FACT_phase] || phase_fits(cells, value);
 }
 
 static bool possible(const struct cells *cells, size_t cell, struct fact_values *values)
 {
     const int64_t *value = values->value;
+    if (!made(cells, value) || !classes_fit(cells, value))
+        return false;
     for (size_t i = 0; i < COUNT_OF(known_with); i++) {
         enum fact count = known_with[i][0], fact = known_with[i][1];
         bool there = fact == FACT_phase ? value[fact] > PHASE_ASSESS : value[fact] != FACT_ABSENT;

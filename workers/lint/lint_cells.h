@@ -30,6 +30,8 @@ struct cells {
     int linked_with[FACT_COUNT]; /* itself: with nobody */
     struct span *texts[FACT_COUNT];
     size_t text_count[FACT_COUNT];
+    const struct playbook *playbook;
+    const bool *never; /* by fact: nobody has it (lint->never); NULL: all may be */
 };
 
 struct cells *cells_new(void);
@@ -46,6 +48,12 @@ bool cells_build(struct cells *cells, const struct playbook *playbook);
 /* The index of an axis's cell within a cell, and back. */
 size_t cells_part(const struct cells *cells, size_t cell, size_t axis);
 size_t cells_stride(const struct cells *cells, size_t axis);
+
+/* Whether a customer of the cell may have so much of the fact. */
+bool cells_can_be(const struct cells *cells, size_t cell, enum fact fact, int64_t least);
+
+/* The days since the first delivery from which on the phase is beyond activate (R40). */
+int64_t cells_acclimate_days(const struct playbook *playbook);
 
 /* A customer of the cell; false: there can be none. Facts without an axis are absent. */
 bool cells_customer(const struct cells *cells, size_t cell, struct fact_values *ret_values);

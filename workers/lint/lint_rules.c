@@ -77,11 +77,53 @@ static int64_t days_of(const struct rule *rule) /* at least; a product's own fig
     return rule->delay.kind == DELAY_FIXED ? rule->delay.ms / DAY_MS : 0;
 }
 
-static bool anchor_allows(const struct test *test, const struct fact_values *values)
+/* The most days that can have gone by at the decision, for what is later is stale (R74); INT64_MAX: no bound. */
+static int64_t days_at_most(const struct rule *rule)
 {
-    enum fact fact = anchor_facts[test->rule->trigger.anchor].fact,
-              days = anchor_facts[test->rule->trigger.anchor].days;
-    return values->value[fact] >= 1 && (days == FACT_COUNT || values->value[days] >= days_of(test->rule));
+    if (rule->delay.kind != DELAY_FIXED || rule->shelf_life_ms == NEVER || rule->repeats)
+        return INT64_MAX;
+    return (rule->delay.ms + rule->shelf_life_ms) / DAY_MS;
+}
+
+/* An order that is placed counts at once, unless it was cancelled before. */
+static bool of_purchase(const struct rule *rule)
+{
+    uint64_t orders = UINT64_C(1) << EVENT_PLACED | UINT64_C(1) << EVENT_SUBSCRIPTION_RENEWED;
+    return rule->trigger.kind == TRIGGER_EVENT && (rule->trigger.kinds & orders);
+}
+
+/* The fact that the trigger itself makes 1 or more, and the days that run from it; FACT_COUNT: none. */
+static enum fact made_by_trigger(const struct rule *rule, enum fact *ret_days)
+{
+    *ret_days = FACT_COUNT;
+    if (of_purchase(rule)) {
+        *ret_days = FACT_days_since_last_purchase;
+        return FACT_purchases;
+    }
+    if (rule->trigger.kind != TRIGGER_ANCHOR)
+        return FACT_COUNT;
+    *ret_days = anchor_facts[rule->trigger.anchor].days;
+    return anchor_facts[rule->trigger.anchor].fact;
+}
+
+static bool moment_allows(const struct rule *rule, const struct fact_values *values)
+{
+    enum fact days, fact = made_by_trigger(rule, &days);
+    if (fact != FACT_COUNT && values->value[fact] < 1)
+        return false;
+    if (days == FACT_COUNT)
+        return true;
+    bool waited = values->value[days] >= days_of(rule) || of_purchase(rule); /* another order may have come since */
+    return waited && values->value[days] <= days_at_most(rule);
+}
+
+/* R58: an answer to ASSESS is an answer for ever. */
+static bool answer_allows(const struct test *test, const struct fact_values *values)
+{
+    bool assess = test->rule->trigger.purposes == UINT32_C(1) << PURPOSE_ASSESS;
+    if (cells_has(test->cells, FACT_responses) && values->value[FACT_responses] < 1)
+        return false;
+    return !assess || !cells_has(test->cells, FACT_answered_assess) || values->value[FACT_answered_assess] == 1;
 }
 
 /* The dimension that the trigger fixes at the decision, FACT_COUNT: none. Without a delay he is still there; unbroken
@@ -118,9 +160,9 @@ static bool trigger_allows(const struct test *test, const struct fact_values *va
                                                 : values->value[dimension] == trigger->value;
     if (test->implies && stage_implied(test) != NULL)
         return expression_true(stage_implied(test), values);
-    if (trigger->kind == TRIGGER_RESPONSE && cells_has(test->cells, FACT_responses))
-        return values->value[FACT_responses] >= 1;
-    return trigger->kind != TRIGGER_ANCHOR || !test->implies || anchor_allows(test, values);
+    if (has_response(test->rule))
+        return answer_allows(test, values);
+    return !test->implies || moment_allows(test->rule, values);
 }
 
 static void names_response(enum fact fact, void *context)
@@ -168,12 +210,29 @@ static void add_implied(struct test *test)
         cells_add(test->cells, stage_implied(test));
     else if (dimension != FACT_COUNT && dimension_reachable(test))
         cells_add_fact(test->cells, dimension);
-    if (rule->trigger.kind != TRIGGER_ANCHOR)
+    enum fact days, fact = made_by_trigger(rule, &days);
+    if (fact == FACT_COUNT)
         return;
-    enum fact days = anchor_facts[rule->trigger.anchor].days;
-    cells_add_cut(test->cells, anchor_facts[rule->trigger.anchor].fact, 1);
-    if (days != FACT_COUNT)
-        cells_add_cut(test->cells, days, days_of(rule));
+    cells_add_cut(test->cells, fact, 1);
+    if (days == FACT_COUNT)
+        return;
+    cells_add_cut(test->cells, days, days_of(rule));
+    if (days_at_most(rule) != INT64_MAX)
+        cells_add_cut(test->cells, days, days_at_most(rule) + 1);
+}
+
+/* What phase and segment are made of, cut where they turn, so that conditions on both are held against one another. */
+static void add_related(struct test *test)
+{
+    const struct playbook *playbook = test->lint->playbook;
+    if (cells_has(test->cells, FACT_segment)) {
+        cells_add_cut(test->cells, FACT_last_nps, playbook->passive_nps);
+        cells_add_cut(test->cells, FACT_last_nps, playbook->promoter_nps);
+        cells_add_cut(test->cells, FACT_last_satisfaction, playbook->mid_satisfaction);
+        cells_add_cut(test->cells, FACT_last_satisfaction, playbook->high_satisfaction);
+    }
+    if (cells_has(test->cells, FACT_phase) && cells_has(test->cells, FACT_days_since_first_delivery))
+        cells_add_cut(test->cells, FACT_days_since_first_delivery, cells_acclimate_days(playbook));
 }
 
 static bool test_build_with(struct test *test, bool implies)
@@ -181,6 +240,7 @@ static bool test_build_with(struct test *test, bool implies)
     const struct playbook *playbook = test->lint->playbook;
     test->implies = implies;
     test->cells = cells_new();
+    test->cells->never = test->lint->never;
     for (size_t i = 0; i < test->rule->condition_count; i++)
         cells_add(test->cells, &test->rule->conditions[i]);
     if (test->rule->has_while)
@@ -197,6 +257,7 @@ static bool test_build_with(struct test *test, bool implies)
         cells_add_fact(test->cells, FACT_registered_email);
         cells_add_fact(test->cells, FACT_registered_line);
     }
+    add_related(test);
     return cells_build(test->cells, playbook);
 }
 
@@ -252,8 +313,19 @@ static bool holds(const struct rule *rule, const struct fact_values *values)
     return !rule->has_while || expression_true(&rule->while_expression, values);
 }
 
+/* R75: a subscriber's next parcel, or that of a live order of which nothing is shipped; what the cells do not know may
+ * be so. Once a parcel is shipped or delivered, its order is not that one. */
+static bool may_insert(const struct test *test, size_t cell, const struct fact_values *values)
+{
+    const struct cells *cells = test->cells;
+    bool subscriber = !cells_has(cells, FACT_subscription) || values->value[FACT_subscription] == 1;
+    bool shipped = (cells_has(cells, FACT_shipped) && values->value[FACT_shipped] >= 1) ||
+                   (cells_has(cells, FACT_delivered) && values->value[FACT_delivered] >= 1);
+    return subscriber || !cells_has(cells, FACT_purchases) || cells_can_be(cells, cell, FACT_purchases, 1 + shipped);
+}
+
 /* R75, as far as the cells know; what they do not know may be so. */
-static bool may_reach(const struct test *test, enum channel channel, const struct fact_values *values)
+static bool may_reach(const struct test *test, enum channel channel, size_t cell, const struct fact_values *values)
 {
     const struct cells *cells = test->cells;
     const int64_t *value = values->value;
@@ -264,10 +336,7 @@ static bool may_reach(const struct test *test, enum channel channel, const struc
         return (test->rule->class == CLASS_TRANSACTIONAL || !cells_has(cells, FACT_registered_email) ||
                 value[FACT_registered_email] == 1) &&
                (!cells_has(cells, FACT_bounced_email) || value[FACT_bounced_email] == 0);
-    if (channel == CHANNEL_INSERT)
-        return !cells_has(cells, FACT_purchases) || !cells_has(cells, FACT_subscription) || value[FACT_purchases] > 0 ||
-               value[FACT_subscription] == 1;
-    return true;
+    return channel != CHANNEL_INSERT || may_insert(test, cell, values);
 }
 
 static bool fires(const struct test *test)
@@ -288,6 +357,28 @@ static bool fires_elsewhere(const struct test *test)
     return fires(&anywhere);
 }
 
+/* The rule could fire if this shop made the facts that it never makes. */
+static bool fires_with(const struct test *test)
+{
+    const bool *never = test->cells->never;
+    struct test anywhere = *test;
+    anywhere.highest = PHASE_COUNT - 1;
+    test->cells->never = NULL;
+    bool fired = fires(&anywhere);
+    test->cells->never = never;
+    return fired;
+}
+
+/* A fact of the conditions that this shop never makes; FACT_COUNT: none. */
+static enum fact never_named(const struct test *test)
+{
+    for (int i = 0; i < FACT_COUNT; i++) {
+        if (test->lint->never[i] && cells_has(test->cells, (enum fact)i))
+            return (enum fact)i;
+    }
+    return FACT_COUNT;
+}
+
 static bool fires_without_consent(const struct test *test)
 {
     struct test free = *test;
@@ -302,27 +393,38 @@ static bool say_missing(struct test *test)
         enum fact fact = missing_fact(rule, &rule->conditions[i]);
         if (fact == FACT_COUNT)
             continue;
-        lint_say(test->lint, LINT_WARNING, test->lint->rule_lines[rule->index],
-                 "rule %.*s can never fire: its %s, so %s is always %s", (int)rule->name.size, rule->name.data,
-                 of_response(fact) ? "trigger is no response" : "runs belong to no order", fact_name(fact),
-                 of_response(fact) || fact == FACT_campaign ? "absent" : "false");
+        lint_say_rule(test->lint, LINT_WARNING, rule, "conditions", "can never fire: its %s, so %s is always %s",
+                      of_response(fact) ? "trigger is no response" : "runs belong to no order", fact_name(fact),
+                      of_response(fact) || fact == FACT_campaign ? "absent" : "false");
         return true;
     }
     return false;
 }
 
+static void say_why(struct test *test, bool alone_possible, struct buffer *why)
+{
+    enum fact fact = never_named(test);
+    if (fires_elsewhere(test))
+        buffer_add_text(why, "no customer of this shop reaches the phase of its conditions");
+    else if (fact != FACT_COUNT && fires_with(test))
+        buffer_format(why, "its conditions need %s, and %s", fact_name(fact), lint_never_why(fact));
+    else if (fires_without_consent(test))
+        buffer_add_text(why, "its conditions want customers without consent, to whom no marketing goes");
+    else
+        buffer_format(why, "its conditions contradict %s%s", alone_possible ? "its trigger" : "one another",
+                      alone_possible && of_purchase(test->rule) ? " (whose order is a purchase already)" : "");
+}
+
 static void say_never(struct test *test, bool alone_possible)
 {
     const struct rule *rule = test->rule;
+    struct buffer why = {0};
     if (say_missing(test))
         return;
-    const char *why = fires_elsewhere(test) ? "no customer of this shop reaches the phase of its conditions"
-                      : fires_without_consent(test)
-                          ? "its conditions want customers without consent, to whom no marketing goes"
-                      : alone_possible ? "its conditions contradict its trigger"
-                                       : "its conditions contradict one another";
-    lint_say(test->lint, LINT_WARNING, test->lint->rule_lines[rule->index], "rule %.*s can never fire: %s",
-             (int)rule->name.size, rule->name.data, why);
+    say_why(test, alone_possible, &why);
+    lint_say_rule(test->lint, LINT_WARNING, rule, rule->condition_count > 0 ? "conditions" : "repeat",
+                  "can never fire: %s", why.data);
+    buffer_release(&why);
 }
 
 /* Without the trigger: whose fault it is. */
@@ -338,27 +440,43 @@ static bool possible_alone(const struct test *test)
     return false;
 }
 
+/* The rule's moment is one at which a parcel has arrived already. */
+static bool after_delivery(const struct rule *rule)
+{
+    const struct trigger *trigger = &rule->trigger;
+    return (trigger->kind == TRIGGER_ANCHOR && trigger->anchor == ANCHOR_FIRST_DELIVERY) ||
+           (trigger->kind == TRIGGER_ENTERS && trigger->dimension == DIMENSION_PHASE &&
+            trigger->value >= PHASE_ACTIVATE);
+}
+
 static void check_firing(struct test *test)
 {
     const struct rule *rule = test->rule;
-    bool fired = false, reaches[CHANNEL_COUNT] = {false};
+    bool fired = false, unsubscribed = false, reaches[CHANNEL_COUNT] = {false};
     struct fact_values values;
     for (size_t cell = 0; cell < test->cells->count; cell++) {
         if (!test_customer(test, cell, &values) || !holds(rule, &values))
             continue;
         fired = true;
         for (size_t i = 0; i < rule->channel_count; i++)
-            reaches[rule->channels[i]] = reaches[rule->channels[i]] || may_reach(test, rule->channels[i], &values);
+            reaches[rule->channels[i]] =
+                reaches[rule->channels[i]] || may_reach(test, rule->channels[i], cell, &values);
+        unsubscribed =
+            unsubscribed || !cells_has(test->cells, FACT_subscription) || values.value[FACT_subscription] == 0;
     }
     if (!fired) {
         say_never(test, possible_alone(test));
         return;
     }
     for (size_t i = 0; i < rule->channel_count; i++) {
-        if (!reaches[rule->channels[i]])
-            lint_say(test->lint, LINT_WARNING, test->lint->rule_lines[rule->index],
-                     "rule %.*s: channel %s can never be reached where its conditions hold", (int)rule->name.size,
-                     rule->name.data, channel_name(rule->channels[i]));
+        enum channel channel = rule->channels[i];
+        if (!reaches[channel])
+            lint_say_rule(test->lint, LINT_WARNING, rule, "channels",
+                          "channel %s can never be reached where its conditions hold", channel_name(channel));
+        else if (channel == CHANNEL_INSERT && unsubscribed && after_delivery(rule))
+            lint_say_rule(test->lint, rule->channel_count == 1 ? LINT_WARNING : LINT_NOTE, rule, "channels",
+                          "channel insert: after a delivery only a subscriber has a parcel to come, or who has another "
+                          "order that is not shipped yet");
     }
 }
 
@@ -368,9 +486,8 @@ static void check_rule(struct lint *lint, const struct rule *rule)
     if (test_build(&test))
         check_firing(&test);
     else
-        lint_say(lint, LINT_WARNING, lint->rule_lines[rule->index],
-                 "rule %.*s: too many kinds of customers to tell whether it can fire", (int)rule->name.size,
-                 rule->name.data);
+        lint_say_rule(lint, LINT_WARNING, rule, "conditions",
+                      "too many kinds of customers to tell whether it can fire");
     cells_free(test.cells);
 }
 
@@ -432,14 +549,22 @@ static enum fact unopened_fact(const struct lint *lint, const struct expression 
     return found;
 }
 
-static void check_unopened(struct lint *lint, const struct expression *expression, int line, const char *where,
-                           struct span name)
+static void check_unopened(struct lint *lint, const struct expression *expression, const struct node *node,
+                           const char *where, struct span name)
 {
     enum fact fact = unopened_fact(lint, expression);
     if (fact != FACT_COUNT)
-        lint_say(lint, LINT_WARNING, line,
+        lint_say(lint, LINT_WARNING, node,
                  "%s%.*s: \"%.*s\" takes \"did not open\" for a fact (%s), but a machine's open hides a human's", where,
                  (int)name.size, name.data, (int)expression->text.size, expression->text.data, fact_name(fact));
+}
+
+static const struct node *item_at(const struct node *list, size_t index)
+{
+    const struct node *item = list ? list->first : NULL;
+    for (; item != NULL && index > 0; index--)
+        item = item->next;
+    return item;
 }
 
 static void check_opens(struct lint *lint)
@@ -448,20 +573,26 @@ static void check_opens(struct lint *lint)
     for (size_t i = 0; i < playbook->rule_count; i++) {
         const struct rule *rule = &playbook->rules[i];
         for (size_t j = 0; j < rule->condition_count; j++)
-            check_unopened(lint, &rule->conditions[j], lint->rule_lines[i], "rule ", rule->name);
+            check_unopened(lint, &rule->conditions[j], item_at(node_find(lint->rule_nodes[i], "conditions"), j),
+                           "rule ", rule->name);
         if (rule->has_while)
-            check_unopened(lint, &rule->while_expression, lint->rule_lines[i], "rule ", rule->name);
+            check_unopened(lint, &rule->while_expression, node_find(node_find(lint->rule_nodes[i], "repeat"), "while"),
+                           "rule ", rule->name);
     }
     for (size_t i = 0; i < playbook->tier_row_count; i++)
-        check_unopened(lint, &playbook->tier_rows[i].when, lint->row_lines[i], "tier ",
+        check_unopened(lint, &playbook->tier_rows[i].when, node_find(lint->row_nodes[i], "when"), "tier ",
                        span_of(class_value_name(DIMENSION_TIER, (int)playbook->tier_rows[i].tier)));
     for (int i = GROWTH_PURCHASER; i < GROWTH_COUNT; i++)
-        check_unopened(lint, &playbook->growth_when[i], 0, "growth ", span_of(class_value_name(DIMENSION_GROWTH, i)));
+        check_unopened(lint, &playbook->growth_when[i],
+                       node_find(lint_top(lint, "growth"), class_value_name(DIMENSION_GROWTH, i)), "growth ",
+                       span_of(class_value_name(DIMENSION_GROWTH, i)));
 }
 
 void lint_rules(struct lint *lint)
 {
-    for (size_t i = 0; i < lint->playbook->rule_count; i++)
-        check_rule(lint, &lint->playbook->rules[i]);
+    for (size_t i = 0; i < lint->playbook->rule_count; i++) {
+        if (!lint->dead[i])
+            check_rule(lint, &lint->playbook->rules[i]);
+    }
     check_opens(lint);
 }

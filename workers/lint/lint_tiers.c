@@ -28,6 +28,7 @@ static bool table_init(struct table *table, struct lint *lint)
 {
     struct fact_values values;
     *table = (struct table){.lint = lint, .cells = cells_new()};
+    table->cells->never = lint->never;
     for (size_t i = 0; i < lint->playbook->tier_row_count; i++)
         cells_add(table->cells, &lint->playbook->tier_rows[i].when);
     if (!cells_build(table->cells, lint->playbook))
@@ -171,16 +172,16 @@ static void say_box(struct table *table, size_t cell, const struct box *box)
     struct lint *lint = table->lint;
     struct buffer where = {0}, sample = {0}, rows = {0};
     struct fact_values values;
-    int line = lint->playbook->tier_row_count > 0 ? lint->row_lines[0] : 0;
+    const struct node *place = lint_top(lint, "tiers");
     cells_customer(table->cells, cell, &values);
     cells_describe_box(table->cells, box->first, box->last, &where);
     cells_describe(table->cells, &values, &sample);
     rows_text(lint->playbook, table->rows[cell], &rows);
     if (table->rows[cell] == 0)
-        lint_say(lint, hole_level(table->cells, &values), line, "tiers: no row holds, so prospect: %s; for example: %s",
-                 where.data, sample.data);
+        lint_say(lint, hole_level(table->cells, &values), place,
+                 "tiers: no row holds, so prospect: %s; for example: %s", where.data, sample.data);
     else
-        lint_say(lint, LINT_NOTE, line, "tiers: rows %s hold, the first wins: %s; for example: %s", rows.data,
+        lint_say(lint, LINT_NOTE, place, "tiers: rows %s hold, the first wins: %s; for example: %s", rows.data,
                  where.data, sample.data);
     buffer_release(&where);
     buffer_release(&sample);
@@ -205,7 +206,8 @@ static void say_boxes(struct table *table)
             say_box(table, cell, &box);
     }
     if (more > 0)
-        lint_say(table->lint, LINT_WARNING, 0, "tiers: %zu more holes and overlaps of this kind", more);
+        lint_say(table->lint, LINT_WARNING, lint_top(table->lint, "tiers"),
+                 "tiers: %zu more holes and overlaps of this kind", more);
 }
 
 static void say_counts(struct table *table)
@@ -216,8 +218,8 @@ static void say_counts(struct table *table)
         holes += table->possible[i] && table->rows[i] == 0;
         overlaps += table->possible[i] && table->rows[i] != 0 && wanted(table->rows[i]);
     }
-    lint_say(table->lint, LINT_NOTE, 0, "tiers: of %zu kinds of customers %zu are in no row, %zu in more than one",
-             people, holes, overlaps);
+    lint_say(table->lint, LINT_NOTE, lint_top(table->lint, "tiers"),
+             "tiers: of %zu kinds of customers %zu are in no row, %zu in more than one", people, holes, overlaps);
 }
 
 /* A row that never holds, or never first. */
@@ -232,13 +234,62 @@ static void say_dead_rows(struct table *table)
             wins = wins || (rows & -rows) == UINT64_C(1) << row;
         }
         const char *name = class_value_name(DIMENSION_TIER, (int)playbook->tier_rows[row].tier);
-        if (!holds)
-            lint_say(table->lint, LINT_WARNING, table->lint->row_lines[row], "tiers: row %zu (%s) can never hold",
+        enum fact fact = lint_never_fact(table->lint, &playbook->tier_rows[row].when);
+        if (!holds && fact != FACT_COUNT)
+            lint_say(table->lint, LINT_WARNING, table->lint->row_nodes[row],
+                     "tiers: row %zu (%s) can never hold: it needs %s, and %s", row + 1, name, fact_name(fact),
+                     lint_never_why(fact));
+        else if (!holds)
+            lint_say(table->lint, LINT_WARNING, table->lint->row_nodes[row], "tiers: row %zu (%s) can never hold",
                      row + 1, name);
         else if (!wins)
-            lint_say(table->lint, LINT_WARNING, table->lint->row_lines[row],
+            lint_say(table->lint, LINT_WARNING, table->lint->row_nodes[row],
                      "tiers: row %zu (%s) never wins: rows above it take everybody", row + 1, name);
     }
+}
+
+/* R43: a stage needs those before it, so what contradicts them is never reached, nor is what comes after it. */
+static bool stage_reachable(struct lint *lint, int stage)
+{
+    struct fact_values values;
+    bool reached = false;
+    struct cells *cells = cells_new();
+    cells->never = lint->never;
+    for (int i = GROWTH_PURCHASER; i <= stage; i++)
+        cells_add(cells, &lint->playbook->growth_when[i]);
+    bool built = cells_build(cells, lint->playbook);
+    for (size_t cell = 0; built && cell < cells->count && !reached; cell++) {
+        reached = cells_customer(cells, cell, &values);
+        for (int i = GROWTH_PURCHASER; i <= stage && reached; i++)
+            reached = expression_true(&lint->playbook->growth_when[i], &values);
+    }
+    cells_free(cells);
+    return !built || reached; /* too many kinds of customers to tell */
+}
+
+static void say_stage(struct lint *lint, int stage, bool first)
+{
+    const char *name = class_value_name(DIMENSION_GROWTH, stage);
+    const struct node *node = node_find(lint_top(lint, "growth"), name);
+    enum fact fact = lint_never_fact(lint, &lint->playbook->growth_when[stage]);
+    if (!first)
+        lint_say(lint, LINT_WARNING, node, "growth: %s can never be reached, as the stage before it cannot", name);
+    else if (fact != FACT_COUNT)
+        lint_say(lint, LINT_WARNING, node, "growth: %s can never be reached: it needs %s, and %s", name,
+                 fact_name(fact), lint_never_why(fact));
+    else
+        lint_say(lint, LINT_WARNING, node,
+                 "growth: %s can never be reached: its condition contradicts those before it, or itself", name);
+}
+
+void lint_growth(struct lint *lint)
+{
+    int stage = GROWTH_PURCHASER;
+    while (stage < GROWTH_COUNT && stage_reachable(lint, stage))
+        stage++;
+    lint->highest_stage = (enum growth)(stage - 1);
+    for (int first = stage; stage < GROWTH_COUNT; stage++)
+        say_stage(lint, stage, stage == first);
 }
 
 void lint_tiers(struct lint *lint)
@@ -249,8 +300,8 @@ void lint_tiers(struct lint *lint)
         say_dead_rows(&table);
         say_boxes(&table);
     } else {
-        lint_say(lint, LINT_WARNING, 0, "tiers: more than %d kinds of customers; holes and overlaps are not looked for",
-                 CELLS_MAX);
+        lint_say(lint, LINT_WARNING, lint_top(lint, "tiers"),
+                 "tiers: more than %d kinds of customers; holes and overlaps are not looked for", CELLS_MAX);
     }
     table_release(&table);
 }
