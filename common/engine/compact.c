@@ -180,6 +180,11 @@ static void stay_at(struct compacting *compacting, uint32_t position)
         stay(compacting, compacting->figures.live[position]);
 }
 
+static void response_stays(struct compacting *compacting, uint32_t response)
+{
+    compacting->response_stays[compacting->past_response[response]] = true;
+}
+
 /* The purchases and deliveries that figures name, of all time and of the last cycle. */
 static void purchases_stay(struct compacting *compacting)
 {
@@ -255,8 +260,29 @@ static void asked_answers_stay(struct compacting *compacting, const struct facts
         const struct asked_answer *answer = &asked->answers[i];
         uint32_t response = facts_find_response(&compacting->past, answer->survey, answer->response);
         if (response != FACT_NONE)
-            compacting->response_stays[compacting->past_response[response]] = true;
+            response_stays(compacting, response);
     }
+}
+
+/* A share told late may lie in any spell in which the last NPS was an advocate's (R5), so all its turns stay. Bounded:
+ * whoever turns more than that often within a cycle, and only after history.days, has the older ones forgotten. */
+static void turns_stay(struct compacting *compacting)
+{
+    enum { TURNS_KEPT = 32 };
+    const struct facts *past = &compacting->past;
+    uint32_t turns[TURNS_KEPT], count = 0;
+    bool advocate = false;
+    for (uint32_t i = 0; i < past->responses_count; i++) {
+        uint32_t index = compacting->work.responses[i];
+        const struct response *response = &past->responses[index];
+        if (response->nps < 0 || response->stamp.at < compacting->figures.cycle_start ||
+            (response->nps >= compacting->playbook->advocate_nps) == advocate)
+            continue;
+        advocate = !advocate;
+        turns[count++ % TURNS_KEPT] = index;
+    }
+    for (uint32_t i = 0; i < count && i < TURNS_KEPT; i++)
+        response_stays(compacting, turns[i]);
 }
 
 static void responses_stay(struct compacting *compacting)
@@ -286,7 +312,9 @@ static void responses_stay(struct compacting *compacting)
     kept[FIRST_FELT] = figures->effect_felt.fact;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (kept[i] != FACT_NONE)
-            compacting->response_stays[compacting->past_response[kept[i]]] = true;
+            response_stays(compacting, kept[i]);
+    if (figures->cycle_start != NEVER)
+        turns_stay(compacting);
 }
 
 /* ---- totals ---- */
@@ -354,6 +382,10 @@ static void begin_cycle(struct compacting *compacting)
         return;
     if (folded->cycle != figures->cycle)
         folded->cycle_purchases = folded->cycle_shipped = folded->cycle_delivered = folded->cycle_failed = 0;
+    int64_t adopt_at = figures->rung_since[PHASE_ADOPT];
+    folded->adopt_at = figures->purchases_in_cycle < 2   ? NEVER
+                       : adopt_at < figures->cycle_start ? figures->cycle_start
+                                                         : adopt_at;
     folded->cycle = figures->cycle;
     folded->cycle_start_at = figures->cycle_start;
     folded->cycle_last_at = figures->last_purchase.at;

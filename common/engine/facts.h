@@ -125,6 +125,7 @@ struct folded {
     int64_t purchases, trial, premium, related; /* live orders taken out */
     int64_t cycle;                /* number of the cycle of the last purchase that was looked at; 0 = none was */
     int64_t cycle_start_at, cycle_last_at; /* that cycle's first purchase, that last purchase */
+    int64_t adopt_at; /* since when two purchases of that cycle opened adopt (R5), not before its start; NEVER */
     int64_t cycle_purchases, cycle_shipped, cycle_delivered, cycle_failed; /* of that cycle, taken out */
     int64_t responses, positive, negative;
     int64_t referrals;            /* without a friend's name */
@@ -265,9 +266,10 @@ struct facts_asked {
     uint32_t orders_count, cycle_orders_count, answers_count;
 };
 
-/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; decisions do not:
- * what figures name, what runs ask and one order that an insert may go into (R75) stay. Figures do not but for rung_since
- * of rungs that a folded subscription or answer opened. asked NULL = nothing. False: there was nothing to drop. */
+/* Drops what R11 to R25 no longer need from the arrays, so that the state stays small. Indexes change; figures and
+ * decisions do not: what figures name, what opened a rung (R5: the newest 32 turns of the last NPS at least), what runs
+ * ask and one order that an insert may go into (R75) stay. (A parcel delivered days before its order was placed may yet
+ * move the instant of accomplish.) asked NULL = nothing. False: there was nothing to drop. */
 bool facts_compact(struct facts *facts, struct arena *arena, const struct playbook *playbook,
                    const struct facts_asked *asked);
 

@@ -44,13 +44,19 @@ static int64_t continued_back(const struct spell *spells, size_t count, int64_t 
     return since;
 }
 
+/* A spell that held when the second purchase came may be folded since (R11). */
 static int64_t adopt_since(const struct figures_work *work)
 {
     const struct figures *figures = work->figures;
     int64_t since = figures->subscription_since.at;
     if (figures->purchases_in_cycle >= 2 && figures->cycle_first + 1 < figures->live_count)
         instant_lower(&since, figures->facts->orders[figures->live[figures->cycle_first + 1]].placed.at);
-    return since == NEVER ? NEVER : continued_back(work->spells.items, work->spells.count, since);
+    if (since == NEVER)
+        return NEVER;
+    since = continued_back(work->spells.items, work->spells.count, since);
+    if (figures->facts->folded.cycle == figures->cycle)
+        instant_lower(&since, figures->facts->folded.adopt_at);
+    return since;
 }
 
 /* The spells in which the last NPS of the cycle was an advocate's. */

@@ -480,6 +480,16 @@ static void read_folded_lists(struct decoder *decoder, struct folded *folded)
     state_read_array_end(reader, folded->identity_count);
 }
 
+static void read_spell_mark(struct state_reader *reader, struct folded *folded)
+{
+    bool adopts = reader->version >= 3 && folded->cycle > 0 && folded->cycle_start_at != NEVER;
+    int64_t mark = state_read_range(reader, 0, adopts ? 2 * STATE_TIME_MOST : 1);
+    folded->spell_backfill = mark % 2 != 0;
+    folded->adopt_at = mark < 2 ? NEVER : folded->cycle_start_at + mark / 2 - 1;
+    if (folded->adopt_at > STATE_TIME_MOST)
+        state_read_fail(reader);
+}
+
 static void read_folded(struct decoder *decoder)
 {
     struct folded *folded = &decoder->facts->folded;
@@ -498,7 +508,7 @@ static void read_folded(struct decoder *decoder)
     folded->cycle_start_at = read_optional_time(reader);
     folded->cycle_last_at = read_optional_time(reader);
     folded->spell_at = read_optional_time(reader);
-    folded->spell_backfill = read_flag(reader);
+    read_spell_mark(reader, folded);
     folded->spell_hash = state_read_fixed64(reader);
     read_folded_lists(decoder, folded);
 }

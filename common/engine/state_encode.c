@@ -317,6 +317,12 @@ static void write_more_lists(struct encoder *encoder)
     state_write_array_end(writer, encoder->edits.count);
 }
 
+/* Below, whether a backfill fact began the spell; above, 0 or 1 + the time from the cycle's start to adopt_at. */
+static int64_t spell_mark(const struct folded *folded)
+{
+    return 2 * (folded->adopt_at == NEVER ? 0 : folded->adopt_at - folded->cycle_start_at + 1) + folded->spell_backfill;
+}
+
 static void write_folded(struct encoder *encoder)
 {
     const struct folded *folded = &encoder->facts->folded;
@@ -335,7 +341,7 @@ static void write_folded(struct encoder *encoder)
     write_optional_time(encoder, folded->cycle ? folded->cycle_start_at : NEVER);
     write_optional_time(encoder, folded->cycle ? folded->cycle_last_at : NEVER);
     write_optional_time(encoder, folded->spell_at);
-    state_write_long(writer, folded->spell_backfill);
+    state_write_long(writer, spell_mark(folded));
     state_write_fixed64(writer, folded->spell_hash);
     state_write_count(writer, folded->money_count);
     for (uint32_t i = 0; i < folded->money_count; i++) {

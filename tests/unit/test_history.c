@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/engine/classes.h"
 #include "tests/lib/engine.h"
 
 enum { HISTORY_EVENTS = 160, HISTORY_SEEDS = 150 };
@@ -37,7 +38,7 @@ static struct event random_event(int number, int today, char (*id)[32])
         event.subscription_id = span_of(id[3]);
     if (random_below(6) == 0)
         event.email_registered = ANSWER_TRUE;
-    switch (random_below(16)) {
+    switch (random_below(17)) {
     case 0: case 1: case 2: case 3: break;
     case 4: event.kind = EVENT_SUBSCRIPTION_RENEWED; event.subscription_id = span_of(id[3]); break;
     case 5: event.kind = EVENT_CANCELLED; break;
@@ -49,6 +50,9 @@ static struct event random_event(int number, int today, char (*id)[32])
     case 11: event = DELIVERY(FAILED, at, id[1]); break;
     case 12: event = DELIVERY(RETURNED, at, id[1]); break;
     case 13: event = CUSTOMER(REFERRED, at); break;
+    case 14:
+        event = CUSTOMER(SHARED, at - (int64_t)random_below(300) * DAY_MS);
+        break; /* never too late: uncounted */
     default:
         event = RESPONSE(at, id[2], MONTHLY, .nps = (int32_t)random_below(12) - 1,
                          .satisfaction = (int32_t)random_below(6));
@@ -60,7 +64,7 @@ static struct event random_event(int number, int today, char (*id)[32])
     return event;
 }
 
-/* All figures but the rungs' instants of what ended long ago and the order by which a subscription began. */
+/* All figures but the order by which a subscription began; of the rungs what R5 asks: since when each stands. */
 static void text_without_spells(struct buffer *text, struct subject *subject, int64_t now)
 {
     struct buffer whole = {0};
@@ -70,10 +74,14 @@ static void text_without_spells(struct buffer *text, struct subject *subject, in
             strncmp(line, "live", 4) != 0 && strncmp(line, "cycle_first", 11) != 0)
             buffer_format(text, "%s\n", line);
     buffer_format(text, "since %lld\n", (long long)subject->figures.subscription_since.at);
+    for (enum phase phase = PHASE_ADMIT; phase < PHASE_COUNT; phase++)
+        buffer_format(text, "rung %d since %lld\n", (int)phase,
+                      (long long)phase_effective_at(&subject->figures, phase));
     buffer_release(&whole);
 }
 
-static void compare_one(struct subject *short_lived, struct subject *full, uint64_t seed, size_t *refused)
+/* False: it came to where nothing is promised. */
+static bool compare_one(struct subject *short_lived, struct subject *full, uint64_t seed, size_t *refused)
 {
     random_state = seed * 7919 + 1;
     subject_forget(short_lived);
@@ -83,12 +91,16 @@ static void compare_one(struct subject *short_lived, struct subject *full, uint6
     for (int i = 0; i < HISTORY_EVENTS; i++) {
         today += (int)random_below(random_below(12) == 0 ? 120 : 4);
         struct event event = random_event(i, today, ids[i]);
+        int64_t folded_at = short_lived->facts.folded.newest_at;
         enum verdict_fold verdict = subject_apply(short_lived, event);
         if (verdict == FOLD_REFUSED) {
             assert_int_equal(short_lived->change.reason, REASON_TOO_LATE);
             ++*refused;
             continue;
         }
+        if (event.kind != EVENT_SHARED && event.kind != EVENT_CANCELLED && event.occurred_at <= folded_at)
+            return false; /* a kept fact moved among the folded ones: R11 refuses only new ones, and nothing is promised
+                             then */
         assert_int_equal(subject_apply(full, event), verdict);
         struct buffer left = {0}, right = {0};
         text_without_spells(&left, short_lived, day(today + 1));
@@ -99,6 +111,7 @@ static void compare_one(struct subject *short_lived, struct subject *full, uint6
         buffer_release(&left);
         buffer_release(&right);
     }
+    return true;
 }
 
 static void r11_folding_changes_no_figure(void **state)
@@ -107,14 +120,15 @@ static void r11_folding_changes_no_figure(void **state)
     struct subject short_lived = subject_new(), full = subject_new();
     short_lived.playbook->history_facts = 12;
     short_lived.playbook->history_days = 30;
-    size_t refused = 0, folded = 0;
+    size_t refused = 0, folded = 0, wholes = 0;
     for (uint64_t seed = 1; seed <= HISTORY_SEEDS; seed++) {
-        compare_one(&short_lived, &full, seed, &refused);
+        bool whole = compare_one(&short_lived, &full, seed, &refused);
+        wholes += whole;
         folded += short_lived.facts.folded.identity_count;
-        assert_true(facts_counted(&short_lived.facts) < facts_counted(&full.facts));
+        assert_true(!whole || facts_counted(&short_lived.facts) < facts_counted(&full.facts));
     }
     assert_true(refused > 0); /* the interesting lines were reached */
-    assert_true(folded > 50 * HISTORY_SEEDS);
+    assert_true(folded > 40 * HISTORY_SEEDS && wholes > HISTORY_SEEDS / 2);
     subject_free(&short_lived);
     subject_free(&full);
 }
