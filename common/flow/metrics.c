@@ -135,41 +135,52 @@ static void write_times(const struct flow_measures *measures, struct buffer *tex
     }
 }
 
+struct lag {
+    double records, seconds;
+    bool unknown; /* a partition of it is ours, and where it ends has not been heard yet */
+};
+
 /* Of what this worker reads. The log counts a transaction's marker as a record: read to the end is the end. */
-static void lag_of(const struct worker *worker, const struct source *source, int64_t wall_ms, double *records,
-                   double *seconds)
+static void lag_add(const struct worker *worker, const struct source *source, int64_t wall_ms, struct lag *lag)
 {
     int64_t end = log_end(worker->log, source->topic, source->partition);
-    if (source->at_end || !source_is_read(worker, source) || end == LOG_OFFSET_NONE || end <= source->next)
+    bool read = source_is_read(worker, source);
+    bool recovers = source->shard >= 0 && worker->shards[source->shard].phase == SHARD_WAITING;
+    if (recovers || (read && !source->at_end && end == LOG_OFFSET_NONE))
+        lag->unknown = true;
+    if (source->at_end || !read || end == LOG_OFFSET_NONE || end <= source->next)
         return;
-    *records += (double)(end - source->next);
+    lag->records += (double)(end - source->next);
     double behind = source->read_at ? (double)(wall_ms - source->read_at) / SECOND_MS : 0;
-    if (behind > *seconds)
-        *seconds = behind;
+    if (behind > lag->seconds)
+        lag->seconds = behind;
+}
+
+static void write_lag_samples(const struct lag lags[], const char *name, bool seconds, struct buffer *text)
+{
+    char labels[LABELS_SIZE];
+    for (int topic = 0; topic <= TOPIC_COUNT; topic++) {
+        snprintf(labels, sizeof(labels), "topic=\"%s\"",
+                 topic < TOPIC_COUNT ? topic_name((enum topic)topic) : "forward");
+        if (!lags[topic].unknown)
+            exposition_sample(text, name, labels, seconds ? lags[topic].seconds : lags[topic].records);
+    }
 }
 
 static void write_lag(const struct worker *worker, int64_t wall_ms, struct buffer *text)
 {
-    double records[TOPIC_COUNT + 1] = {0}, seconds[TOPIC_COUNT + 1] = {0};
-    char labels[LABELS_SIZE];
-    for (size_t i = 0; i < worker->source_count; i++) {
-        const struct source *source = &worker->sources[i];
-        lag_of(worker, source, wall_ms, &records[source->topic], &seconds[source->topic]);
-    }
-    exposition_head(text, EXPOSITION_GAUGE, "lag_records",
-                    "Records not yet committed in the partitions that this worker reads, by topic.");
-    for (int topic = 0; topic <= TOPIC_COUNT; topic++) {
-        snprintf(labels, sizeof(labels), "topic=\"%s\"",
-                 topic < TOPIC_COUNT ? topic_name((enum topic)topic) : "forward");
-        exposition_sample(text, "lag_records", labels, records[topic]);
-    }
+    struct lag lags[TOPIC_COUNT + 1] = {0};
+    for (int topic = 0; topic <= TOPIC_COUNT; topic++)
+        lags[topic].unknown = !worker->assigned;
+    for (size_t i = 0; i < worker->source_count; i++)
+        lag_add(worker, &worker->sources[i], wall_ms, &lags[worker->sources[i].topic]);
+    exposition_head(
+        text, EXPOSITION_GAUGE, "lag_records",
+        "Records not yet committed in the partitions that this worker reads, by topic; absent until known.");
+    write_lag_samples(lags, "lag_records", false, text);
     exposition_head(text, EXPOSITION_GAUGE, "lag_seconds",
                     "Age of the last record committed of the partition that is furthest behind; 0 = at the end.");
-    for (int topic = 0; topic <= TOPIC_COUNT; topic++) {
-        snprintf(labels, sizeof(labels), "topic=\"%s\"",
-                 topic < TOPIC_COUNT ? topic_name((enum topic)topic) : "forward");
-        exposition_sample(text, "lag_seconds", labels, seconds[topic]);
-    }
+    write_lag_samples(lags, "lag_seconds", true, text);
 }
 
 /* ---- shards ---- */

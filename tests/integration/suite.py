@@ -520,7 +520,8 @@ def the_workers_numbers_are_shown(rig):
         rig.alive()
         found = samples(ask(port, "/metrics")[1])
         judged = total(found, "oriori_events_total") + total(found, "oriori_undecodable_total")
-        stands = 0 < judged <= rig.produced and total(found, "oriori_lag_records") == 0
+        lags = [value for (name, _), value in found.items() if name == "oriori_lag_records"]
+        stands = 0 < judged <= rig.produced and len(lags) == 6 and sum(lags) == 0
         return found if stands and total(found, "oriori_kafka_requests_total") > 0 else None
 
     found = wait_for("all records judged, no lag, librdkafka's statistics", 60, scraped)

@@ -89,6 +89,12 @@ class RegistryRig(Rig):
         fastavro.schemaless_writer(out, schema, {**event, "warehouse": "Kobe"})
         self.raw("orders", home(customer, 3), customer, out.getvalue())
 
+    def one_worker(self):
+        """Worker a, who has his ids from the registry; each test may be the first, or the only one."""
+        if "a" not in self.workers:
+            self.start("a")
+        wait_for("the worker to own all shards", 120, lambda: self.alive() or self.owned_by("a"))
+
     def thanked(self):
         return {action["customer_id"] for _, action in self.outputs("crm.actions") if action["rule"] == "thank_you"}
 
@@ -132,6 +138,7 @@ def ids_are_the_registrys(rig):
 @test
 def types_of_other_subjects_are_read(rig):
     """A platform's order takes its line from one subject, which takes its weight from another (Confluent's references)."""
+    rig.one_worker()
     weight = {"type": "record", "name": "Weight", "namespace": "shop.parts", "fields": [
         {"name": "grams", "type": "int"}, {"name": "unit", "type": {"type": "enum", "name": "Unit", "symbols": ["G", "KG"]}}]}
     line = {"type": "record", "name": "Line", "namespace": "shop.parts", "fields": [
@@ -166,6 +173,7 @@ def produce_registers_and_loses_nothing(rig):
     note = {"topic": "customers", "event": {"event_id": "c1", "customer_id": "b1", "kind": "SUPPORT_CONTACTED",
                                             "occurred_at": "2026-01-05T10:00:00Z", "note": "asked for a refund"}}
     lines = "\n".join(json.dumps(line) for line in (answer, note))
+    rig.one_worker()
     rig.oriori("produce", "all", "--config", rig.config, input=lines)
     (number, survey), = rig.outputs("crm.surveys")
     claim(number == rig.ask("/subjects/crm.surveys-value/versions/latest")["id"], "the id of a produced survey")
@@ -179,6 +187,7 @@ def produce_registers_and_loses_nothing(rig):
 @test
 def a_registry_that_is_away_is_waited_for(rig):
     """Also by workers that are killed meanwhile; nothing becomes a dead letter."""
+    rig.one_worker()
     late = own_order("second")
     number = rig.register("crm.orders-value", late)
     parsed = fastavro.parse_schema(late, {})
@@ -212,6 +221,14 @@ def a_registry_that_is_away_is_waited_for(rig):
 @test
 def a_run_replays_without_the_registry(rig):
     """What the ids mean is in the export; then the registry may be gone."""
+    rig.one_worker()
+    for extra in ("replayed", "replayed again", "once more"):
+        ours = own_order(extra)
+        number = rig.register("crm.orders-value", ours)
+        rig.order(number, fastavro.parse_schema(ours, {}), f"r-{len(extra)}")
+    rig.flush()
+    rig.drain()
+    rig.stop("a")
     rig.settle()
     export = rig.folder / "export.jsonl"
     export.write_text(rig.oriori("topics", "export", "--config", rig.config).stdout)

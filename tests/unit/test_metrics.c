@@ -114,6 +114,56 @@ static void test_the_figures_add_up(void **state)
     sim_world_release(&world);
 }
 
+static size_t samples_of(const struct worker *worker, struct buffer *text, const char *name)
+{
+    size_t count = 0;
+    buffer_reset(text);
+    metrics_write(worker, "1", 0, text);
+    for (const char *at = text->data; (at = strstr(at, name)) != NULL; at += strlen(name))
+        count += at > text->data && at[-1] == '\n';
+    return count;
+}
+
+static int64_t end_heard(void *context, int topic, int32_t partition)
+{
+    (void)context, (void)topic, (void)partition;
+    return 1000;
+}
+
+/* What nobody has heard yet is not 0: not before the group has answered, not before a partition's end is known. */
+static void test_a_lag_that_is_not_known_is_not_shown(void **state)
+{
+    (void)state;
+    struct sim_world world;
+    struct buffer text = {0};
+    begin(&world);
+    struct worker *worker = &world.workers[0].worker;
+    for (int i = 0; i < 50; i++)
+        sim_world_event(&world);
+    assert_true(sim_world_run(&world, 3000));
+    assert_int_equal(samples_of(worker, &text, "oriori_lag_records{"), TOPIC_COUNT + 1);
+    assert_int_equal(sum(&text, "oriori_lag_records"), 0);
+    worker->assigned = false; /* as before the group has answered */
+    assert_int_equal(samples_of(worker, &text, "oriori_lag_records{"), 0);
+    worker->assigned = true;
+    size_t source = 0;
+    while (worker->sources[source].topic != TOPIC_ORDERS)
+        source++;
+    worker->sources[source].at_end = false; /* as after an assignment */
+    assert_int_equal(samples_of(worker, &text, "oriori_lag_records{"), TOPIC_COUNT);
+    assert_int_equal(samples_of(worker, &text, "oriori_lag_seconds{"), TOPIC_COUNT);
+    struct log *log = worker->log, heard = *log;
+    struct log_calls calls = *log->calls;
+    calls.end = end_heard;
+    heard.calls = &calls;
+    worker->log = &heard;
+    assert_int_equal(samples_of(worker, &text, "oriori_lag_records{"), TOPIC_COUNT + 1);
+    assert_int_equal(sample(&text, "oriori_lag_records{topic=\"orders\"}"), 1000 - worker->sources[source].next);
+    worker->log = log;
+    buffer_release(&text);
+    sim_world_release(&world);
+}
+
 /* While an activation spreads each shard says which playbook it runs, and the file is not in force until all run it. */
 static void test_shards_say_which_playbook_they_run(void **state)
 {
@@ -279,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_a_histogram_is_cumulative_and_ends_with_infinity),
         cmocka_unit_test(test_label_values_are_escaped),
         cmocka_unit_test(test_the_figures_add_up),
+        cmocka_unit_test(test_a_lag_that_is_not_known_is_not_shown),
         cmocka_unit_test(test_shards_say_which_playbook_they_run),
         cmocka_unit_test(test_shards_say_what_is_paused),
         cmocka_unit_test(test_the_process_speaks_of_itself),
