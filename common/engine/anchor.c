@@ -105,15 +105,20 @@ static void referrals_read(struct pass *pass)
     }
 }
 
-/* An anchor that is the track's needs nothing. */
+/* An anchor that is the track's needs nothing, unless an edit made it a backfill fact. */
 static void anchor_follow(struct pass *pass, const struct rule *rule)
 {
     const struct track *track = runs_track(&pass->runs, rule->index);
     struct occurrence occurrence;
     bool present = anchor_read(pass, rule, &occurrence);
-    if (present ? track != NULL && track_same(track, &occurrence) : track == NULL)
+    if (!present && track == NULL)
         return;
     struct run *run = run_waiting(pass, rule);
+    bool same = present && track != NULL && track_same(track, &occurrence);
+    if (same && run)
+        run_silence(pass, rule, run, &occurrence);
+    if (same)
+        return;
     if (!present)
         anchor_gone(pass, track, run);
     else if (rule->repeats)
@@ -214,15 +219,25 @@ static bool date_wanted(struct pass *pass, const struct rule *rule, struct span 
     return wanted;
 }
 
-static void date_wait(struct pass *pass, const struct rule *rule)
+/* Waits for the first date after the instant. Returns that date's time. */
+static int64_t date_wait(struct pass *pass, const struct rule *rule, int64_t after)
 {
     int64_t day;
-    int64_t at = window_next_date(&rule->trigger, pass_zone(pass), pass->now, &day);
+    int64_t at = window_next_date(&rule->trigger, pass_zone(pass), after, &day);
     if (at == NEVER)
-        return;
+        return at;
     struct occurrence occurrence = {.anchor_at = at, .date = date_text(pass, day)};
     if (date_wanted(pass, rule, run_key(pass, rule, &occurrence), at))
         run_trigger(pass, rule, &occurrence);
+    return at;
+}
+
+/* The conditions begin to hold. When a date is just now, its run is made due, as the timers of an instant come after
+ * its events (R2); and the next one's, so that there is a run as long as the conditions hold. */
+static void dates_begin(struct pass *pass, const struct rule *rule)
+{
+    if (date_wait(pass, rule, pass->now - 1) == pass->now)
+        date_wait(pass, rule, pass->now);
 }
 
 static void dates_drop(struct pass *pass, const struct rule *rule)
@@ -232,6 +247,19 @@ static void dates_drop(struct pass *pass, const struct rule *rule)
         if (run->rule_index == rule->index && run->state == RUN_WAITING)
             run->ended = true; /* R62: no decision. Once deferred it is a run like any other (R68) */
     }
+}
+
+/* The run of the next date; NULL = the conditions did not hold until now. Runs that were deferred are others. */
+static const struct run *date_run(const struct pass *pass, const struct rule *rule)
+{
+    const struct run *last = NULL;
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        const struct run *run = &pass->runs.waiting[i];
+        bool waits = !run->ended && run->rule_index == rule->index && run->state != RUN_DEFERRED;
+        if (waits && (last == NULL || run->due_at > last->due_at))
+            last = run;
+    }
+    return last;
 }
 
 /* Only an order or a customer event can change the zone. */
@@ -255,13 +283,15 @@ void calendar_read(struct pass *pass, bool quiet)
 {
     for (size_t i = 0; i < pass->playbook->dated.count; i++) {
         const struct rule *rule = &pass->playbook->rules[pass->playbook->dated.places[i]];
-        const struct run *run = run_waiting(pass, rule);
+        const struct run *run = date_run(pass, rule);
         bool to_come = run != NULL && run->due_at > pass->now;
         if (quiet && (run == NULL || to_come) && !reads_days(rule))
             continue;
         if (!conditions_hold(pass, rule))
             dates_drop(pass, rule);
+        else if (run == NULL)
+            dates_begin(pass, rule);
         else if (!to_come || !zone_stands(pass))
-            date_wait(pass, rule);
+            date_wait(pass, rule, pass->now);
     }
 }

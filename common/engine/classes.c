@@ -95,7 +95,7 @@ static void tier_evidence(const struct figures *figures, struct evidence *eviden
 static void phase_evidence(const struct figures *figures, struct evidence *evidence)
 {
     add(evidence, "purchases_in_cycle", NAMED_INTEGER, figures->purchases_in_cycle);
-    add(evidence, "shipped", NAMED_INTEGER, figures->shipped);
+    add(evidence, "shipped", NAMED_INTEGER, figures->shipped_in_cycle);
     add_optional(evidence, "first_delivery_at", figures->first_delivery.at != NEVER, figures->first_delivery.at);
     add(evidence, "effect_felt", NAMED_BOOLEAN, figures->effect_felt.at != NEVER);
     add(evidence, "subscription", NAMED_BOOLEAN, figures->subscription);

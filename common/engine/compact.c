@@ -1,9 +1,9 @@
 /* Taking frozen facts out of the arrays (R11).
  *
- * Only a beginning of the customer's history is taken: the facts before a horizon, before which nothing can change any more.
- * The figures of that beginning alone say what must stay as it is: an order or answer that some figure names; and with
- * it what runs may still ask (struct facts_asked). All else goes into totals, and figures.c goes on from there, so that
- * the figures of the whole stay the same. */
+ * Only a beginning of the customer's history is taken: the facts before a horizon, before which nothing can change any
+ * more. The figures of that beginning alone say what must stay as it is: an order or answer that some figure names; and
+ * with it what runs may still ask (struct facts_asked). All else goes into totals, and figures.c goes on from there, so
+ * that the figures of the whole stay the same. */
 #include "common/engine/figures_parts.h"
 
 #include "common/base/hash.h"
@@ -14,14 +14,14 @@ struct compacting {
     struct facts *facts;
     struct arena *arena;
     const struct playbook *playbook;
-    int64_t newest_at;  /* of the counted facts: the clock was there at least */
-    int64_t horizon;    /* only facts before it are taken */
-    struct facts past;  /* the facts before the horizon */
-    uint32_t *past_order;    /* by index in past.orders: index in facts->orders */
+    int64_t newest_at;    /* of the counted facts: the clock was there at least */
+    int64_t horizon;      /* only facts before it are taken */
+    struct facts past;    /* the facts before the horizon */
+    uint32_t *past_order; /* by index in past.orders: index in facts->orders */
     uint32_t *past_response;
     bool *order_past, *order_stays;       /* by index in facts->orders */
     bool *response_past, *response_stays; /* by index in facts->responses */
-    struct figures figures; /* of past */
+    struct figures figures;               /* of past */
     struct figures_work work;
 };
 
@@ -43,7 +43,8 @@ static void lower_to_unfolded(int64_t *horizon, int64_t *newest, const struct st
         *newest = stamp->at;
 }
 
-/* An order with a fact that is not folded yet, or with a delivery still to be assumed, stays with all that came after it. */
+/* An order with a fact that is not folded yet, or with a delivery still to be assumed, stays with all that came after
+ * it. */
 static void open_order(struct compacting *compacting, uint32_t order, const struct stamp *stamp)
 {
     const struct stamp *placed = &compacting->facts->orders[order].placed;
@@ -204,8 +205,12 @@ static void purchases_stay(struct compacting *compacting)
     for (uint32_t i = 0; i < compacting->past.parcels_count; i++) {
         const struct parcel *parcel = &compacting->past.parcels[i];
         const struct stamp *shipped = stamp_known(&parcel->shipped) ? &parcel->shipped : &parcel->returned;
+        int64_t will_be_at;
         if (compacting->work.in_cycle[parcel->order] && shipped->at == compacting->work.first_shipped)
             stay(compacting, parcel->order); /* R40: affirm */
+        parcel_delivery(&compacting->past, compacting->playbook, i, compacting->newest_at, &will_be_at);
+        if (will_be_at != NEVER)
+            stay(compacting, parcel->order); /* R16: it will count as delivered one day */
     }
 }
 
@@ -381,7 +386,7 @@ static void begin_cycle(struct compacting *compacting)
     if (figures->live_count == 0)
         return;
     if (folded->cycle != figures->cycle)
-        folded->cycle_purchases = folded->cycle_shipped = folded->cycle_delivered = folded->cycle_failed = 0;
+        folded->cycle_purchases = folded->cycle_shipped = folded->cycle_delivered = 0;
     int64_t adopt_at = figures->rung_since[PHASE_ADOPT];
     folded->adopt_at = figures->purchases_in_cycle < 2   ? NEVER
                        : adopt_at < figures->cycle_start ? figures->cycle_start
@@ -391,23 +396,29 @@ static void begin_cycle(struct compacting *compacting)
     folded->cycle_last_at = figures->last_purchase.at;
 }
 
+/* A live order of the past that is taken out now. */
+static bool order_counts_no_more(const struct compacting *compacting, uint32_t order)
+{
+    return order_live(&compacting->past.orders[order]) && !compacting->order_stays[compacting->past_order[order]];
+}
+
 static void add_parcels(struct compacting *compacting)
 {
     struct folded *folded = &compacting->facts->folded;
     const struct facts *past = &compacting->past;
     for (uint32_t i = 0; i < past->parcels_count; i++) {
         const struct parcel *parcel = &past->parcels[i];
-        if (!compacting->work.in_cycle[parcel->order] || compacting->order_stays[compacting->past_order[parcel->order]])
+        if (!order_counts_no_more(compacting, parcel->order))
             continue;
-        folded->cycle_shipped += stamp_known(&parcel->shipped) || stamp_known(&parcel->returned);
-        folded->cycle_delivered +=
-            parcel_delivery(past, compacting->playbook, i, compacting->newest_at, NULL).at != NEVER;
+        bool shipped = parcel_shipped(parcel), in_cycle = compacting->work.in_cycle[parcel->order],
+             delivered = parcel_delivery(past, compacting->playbook, i, compacting->newest_at, NULL).at != NEVER;
+        folded->shipped += shipped;
+        folded->delivered += delivered;
+        folded->cycle_shipped += in_cycle && shipped;
+        folded->cycle_delivered += in_cycle && delivered;
     }
-    for (uint32_t i = 0; i < past->failures_count; i++) {
-        uint32_t order = past->parcels[past->failures[i].parcel].order;
-        folded->cycle_failed +=
-            compacting->work.in_cycle[order] && !compacting->order_stays[compacting->past_order[order]];
-    }
+    for (uint32_t i = 0; i < past->failures_count; i++)
+        folded->failed += order_counts_no_more(compacting, past->parcels[past->failures[i].parcel].order);
 }
 
 static void add_subscriptions(struct compacting *compacting)
@@ -518,7 +529,8 @@ static void take_changes(struct compacting *compacting)
     facts->changes_count = kept;
 }
 
-/* A REFERRED that names nobody, of before the last cycle: a number is enough. One that names a friend stays: he may buy. */
+/* A REFERRED that names nobody, of before the last cycle: a number is enough. One that names a friend stays: he may
+ * buy. */
 static void take_referrals(struct compacting *compacting)
 {
     struct facts *facts = compacting->facts;
@@ -567,8 +579,7 @@ static void compact_past(struct facts *facts, struct arena *arena, const struct 
     take_responses(compacting);
     take_changes(compacting);
     take_referrals(compacting);
-    qsort(facts->folded.identities, facts->folded.identity_count, sizeof *facts->folded.identities,
-          compare_identities);
+    qsort(facts->folded.identities, facts->folded.identity_count, sizeof *facts->folded.identities, compare_identities);
 }
 
 enum { COMPACT_LEAST = 16 }; /* folded facts in the arrays before it is worth the walk */

@@ -34,7 +34,8 @@ static int64_t assumed_at(const struct facts *facts, const struct playbook *play
     if (!stamp_known(&parcel->shipped) || stamp_known(&parcel->returned) /* R15 */ ||
         !assumes_delivery(facts, playbook, parcel))
         return NEVER;
-    int64_t shipped_at = parcel->shipped.record_at; /* R16: the last SHIPPED; a first one that failed delivers nothing */
+    int64_t shipped_at =
+        parcel->shipped.record_at; /* R16: the last SHIPPED; a first one that failed delivers nothing */
     struct estimate latest = {NEVER, NULL};
     later_estimate(&latest, parcel->shipped_estimate, &parcel->shipped, shipped_at);
     for (uint32_t i = 0; i < facts->failures_count; i++) {
@@ -62,7 +63,7 @@ static struct figure_instant told(uint32_t index, const struct parcel *parcel)
     if (!stamp_known(returned) || delivered->at > returned->record_at)
         return instant;
     if (delivered->record_at <= returned->record_at)
-        return figure_none; /* R15: it came back */
+        return figure_none;            /* R15: it came back */
     instant.at = delivered->record_at; /* R15: delivered again, at that time */
     return instant;
 }
@@ -106,7 +107,7 @@ static void count_delivery(struct figures *figures, struct figure_instant delive
 {
     if (delivery.at == NEVER)
         return;
-    figures->delivered++;
+    figures->delivered_in_cycle++;
     if (figures->first_delivery.at == NEVER ||
         compare_deliveries(figures->facts, &delivery, &figures->first_delivery) < 0)
         figures->first_delivery = delivery;
@@ -115,29 +116,48 @@ static void count_delivery(struct figures *figures, struct figure_instant delive
         figures->last_delivery = delivery;
 }
 
-/* Parcels of live orders of the cycle only (R14, R29). */
+static void count_folded(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct folded *folded = &figures->facts->folded;
+    figures->shipped = folded->shipped;
+    figures->delivered = folded->delivered;
+    figures->failed = folded->failed;
+    if (work->folded_cycle) {
+        figures->shipped_in_cycle = folded->cycle_shipped;
+        figures->delivered_in_cycle = folded->cycle_delivered;
+    }
+}
+
+static void count_parcel(struct figures_work *work, uint32_t index)
+{
+    struct figures *figures = work->figures;
+    const struct parcel *parcel = &figures->facts->parcels[index];
+    bool shipped = parcel_shipped(parcel), in_cycle = work->in_cycle[parcel->order];
+    int64_t will_be_at;
+    struct figure_instant delivery =
+        parcel_delivery(figures->facts, figures->playbook, index, figures->now, &will_be_at);
+    figures_change_at(figures, will_be_at);
+    figures->shipped += shipped;
+    figures->delivered += delivery.at != NEVER;
+    if (!in_cycle)
+        return;
+    figures->shipped_in_cycle += shipped;
+    if (shipped)
+        instant_lower(&work->first_shipped, stamp_known(&parcel->shipped) ? parcel->shipped.at : parcel->returned.at);
+    count_delivery(figures, delivery);
+}
+
+/* Parcels of live orders only (R14); counted ever, and of the cycle (R29). */
 void figures_deliveries(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    if (work->folded_cycle) {
-        figures->shipped = facts->folded.cycle_shipped;
-        figures->delivered = facts->folded.cycle_delivered;
-        figures->failed = facts->folded.cycle_failed;
-    }
-    for (uint32_t i = 0; i < facts->parcels_count; i++) {
-        const struct parcel *parcel = &facts->parcels[i];
-        if (!work->in_cycle[parcel->order])
-            continue;
-        bool shipped = stamp_known(&parcel->shipped), returned = stamp_known(&parcel->returned);
-        figures->shipped += shipped || returned; /* R15: what came back had been shipped */
-        if (shipped || returned)
-            instant_lower(&work->first_shipped, shipped ? parcel->shipped.at : parcel->returned.at);
-        int64_t will_be_at;
-        count_delivery(figures, parcel_delivery(facts, figures->playbook, i, figures->now, &will_be_at));
-        figures_change_at(figures, will_be_at);
-    }
+    count_folded(work);
+    for (uint32_t i = 0; i < facts->parcels_count; i++)
+        if (order_live(&facts->orders[facts->parcels[i].order]))
+            count_parcel(work, i);
     for (uint32_t i = 0; i < facts->failures_count; i++)
-        figures->failed += work->in_cycle[facts->parcels[facts->failures[i].parcel].order];
+        figures->failed += order_live(&facts->orders[facts->parcels[facts->failures[i].parcel].order]);
     figures->first_effect_after_ms = order_effect_after(facts, figures->playbook, figures->first_delivery.order);
 }

@@ -126,7 +126,8 @@ struct folded {
     int64_t cycle;                /* number of the cycle of the last purchase that was looked at; 0 = none was */
     int64_t cycle_start_at, cycle_last_at; /* that cycle's first purchase, that last purchase */
     int64_t adopt_at; /* since when two purchases of that cycle opened adopt (R5), not before its start; NEVER */
-    int64_t cycle_purchases, cycle_shipped, cycle_delivered, cycle_failed; /* of that cycle, taken out */
+    int64_t cycle_purchases, cycle_shipped, cycle_delivered; /* of that cycle, taken out */
+    int64_t shipped, delivered, failed;         /* parcels and failed attempts of live orders taken out */
     int64_t responses, positive, negative;
     int64_t referrals;            /* without a friend's name */
     uint32_t answered;            /* bit set of enum purpose */
@@ -178,6 +179,11 @@ static inline bool order_live(const struct order *order)
 static inline bool order_void(const struct order *order)
 {
     return stamp_known(&order->cancelled) || order->refunded_whole;
+}
+
+static inline bool parcel_shipped(const struct parcel *parcel) /* R15: what came back had been shipped */
+{
+    return stamp_known(&parcel->shipped) || stamp_known(&parcel->returned);
 }
 
 uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NONE = nobody named it */

@@ -388,6 +388,8 @@ static void purchase_values(const struct figures *figures, int64_t *value)
     value[FACT_shipped] = figures->shipped;
     value[FACT_delivered] = figures->delivered;
     value[FACT_failed] = figures->failed;
+    value[FACT_shipped_in_cycle] = figures->shipped_in_cycle;
+    value[FACT_delivered_in_cycle] = figures->delivered_in_cycle;
 }
 
 static void contact_values(const struct figures *figures, int64_t *value)

@@ -39,9 +39,9 @@ struct figures {
     int64_t cycle_start;               /* NEVER = no live purchase: no fact is "of the cycle" */
     struct figure_instant first_purchase, last_purchase, cycle_purchase; /* ever, ever, first of the cycle */
 
-    /* parcels of live orders of the cycle */
-    int64_t shipped, delivered, failed;
-    struct figure_instant first_delivery, last_delivery;
+    /* parcels of live orders: ever, and of the cycle */
+    int64_t shipped, delivered, failed, shipped_in_cycle, delivered_in_cycle;
+    struct figure_instant first_delivery, last_delivery; /* of the cycle */
     int64_t first_effect_after_ms;     /* effect_after of first_delivery's order (R17), default resolved */
 
     /* responses */

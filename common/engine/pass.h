@@ -118,6 +118,10 @@ void run_track_anchor(struct pass *pass, const struct rule *rule, const struct o
 /* An anchor that has moved: the waiting run of the rule follows it (R49). */
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);
 
+/* The fact that a waiting run hangs on has become a backfill fact by an edit (R7): the run is decided in this step, as
+ * `backfill`; of a series only a slot that was due. Nothing where the fact is not one, or was one before. */
+void run_silence(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);
+
 /* The slot of a series was decided for good: makes the next (R50), unless the series is over. */
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over);
 

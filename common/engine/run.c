@@ -160,6 +160,17 @@ static void run_backfill(const struct pass *pass, const struct rule *rule, struc
         run->decide_at = pass->now; /* in the anchor's own step, with the true due_at */
 }
 
+void run_silence(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
+{
+    if (!occurrence->backfill || run->backfill_until != NEVER)
+        return;
+    run_backfill(pass, rule, run, occurrence);
+    if (run->due_at > run->backfill_until)
+        return; /* a slot that comes after the arrival */
+    run->decide_at = run->decide_at > pass->now ? pass->now : run->decide_at;
+    run->fresh = true;
+}
+
 static void run_place(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence,
                       int32_t m)
 {

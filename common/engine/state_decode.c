@@ -497,14 +497,16 @@ static void read_folded(struct decoder *decoder)
     if (!read_flag(reader))
         return;
     folded->newest_at = state_read_time(reader);
-    int64_t *totals[] = {&folded->purchases,     &folded->trial,           &folded->premium,
-                         &folded->related,       &folded->cycle,           &folded->cycle_purchases,
-                         &folded->cycle_shipped, &folded->cycle_delivered, &folded->cycle_failed,
-                         &folded->responses,     &folded->positive,        &folded->negative,
+    int64_t *totals[] = {&folded->purchases, &folded->trial,           &folded->premium,       &folded->related,
+                         &folded->cycle,     &folded->cycle_purchases, &folded->cycle_shipped, &folded->cycle_delivered,
+                         &folded->failed,    &folded->responses,       &folded->positive,      &folded->negative,
                          &folded->referrals};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         *totals[i] = state_read_range(reader, 0, INT32_MAX);
     folded->answered = (uint32_t)state_read_range(reader, 0, (1 << PURPOSE_COUNT) - 1);
+    bool of_cycle_alone = reader->version < 3; /* the parcels of earlier cycles were not counted */
+    folded->shipped = of_cycle_alone ? folded->cycle_shipped : state_read_range(reader, 0, INT32_MAX);
+    folded->delivered = of_cycle_alone ? folded->cycle_delivered : state_read_range(reader, 0, INT32_MAX);
     folded->cycle_start_at = read_optional_time(reader);
     folded->cycle_last_at = read_optional_time(reader);
     folded->spell_at = read_optional_time(reader);

@@ -331,11 +331,11 @@ static void write_folded(struct encoder *encoder)
     if (folded->newest_at == NEVER)
         return;
     state_write_time(writer, folded->newest_at);
-    const int64_t totals[] = {folded->purchases,     folded->trial,           folded->premium,
-                              folded->related,       folded->cycle,           folded->cycle_purchases,
-                              folded->cycle_shipped, folded->cycle_delivered, folded->cycle_failed,
-                              folded->responses,     folded->positive,        folded->negative,
-                              folded->referrals,     folded->answered};
+    const int64_t totals[] = {
+        folded->purchases, folded->trial,           folded->premium,       folded->related,
+        folded->cycle,     folded->cycle_purchases, folded->cycle_shipped, folded->cycle_delivered,
+        folded->failed,    folded->responses,       folded->positive,      folded->negative,
+        folded->referrals, folded->answered,        folded->shipped,       folded->delivered};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         state_write_long(writer, totals[i]);
     write_optional_time(encoder, folded->cycle ? folded->cycle_start_at : NEVER);

@@ -15,15 +15,32 @@ static bool event_is_moment(const struct pass *pass)
 {
     if (order_placed_by(pass))
         return pass->change.order_new;
-    if (pass->event->kind == EVENT_FAILED)
-        return pass->change.failure != FACT_NONE && pass->failure_new;
-    return true;
+    return pass->event->kind != EVENT_FAILED || pass->failure_new;
+}
+
+static bool event_has_fact(const struct pass *pass)
+{
+    return pass->event->kind != EVENT_FAILED || pass->change.failure != FACT_NONE;
+}
+
+/* An edit is no moment, but it may make what a waiting run hangs on a backfill fact. */
+static void silence_runs(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    if (!occurrence->backfill)
+        return;
+    struct span key = rule->once == ONCE_DELIVERY ? run_key(pass, rule, occurrence) : SPAN_NONE;
+    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
+        struct run *run = &pass->runs.waiting[i];
+        if (!run->ended && run->rule_index == rule->index && span_equal(run->order_id, occurrence->order_id) &&
+            (span_empty(key) || span_equal(run->key, key)))
+            run_silence(pass, rule, run, occurrence);
+    }
 }
 
 static void trigger_event(struct pass *pass, const struct rule *rule)
 {
     const struct event *event = pass->event;
-    if (!(rule->trigger.kinds >> event->kind & 1) || !event_is_moment(pass))
+    if (!(rule->trigger.kinds >> event->kind & 1) || !event_has_fact(pass))
         return;
     struct occurrence occurrence = {
         .order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id, .arrived_at = pass->now};
@@ -34,7 +51,10 @@ static void trigger_event(struct pass *pass, const struct rule *rule)
         stamp = &pass->facts.failures[pass->change.failure].stamp;
     occurrence.anchor_at = stamp ? stamp->at : event->occurred_at; /* R4, R9 */
     occurrence.backfill = stamp ? stamp->backfill : event->backfill;
-    run_trigger(pass, rule, &occurrence);
+    if (event_is_moment(pass))
+        run_trigger(pass, rule, &occurrence);
+    else
+        silence_runs(pass, rule, &occurrence);
 }
 
 /* ---- answers (R63: an edit is a moment again) ---- */

@@ -38,9 +38,11 @@ enum fact_type { FACT_NUMBER, FACT_BOOLEAN, FACT_DAYS, FACT_TIER, FACT_PHASE, FA
     X(days_since_last_open, FACT_DAYS, "days since the last human open or click")                              \
     X(subscription, FACT_BOOLEAN, "a subscription is active (R20)")                                            \
     X(renewals, FACT_NUMBER, "consecutive renewals (R21)")                                                     \
-    X(shipped, FACT_NUMBER, "parcels of live orders of the cycle shipped")                                     \
-    X(delivered, FACT_NUMBER, "parcels of the cycle delivered (R16)")                                          \
-    X(failed, FACT_NUMBER, "failed delivery attempts of the cycle")                                            \
+    X(shipped, FACT_NUMBER, "parcels of live orders shipped")                                                  \
+    X(delivered, FACT_NUMBER, "of them delivered (R16)")                                                       \
+    X(failed, FACT_NUMBER, "failed delivery attempts of live orders")                                          \
+    X(shipped_in_cycle, FACT_NUMBER, "parcels of the present cycle shipped")                                   \
+    X(delivered_in_cycle, FACT_NUMBER, "parcels of the present cycle delivered")                               \
     X(responses, FACT_NUMBER, "survey responses, all purposes")                                                \
     X(last_satisfaction, FACT_NUMBER, "satisfaction 1..5 of the last response that states it (R28)")           \
     X(last_nps, FACT_NUMBER, "nps 0..10 of the last response that states it (R28)")                            \

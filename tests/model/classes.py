@@ -156,7 +156,7 @@ def evidence_of(view, dimension):
                 "days_since_last_purchase": view.days_since_last_purchase, "subscription": base.subscription,
                 "positive_reactions": view.positive}
     if dimension == "phase":
-        return {"purchases_in_cycle": len(base.cycle_orders), "shipped": view.shipped,
+        return {"purchases_in_cycle": len(base.cycle_orders), "shipped": sum(parcel.shipped() for parcel in base.cycle_parcels),
                 "first_delivery_at": view.first_delivery[0] if view.first_delivery else None,
                 "effect_felt": view.effect is not None, "subscription": base.subscription,
                 "last_nps": view.cycle_nps.nps if view.cycle_nps else None,

@@ -533,8 +533,11 @@ class View:
                                         delivery[1], parcel.order))
         self.deliveries.sort(key=lambda item: (item[0], item[1], item[3].backfill, item[2]))
         self.first_delivery = self.deliveries[0] if self.deliveries else None
-        self.shipped = sum(parcel.shipped() for parcel in base.cycle_parcels)
-        self.failed = sum(len(parcel.failures) for parcel in base.cycle_parcels)
+        parcels = base.parcels.values()  # of live orders, ever; evidence alone counts those of the cycle (R45)
+        self.shipped = sum(parcel.shipped() for parcel in parcels)
+        self.failed = sum(len(parcel.failures) for parcel in parcels)
+        told = [parcel.delivery() for parcel in parcels]
+        self.delivered = sum(1 for delivery in told if delivery and (not delivery[2] or delivery[0] <= now))
         self.kept_opens = [item for item in base.human if item[0] > now - 60 * DAY][-32:]
         self.opens = sum(content.kind == "OPENED" for _, _, content in self.kept_opens)
         self.clicks = sum(content.kind == "CLICKED" for _, _, content in self.kept_opens)

@@ -13,7 +13,8 @@ class Run:
     looked at (again)."""
 
     def __init__(self, rule, key, order, anchor, due, backfill, arrived_at, n=1, m=1, response=None, concern=None,
-                 friend=None):
+                 friend=None, fact=None):
+        self.fact = fact  # of an order or a FAILED that triggered it
         self.rule = rule
         self.key = key
         self.order = order
@@ -90,6 +91,7 @@ class Runs:
         self.waiting = []
         self.fresh = []  # made or moved in this step
         self.anchors = {}  # rule name -> Anchor last seen
+        self.dated = set()  # names of calendar rules whose conditions hold
         self.ended = set()  # names of rules whose series has ended
         self.slots = {}  # rule name -> [(key, order, n)] decided
         self.used = {}  # (rule name, key, n) -> order
@@ -175,7 +177,7 @@ class Runs:
                 return
             order = order_id_of(event)
             key = "delivery:" + event.event_id if rule.once == "delivery" else order_key(rule, order)
-            self.add(Run(rule, key, order, time, time + rule.delay, content.backfill, content.arrived_at))
+            self.add(Run(rule, key, order, time, time + rule.delay, content.backfill, content.arrived_at, fact=fact))
             return
         purposes = rule.trigger[1]
         if event.topic != "surveys" or (purposes and content.purpose not in purposes):
@@ -216,7 +218,24 @@ class Runs:
             self.anchors[rule.name] = now
             due = now.time + delay_of(rule, now.order)
             self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at))
+        for run in waiting:
+            if now.same(before) and now.backfill:
+                self.silence(run, now.arrived_at)
         return []
+
+    def silence(self, run, arrived_at):
+        """R7: an edit made the fact that the run hangs on a backfill fact."""
+        if run.backfill:
+            return
+        run.backfill, run.arrived_at = True, arrived_at
+        if not run.rule.every or run.due <= arrived_at:
+            run.wake = min(run.wake, arrived_at)
+            self.fresh.append(run)
+
+    def follow_facts(self):
+        for run in list(self.waiting):
+            if run.fact and run.fact.content().backfill:
+                self.silence(run, run.fact.content().arrived_at)
 
     def follow_series(self, rule, now, before, waiting, key, view):
         delay = delay_of(rule, now.order)
@@ -242,21 +261,29 @@ class Runs:
 
     def keep_calendar(self, rule, view, conditions_hold):
         waiting = [run for run in self.of_rule(rule) if not run.deferred]
+        begins = conditions_hold and rule.name not in self.dated
+        (self.dated.add if conditions_hold else self.dated.discard)(rule.name)
         if not conditions_hold:
             for run in waiting:
                 self.drop(run)
             return
-        date, due = next_date(rule, view)
+        if begins and next_date(rule, view, view.now - 1)[1] == view.now:  # they begin to hold at that very instant
+            self.add_date(rule, view, view.now - 1)
+        date, due = next_date(rule, view, view.now)
         key = "date:" + date.isoformat()
         if any(run.due == due or (run.due == view.now and run.key != key) for run in waiting):
             return
         for run in waiting:
             self.drop(run)
-        self.add(Run(rule, key, None, due, due, False, view.now))
+        self.add_date(rule, view, view.now)
+
+    def add_date(self, rule, view, after):
+        date, due = next_date(rule, view, after)
+        self.add(Run(rule, "date:" + date.isoformat(), None, due, due, False, view.now))
 
 
-def next_date(rule, view):
-    """The first of the rule's dates at its hour, in the customer's zone, after now."""
+def next_date(rule, view, after):
+    """The first of the rule's dates at its hour, in the customer's zone, after the instant."""
     _, dates, hour = rule.trigger
     year = local_time(view.now, view.base.zone).year
     for year in range(year - 1, year + 9):  # 29 February comes up to eight years later
@@ -265,6 +292,6 @@ def next_date(rule, view):
                 continue
             date = datetime.date(year, month, day)
             due = at_hour(date, hour, view.base.zone)
-            if due > view.now:
+            if due > after:
                 return date, due
     raise AssertionError("no date")

@@ -144,6 +144,7 @@ class Customer:
         self.cancel(now, cause, newly_void, [move for move in found if move.dimension == "tier"])
         self.follow_anchors(now, cause, view)
         self.trigger(view, cause, found, event, converted)
+        self.runs.follow_facts()
         self.keep_calendars(view)
         self.decide_due(now, cause, view)
         self.keep_calendars(view)
@@ -264,7 +265,7 @@ class Customer:
             "first_purchase_at": base.live[0].time if base.live else None,
             "last_purchase_at": base.live[-1].time if base.live else None,
             "subscription": base.subscription, "subscription_since": base.since, "renewals": base.renewals,
-            "shipped": view.shipped, "delivered": len(view.deliveries), "failed": view.failed,
+            "shipped": view.shipped, "delivered": view.delivered, "failed": view.failed,
             "first_delivery_at": view.deliveries[0][0] if view.deliveries else None,
             "last_delivery_at": view.deliveries[-1][0] if view.deliveries else None,
             "responses": len(base.responses),

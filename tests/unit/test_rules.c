@@ -656,6 +656,23 @@ static void r62_a_calendar_run_waits_only_while_its_conditions_hold(void **state
     shop_close(&shop);
 }
 
+static void r62_conditions_that_begin_to_hold_at_the_hour_itself_are_in_time(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("season", "{calendar: {dates: [\"06-11\", \"08-07\"], at: \"09:00\"}}",
+                           "once: date, conditions: [subscription]"));
+    int64_t nine = D(10) - HOUR_MS; /* 11 June, 09:00 */
+    shop_event_at(&shop, shop_placed("O1"), D(0));
+    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), nine);
+    EXPECT(&shop, "decision season date:2024-06-11 1 sent at=9d23:00 due=9d23:00");
+    shop_event_at(&shop, shop_placed("O2"), nine);
+    shop_until(&shop, D(80));
+    EXPECT(&shop, "decision season date:2024-08-07 1 sent");
+    EXPECT_COUNT(&shop, "\ndecision", 2); /* the event after it at the same instant began nothing */
+    shop_close(&shop);
+}
+
 static void r62_the_calendar_follows_the_customers_zone(void **state)
 {
     (void)state;
@@ -722,6 +739,7 @@ int main(void)
         cmocka_unit_test(r61_the_strategy_chooses),
         cmocka_unit_test(r62_the_rotation_counts_on_over_later_series),
         cmocka_unit_test(r62_a_calendar_run_waits_only_while_its_conditions_hold),
+        cmocka_unit_test(r62_conditions_that_begin_to_hold_at_the_hour_itself_are_in_time),
         cmocka_unit_test(r62_the_calendar_follows_the_customers_zone),
         cmocka_unit_test(r63_an_edited_answer_is_a_moment_again),
     };

@@ -170,11 +170,37 @@ static void r7_a_series_on_a_backfill_fact_runs_on(void **state)
     shop_close(&shop);
 }
 
+/* The record that counts says backfill only later: what still waits for the fact is decided in the edit's step. */
+static void r7_an_edit_that_is_a_backfill_ends_what_waits(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("insert", "{event: PLACED}", "once: order, priority: 9, delay: 5d")
+                          RULE("later", "first_purchase_ever", "once: ever, priority: 9, delay: 14d")
+                              RULE("letter", "first_purchase_of_cycle",
+                                   "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d}"));
+    struct event order = shop_placed("O1");
+    shop_event_at(&shop, order, D(0));
+    shop_event_at(&shop, shop_placed("O2"), D(1));
+    order.event_id = SPAN("again");
+    order.version = 1;
+    order.backfill = true;
+    shop_event_at(&shop, order, D(2));
+    EXPECT(&shop, "decision insert order:O1 1 backfill at=2d00:00 due=5d00:00");
+    EXPECT(&shop, "decision later ever 1 backfill at=2d00:00 due=14d00:00");
+    EXPECT_COUNT(&shop, "\ndecision", 2); /* O2 is live, and the letter's slot comes after the arrival */
+    shop_until(&shop, D(11));
+    EXPECT(&shop, "decision insert order:O2 1 sent at=6d00:00");
+    EXPECT(&shop, "decision letter cycle:O1 1 sent at=10d00:00");
+    EXPECT_COUNT(&shop, "\ndecision", 4);
+    shop_close(&shop);
+}
+
 /* Three letters from a first delivery on; it arrives as backfill, 15 days after it happened. */
 static void letters_delivered(struct shop *shop)
 {
-    open_rules(shop, RULE("letter", "first_delivery",
-                          "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
+    open_rules(
+        shop, RULE("letter", "first_delivery", "once: cycle, priority: 9, delay: 10d, repeat: {every: 10d, times: 3}"));
     struct event delivered = shop_delivery(EVENT_DELIVERED, "O1");
     delivered.backfill = true;
     delivered.occurred_at = D(-15);
@@ -610,6 +636,7 @@ int main(void)
         cmocka_unit_test(r5_a_rung_is_entered_by_the_facts_own_times),
         cmocka_unit_test(r7_a_backfill_sends_nothing_and_says_so),
         cmocka_unit_test(r7_a_series_on_a_backfill_fact_runs_on),
+        cmocka_unit_test(r7_an_edit_that_is_a_backfill_ends_what_waits),
         cmocka_unit_test(r7_the_arrival_is_the_anchors_own),
         cmocka_unit_test(r07_a_forgotten_arrival_is_the_latest_forgotten),
         cmocka_unit_test(r7_time_goes_on_after_a_backfill),

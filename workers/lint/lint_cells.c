@@ -262,6 +262,8 @@ static const enum fact at_most[][2] = {
     {FACT_purchases_in_cycle, FACT_purchases},
     {FACT_renewals, FACT_purchases},
     {FACT_cycle, FACT_purchases},
+    {FACT_shipped_in_cycle, FACT_shipped},
+    {FACT_delivered_in_cycle, FACT_delivered},
     {FACT_referrals_converted, FACT_referrals},
     {FACT_positive_reactions, FACT_responses},
     {FACT_negative_reactions, FACT_responses},
@@ -277,8 +279,8 @@ static const enum fact known_with[][2] = {
     {FACT_purchases_in_cycle, FACT_days_since_last_purchase},
     {FACT_purchases_in_cycle, FACT_phase},
     {FACT_responses, FACT_days_since_last_response},
-    {FACT_delivered, FACT_days_since_first_delivery},
-    {FACT_delivered, FACT_days_since_last_delivery},
+    {FACT_delivered_in_cycle, FACT_days_since_first_delivery},
+    {FACT_delivered_in_cycle, FACT_days_since_last_delivery},
 };
 
 /* Of the two at most one. */
