@@ -70,13 +70,13 @@ static void anchor_single(struct pass *pass, const struct rule *rule, struct run
 }
 
 /* R50: another anchor than the track's. None before, or one of another cycle: the series is triggered. Else the anchor
- * has moved: m stays, the waiting slot moves, and a series that is over is not woken. A customer's first order only
- * names the anchor anew. */
+ * has moved: m stays, the waiting slot moves, and a series that is over is not woken. An anchor without an order was of
+ * the cycle that the customer's first order begins. */
 static void anchor_series(struct pass *pass, const struct rule *rule, const struct track *track, struct run *run,
                           const struct occurrence *occurrence)
 {
-    bool named_anew = track && span_empty(track->order_id) && track->at == occurrence->anchor_at;
-    if (track == NULL || track->gone || !(named_anew || run_series_continues(pass, track))) {
+    bool first_cycle = track && span_empty(track->order_id) && pass->figures.cycle == 1;
+    if (track == NULL || track->gone || !(first_cycle || run_series_continues(pass, track))) {
         run_trigger(pass, rule, occurrence);
     } else if (run) {
         run_move(pass, rule, run, occurrence);

@@ -52,14 +52,15 @@ static int64_t assumed_at(const struct facts *facts, const struct playbook *play
     return shipped_at + (transit == FIGURE_UNSTATED ? playbook->transit_ms : transit);
 }
 
-static struct figure_instant told(uint32_t index, const struct parcel *parcel)
+static struct figure_instant told(const struct facts *facts, uint32_t index)
 {
+    const struct parcel *parcel = &facts->parcels[index];
     const struct stamp *delivered = &parcel->delivered, *returned = &parcel->returned;
     struct figure_instant instant = {.at = delivered->at,
                                      .order = parcel->order,
                                      .fact = index,
                                      .backfill = delivered->backfill,
-                                     .hash = delivered->hash};
+                                     .hash = stamp_record(facts, delivered)};
     if (!stamp_known(returned) || delivered->at > returned->record_at)
         return instant;
     if (delivered->record_at <= returned->record_at)
@@ -75,7 +76,7 @@ struct figure_instant parcel_delivery(const struct facts *facts, const struct pl
     if (ret_assumed_at)
         *ret_assumed_at = NEVER;
     if (stamp_known(&parcel->delivered))
-        return told(index, parcel);
+        return told(facts, index);
     int64_t at = assumed_at(facts, playbook, index);
     if (at == NEVER)
         return figure_none;
@@ -89,7 +90,7 @@ struct figure_instant parcel_delivery(const struct facts *facts, const struct pl
                                    .fact = index,
                                    .backfill = parcel->shipped.backfill,
                                    .assumed = true,
-                                   .hash = parcel->shipped.hash};
+                                   .hash = stamp_record(facts, &parcel->shipped)};
 }
 
 static int compare_deliveries(const struct facts *facts, const struct figure_instant *a, const struct figure_instant *b)

@@ -29,6 +29,21 @@ void facts_init(struct facts *facts, struct arena *arena)
     *FACT_APPEND(facts, arena, sources) = SPAN_NONE;
 }
 
+static uint64_t record_of(uint64_t event_id, struct span source)
+{
+    return span_empty(source) ? event_id : event_id ^ hash_xxh64(source);
+}
+
+uint64_t stamp_record(const struct facts *facts, const struct stamp *stamp)
+{
+    return stamp->backfill ? record_of(stamp->hash, facts->sources[stamp->source]) : stamp->hash;
+}
+
+uint64_t event_record(const struct event *event)
+{
+    return record_of(hash_xxh64(event->event_id), event->source);
+}
+
 uint32_t facts_find_order(const struct facts *facts, struct span id)
 {
     for (uint32_t i = facts->orders_count; i-- > 0;) /* the newest is asked for most */

@@ -186,6 +186,10 @@ static inline bool parcel_shipped(const struct parcel *parcel) /* R15: what came
     return stamp_known(&parcel->shipped) || stamp_known(&parcel->returned);
 }
 
+/* By which its arrival is known (R7): event_id and source (R10). Of a live record, of which nobody asks, the hash
+ * alone. */
+uint64_t stamp_record(const struct facts *facts, const struct stamp *stamp);
+uint64_t event_record(const struct event *event);                     /* the same of a record that arrives */
 uint32_t facts_find_order(const struct facts *facts, struct span id); /* FACT_NONE = nobody named it */
 uint32_t facts_find_response(const struct facts *facts, uint64_t survey, uint64_t response);
 bool facts_unshipped(const struct facts *facts, uint32_t order); /* R75: nothing of the order was ever shipped */

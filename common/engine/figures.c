@@ -123,7 +123,7 @@ static struct figure_instant purchase_instant(const struct figures *figures, uin
                                    .order = figures->live[position],
                                    .fact = FACT_NONE,
                                    .backfill = order->placed.backfill,
-                                   .hash = order->placed.hash};
+                                   .hash = stamp_record(figures->facts, &order->placed)};
 }
 
 /* R32: per currency, in bytewise order. */

@@ -18,7 +18,7 @@ struct figure_instant {
     uint32_t fact;     /* parcel, response: index in its array; FACT_NONE otherwise */
     bool backfill;     /* R7: the record that counts is backfill (of an assumed delivery: the SHIPPED) */
     bool assumed;      /* a delivery by R16's fallback */
-    uint64_t hash;     /* the counting record's, as its stamp keeps it; 0 = none */
+    uint64_t hash;     /* the counting record's: stamp_record; 0 = none */
 };
 
 struct figures {

@@ -57,7 +57,7 @@ static void read_in_cycle(struct figures_work *work, uint32_t index, bool positi
                                                        .order = FACT_NONE,
                                                        .fact = index,
                                                        .backfill = response->stamp.backfill,
-                                                       .hash = response->stamp.hash};
+                                                       .hash = stamp_record(figures->facts, &response->stamp)};
 }
 
 void figures_responses(struct figures_work *work)

@@ -97,7 +97,7 @@ struct day_count { /* R70 */
 };
 
 struct arrival { /* R7: when a backfill record was applied, on which a series may hang */
-    uint32_t record; /* upper half of the XXH64 of its event_id, never 0; or ARRIVAL_FORGOTTEN */
+    uint32_t record; /* upper half of stamp_record, never 0; or ARRIVAL_FORGOTTEN */
     int64_t at;      /* clock */
 };
 enum { ARRIVAL_FORGOTTEN = 0 }; /* the first of the arrivals may stand for all older ones: the latest of them */

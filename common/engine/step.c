@@ -107,7 +107,7 @@ static void apply_effects(struct pass *pass)
         return;
     }
     if (pass->event->backfill && may_anchor(pass->event))
-        runs_arrived(&pass->runs, pass->arena, hash_xxh64(pass->event->event_id), pass->now); /* R7 */
+        runs_arrived(&pass->runs, pass->arena, event_record(pass->event), pass->now); /* R7 */
     pass->runs.playbook = playbook_mark(pass->playbook);
     pass_run(pass, false);
 }

@@ -131,7 +131,7 @@ static void walk_moment(struct walk *walk, const struct moment *moment)
                                                   .order = moment->order,
                                                   .fact = FACT_NONE,
                                                   .backfill = moment->stamp->backfill,
-                                                  .hash = moment->stamp->hash});
+                                                  .hash = stamp_record(walk->figures->facts, moment->stamp)});
     if (!now_active && standing->active && --walk->active == 0)
         walk->spells[walk->spell_count - 1].until = moment->at;
     standing->active = now_active;

@@ -37,7 +37,6 @@ class Comparison:
         self.ignored = () if options.all else IGNORED[options.seq:]
         self.options = options
         self.version = playbook_version()
-        self.strategy = options.strategy
         if options.products:
             playbook.PRODUCTS[:] = model.load_products(options.products)
 
@@ -45,7 +44,7 @@ class Comparison:
         return [{name: value for name, value in record.items() if name not in self.ignored} for record in records]
 
     def model_records(self, lines, until):
-        records, states, summary = simulate(lines, until, self.strategy, self.version)
+        records, states, summary = simulate(lines, until, self.options.strategy, self.version)
         return self.plain(records + states + [summary])
 
     def engine_records(self, lines, until):
@@ -188,12 +187,16 @@ def products(options, items):
 
 
 def files(options):
+    strategy = options.strategy
     for name in options.files:
         with open(name, encoding="utf-8") as file:
             lines = [line.rstrip("\n") for line in file]
         until = options.until
         head = json.loads(lines.pop(0)) if lines and lines[0].startswith('{"until"') else {}
         with products(options, head.get("products", [])), contextlib.ExitStack() as more:
+            options.strategy = head.get("strategy", strategy)
+            if options.strategy != strategy:
+                more.enter_context(edited_playbook(options, r"(?m)^strategy: \w+", f"strategy: {options.strategy}"))
             if "history" in head:
                 more.enter_context(short_history(options, *head["history"]))
             yield os.path.basename(name), lines, head.get("until") if until is None else until

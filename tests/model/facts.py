@@ -97,7 +97,7 @@ class Store:
     def refusal(self, event):
         """R11: why the record may not be applied, or None."""
         key = fact_key(event)
-        if key in self.folded or order_id_of(event) in self.folded_orders:
+        if key in self.folded or (key[0] != "subscription" and order_id_of(event) in self.folded_orders):
             return "too_late"
         if (key[0] in COUNTED or event.kind == "REFERRED") and key not in self.facts:
             if self.newest_folded is not None and event.occurred_at <= self.newest_folded:
@@ -144,8 +144,13 @@ class Store:
         for key in set(notes) - kept:
             del self.facts[key]
 
+    def fold_order(self, item):
+        """Oldest first; of one time in id order."""
+        time, key = item
+        return time, xxh64(self.facts[key].content().event_id), key
+
     def fold(self):
-        held = sorted(((fact.time(), fact.key) for fact in self.counted()), key=str_key)
+        held = sorted(((fact.time(), fact.key) for fact in self.counted()), key=self.fold_order)
         if len(held) <= playbook.HISTORY_FACTS:
             return
         newest = held[-1][0]
@@ -155,11 +160,6 @@ class Store:
             self.newest_folded = time
             if key[0] == "order":
                 self.folded_orders.add(key[1])
-
-
-def str_key(item):
-    time, key = item
-    return (time, key)
 
 
 # ---- products and roles (R17, R18) ----

@@ -403,6 +403,25 @@ static void r50_the_first_order_only_names_the_anchor_anew(void **state)
     shop_close(&shop);
 }
 
+/* The anchor without an order was of the cycle that the order begins, also when the order moves it. */
+static void r50_the_first_order_may_move_the_anchor(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("letter", "subscription_since", "once: cycle, delay: 30d, repeat: {every: 30d}"));
+    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(0));
+    shop_until(&shop, D(31));
+    EXPECT(&shop, "decision letter cycle:- 1 sent at=30d00:00");
+    struct event late = shop_order(EVENT_SUBSCRIPTION_RENEWED, "O1");
+    late.occurred_at = D(-10);
+    shop_event_at(&shop, late, D(40));
+    EXPECT_COUNT(&shop, "\ndecision", 1);
+    shop_until(&shop, D(61));
+    EXPECT(&shop, "decision letter cycle:O1 2 sent at=50d00:00 due=50d00:00");
+    EXPECT_COUNT(&shop, "\ndecision", 2);
+    shop_close(&shop);
+}
+
 static void r50_a_key_remembers_its_slots(void **state)
 {
     (void)state;
@@ -725,6 +744,7 @@ int main(void)
         cmocka_unit_test(r50_a_moved_anchor_moves_the_waiting_slot),
         cmocka_unit_test(r50_an_anchor_that_comes_back_triggers_the_series_again),
         cmocka_unit_test(r50_the_first_order_only_names_the_anchor_anew),
+        cmocka_unit_test(r50_the_first_order_may_move_the_anchor),
         cmocka_unit_test(r50_a_key_remembers_its_slots),
         cmocka_unit_test(r50_a_moved_series_remembers_its_slots),
         cmocka_unit_test(r50_a_series_of_so_many_times),
