@@ -64,7 +64,7 @@ static struct figure_instant told(const struct facts *facts, uint32_t index)
     if (!stamp_known(returned) || delivered->at > returned->record_at)
         return instant;
     if (delivered->record_at <= returned->record_at)
-        return figure_none;            /* R15: it came back */
+        return figure_none; /* R15: it came back */
     instant.at = delivered->record_at; /* R15: delivered again, at that time */
     return instant;
 }
