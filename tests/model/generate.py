@@ -198,11 +198,17 @@ class History:
         self.disturb(late=self.chance(0.3))
 
     def folded(self, events):
-        """A long life in order: with a short history most of it is folded (R11)."""
+        """A long life in order: with a short history most of it is folded (R11). Half of them are one cycle longer than the
+        history, of somebody who leaves and registers again: a rule of once in a cycle is triggered under many orders (R48)."""
         name = self.names[0]
-        while len(self.lines) < events:
-            self.visit(name, max(self.times[name] or [START]) - self.random.randint(0, 20) * DAY
-                       + self.random.choice([0, 5, 20, 61, 95]) * DAY)
+        one_cycle = self.chance(0.5)
+        while len(self.lines) < (5 * events // 6 if one_cycle else events):
+            time = max(self.times[name] or [START]) - self.random.randint(0, 20) * DAY
+            time += self.random.choice([0, 5, 20] if one_cycle else [0, 5, 20, 61, 95]) * DAY
+            if one_cycle and self.orders[name] and self.chance(0.6):
+                for channel in ("EMAIL", "LINE"):
+                    self.add("customers", name, time + HOUR, kind="UNREGISTERED", channel=channel)
+            self.visit(name, time)
         self.disturb(late=False)
 
     def visit(self, name, time):
