@@ -262,10 +262,20 @@ static const struct run *date_run(const struct pass *pass, const struct rule *ru
     return last;
 }
 
-/* Only an order or a customer event can change the zone. */
+/* Only an order or a customer event can change the zone; and a mail's that takes the place of a customer event (R9). */
 static bool zone_stands(const struct pass *pass)
 {
-    return pass->event == NULL || (pass->event->topic != TOPIC_ORDERS && pass->event->topic != TOPIC_CUSTOMERS);
+    if (pass->event == NULL)
+        return true;
+    switch (pass->event->topic) {
+    case TOPIC_ORDERS:
+    case TOPIC_CUSTOMERS:
+        return false;
+    case TOPIC_EMAIL_OPENS:
+        return !pass->change.edits;
+    default:
+        return true;
+    }
 }
 
 /* Days that go by are all that a quiet pass can find changed. */

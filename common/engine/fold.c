@@ -66,6 +66,8 @@ static enum merged merge_kept(struct fold *fold, struct stamp *stamp, uint64_t k
         stamp->backfill = event->backfill; /* R7: the mark of the record that counts */
         merged = MERGED_CONTENT;
     }
+    fold->change->counts = merged == MERGED_CONTENT;
+    fold->change->edits = !first;
     if (first || event->occurred_at < stamp->at) {
         stamp->at = event->occurred_at; /* R9: the earliest, so that an edit does not move the fact */
         if (merged == MERGED_NOTHING)

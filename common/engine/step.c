@@ -106,7 +106,7 @@ static void apply_effects(struct pass *pass)
         apply_erasure(pass);
         return;
     }
-    if (pass->event->backfill && may_anchor(pass->event))
+    if (pass->event->backfill && pass->change.counts && may_anchor(pass->event))
         runs_arrived(&pass->runs, pass->arena, event_record(pass->event), pass->now); /* R7 */
     pass->runs.playbook = playbook_mark(pass->playbook);
     pass_run(pass, false);
