@@ -157,7 +157,7 @@ class Store:
         while len(held) > playbook.HISTORY_FACTS and held[0][0] < newest - playbook.HISTORY_DAYS * DAY:
             time, key = held.pop(0)
             self.folded.add(key)
-            self.newest_folded = time
+            self.newest_folded = max(time, self.newest_folded or time)
             if key[0] == "order":
                 self.folded_orders.add(key[1])
 
