@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 4, TEXT_SPARE = 384 };
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 512, SPARE_PART = 4 };
 
 /* A block and how far its texts go. */
 struct block {
@@ -212,16 +212,41 @@ static void copy_arrays(struct block *block, struct open_state *state)
 #undef COPY_FOLDED
 }
 
-static bool arrays_inside(const struct block *block, const struct open_state *state)
+/* An array that grew out of its place takes another one behind the texts; the old one is lost until the block is given
+ * up. An empty one, too: what it grows into must last. */
+static void *bring_items(struct block *block, const void *items, size_t size, size_t room)
 {
-    bool all = true;
-#define LOOK(owner, name)               all &= inside(block, (owner)->name); /* an empty one, too: what it grows into must last */
-#define LOOK_FOLDED(owner, name, count) all &= (owner)->count == 0 || inside(block, (owner)->name);
-    EACH_ARRAY(LOOK, &state->pass.facts, &state->pass.runs)
-    EACH_FOLDED_ARRAY(LOOK_FOLDED, &state->pass.facts.folded)
-#undef LOOK
-#undef LOOK_FOLDED
-    return all;
+    if (inside(block, items) || block->full)
+        return (void *)items;
+    size_t at = aligned(block->at);
+    if (at + room > block->end) {
+        block->full = true;
+        return (void *)items;
+    }
+    block->at = at + room;
+    return size > 0 ? memcpy(block->start + at, items, size) : block->start + at;
+}
+
+static void bring_arrays(struct block *block, struct open_state *state)
+{
+    const struct order *orders = state->pass.facts.orders;
+#define BRING(owner, name)                                                                                             \
+    if (!inside(block, (owner)->name)) {                                                                               \
+        uint32_t room = with_room((owner)->name##_count);                                                              \
+        (owner)->name = bring_items(block, (owner)->name, (owner)->name##_count * sizeof *(owner)->name,               \
+                                    room * sizeof *(owner)->name);                                                     \
+        (owner)->name##_capacity = room;                                                                               \
+    }
+#define BRING_FOLDED(owner, name, count)                                                                               \
+    if ((owner)->count > 0)                                                                                            \
+        (owner)->name = bring_items(block, (owner)->name, (owner)->count * sizeof *(owner)->name,                      \
+                                    (owner)->count * sizeof *(owner)->name);
+    EACH_ARRAY(BRING, &state->pass.facts, &state->pass.runs)
+    EACH_FOLDED_ARRAY(BRING_FOLDED, &state->pass.facts.folded)
+#undef BRING
+#undef BRING_FOLDED
+    if (state->pass.facts.orders != orders)
+        state->live = bring_items(block, NULL, 0, state->pass.facts.orders_capacity * sizeof *state->live);
 }
 
 /* Of the figures the live orders stay; the money is for reports only, which are made of closed states. */
@@ -243,7 +268,8 @@ size_t open_state_size(const struct open_state *state)
 {
     struct block texts = {.old = &state->pass.facts, .only_measures = true};
     keep_texts(&texts, (struct open_state *)state); /* writes nothing */
-    return arrays_size(state) + aligned(texts.at + texts.at / 4 + TEXT_SPARE);
+    size_t size = arrays_size(state) + texts.at;
+    return aligned(size + size / SPARE_PART + SPARE);
 }
 
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
@@ -265,7 +291,10 @@ struct open_state *open_state_copy(const struct open_state *state, void *memory,
 bool open_state_settle(struct open_state *state)
 {
     struct block block = {.start = (char *)state, .at = state->text_at, .end = state->size};
-    if (state->size == 0 || !arrays_inside(&block, state))
+    if (state->size == 0)
+        return false;
+    bring_arrays(&block, state);
+    if (block.full)
         return false;
     keep_figures(state);
     if (!state->pass.fact_texts_stand)

@@ -3,9 +3,10 @@
  * gives the very bytes, and the very records, of the same visits blob by blob (test_step_random holds them side by
  * side).
  *
- * It lives in one block of the caller: this head, the arrays, then their texts, each with some room to grow. A visit
- * changes the arrays in place and puts what is new into its arena; open_state_settle brings that home. Texts and names
- * of the playbook are borrowed from it: a state must be closed under the world that it was opened under.
+ * It lives in one block of the caller: this head, the arrays with some room to grow, then their texts; behind these, as
+ * far as the block goes, new texts and arrays that outgrew their place. A visit changes the arrays in place and puts
+ * what is new into its arena; open_state_settle brings that home. Texts and names of the playbook are borrowed from it:
+ * a state must be closed under the world that it was opened under.
  *
  * With the facts it keeps what the last visit made of them. Most visits are timers at which no fact is new and no
  * boundary was passed: the figures hold, and the facts are not even looked at. */

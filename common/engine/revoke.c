@@ -78,6 +78,7 @@ void revokes_make(struct pass *pass)
         if (reason == REVOKE_NONE)
             continue;
         sent->ended = true;
+        pass->runs.sent_ends_at = NEVER;
         action_revoke(pass, sent, reason);
     }
 }

@@ -22,7 +22,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
 
 void runs_init(struct runs *runs)
 {
-    *runs = (struct runs){.next_change_at = NEVER};
+    *runs = (struct runs){.next_change_at = NEVER, .sent_ends_at = NEVER};
 }
 
 uint32_t runs_rule_hash(struct span rule)
@@ -83,6 +83,7 @@ void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *se
 {
     struct sent *added = ARRAY_PUSH(runs, arena, sent);
     *added = *sent;
+    runs->sent_ends_at = NEVER;
 }
 
 /* The first place whose key is not below the given one. */
@@ -215,13 +216,27 @@ static bool hash_used(const struct runs *runs, const struct rule *rule, struct s
     return place < runs->used_count && runs->used[place].key == hash;
 }
 
+static uint32_t slot_place(uint32_t rule_hash, int32_t n)
+{
+    return (rule_hash ^ (uint32_t)n * UINT32_C(0x9e3779b1)) >> 24;
+}
+
+void runs_mark_published(struct runs *runs, const struct published *published)
+{
+    uint32_t place = slot_place(published->rule, published->n);
+    runs->published_slots.bits[place / 64] |= UINT64_C(1) << place % 64;
+}
+
 bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n)
 {
+    uint32_t place = slot_place(rule->name_hash, n);
+    if (!(runs->published_slots.bits[place / 64] >> place % 64 & 1))
+        return runs->used_count > 0; /* of hashes nobody knows whose they are */
     for (uint32_t i = 0; i < runs->published_count; i++) {
         if (runs->published[i].rule == rule->name_hash && runs->published[i].n == n)
             return true;
     }
-    return runs->used_count > 0; /* of hashes nobody knows whose they are */
+    return runs->used_count > 0;
 }
 
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
@@ -281,10 +296,12 @@ void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, c
     if (maybe && (runs_used(runs, rule, run->key, run->n) || runs_used_answer(runs, rule, run)))
         return;
     const struct published published = published_of(rule, run, fact);
-    if (published.kind == KEY_OTHER)
+    if (published.kind == KEY_OTHER) {
         use_hash(runs, arena, key_hash(rule->name, run->key, run->n), fact);
-    else
-        *ARRAY_PUSH(runs, arena, published) = published;
+        return;
+    }
+    *ARRAY_PUSH(runs, arena, published) = published;
+    runs_mark_published(runs, &published);
 }
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
@@ -364,6 +381,14 @@ int64_t runs_arrival(const struct runs *runs, uint64_t record)
     return NEVER;
 }
 
+void runs_begin_pass(struct runs *runs)
+{
+    for (uint32_t i = 0; i < runs->waiting_count; i++) {
+        if (runs->waiting[i].fresh)
+            runs->waiting[i].fresh = false;
+    }
+}
+
 void runs_sweep(struct runs *runs)
 {
     uint32_t kept = 0;
@@ -377,16 +402,29 @@ void runs_sweep(struct runs *runs)
     runs->waiting_count = kept;
 }
 
+static void sent_expire(struct runs *runs, int64_t now)
+{
+    uint32_t kept = 0;
+    int64_t ends_at = INT64_MAX;
+    for (uint32_t i = 0; i < runs->sent_count; i++) {
+        const struct sent *sent = &runs->sent[i];
+        if (sent->ended || (sent->expires_at != NEVER && now >= sent->expires_at))
+            continue;
+        if (sent->expires_at != NEVER && sent->expires_at < ends_at)
+            ends_at = sent->expires_at;
+        if (kept != i)
+            runs->sent[kept] = *sent;
+        kept++;
+    }
+    runs->sent_count = kept;
+    runs->sent_ends_at = ends_at;
+}
+
 void runs_expire(struct runs *runs, int64_t now, int64_t today)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < runs->sent_count; i++) {
-        const struct sent *sent = &runs->sent[i];
-        if (!sent->ended && (sent->expires_at == NEVER || now < sent->expires_at))
-            runs->sent[kept++] = *sent;
-    }
-    runs->sent_count = kept;
-    kept = 0;
+    if (runs->sent_ends_at == NEVER || now >= runs->sent_ends_at)
+        sent_expire(runs, now);
     for (uint32_t i = 0; i < runs->days_count; i++) {
         /* A week looks six days back (R70); two more, for a customer who moves west over the date line. */
         if (runs->days[i].day >= today - 8)

@@ -16,6 +16,12 @@ enum { SLOT_MAX = 1 << 21 };
 enum run_state { RUN_WAITING, RUN_DEFERRED, RUN_HELD, RUN_STATE_COUNT };
 
 struct run {
+    /* what every visit asks of every run, side by side */
+    int64_t decide_at;      /* due_at, or later by a deferral */
+    int rule_index;         /* in playbook->rules; -1 = not there */
+    bool fresh;             /* made or moved in this pass; not in the state */
+    bool ended;             /* to be swept by runs_sweep; not in the state */
+
     struct span rule;       /* name */
     struct span key;        /* R47 */
     struct span order_id;   /* that it belongs to (R48); "" = none */
@@ -23,16 +29,10 @@ struct run {
     enum run_state state;
     int64_t anchor_at;      /* R4, R5 */
     int64_t due_at;         /* first due time: staleness, expiry (R68, R74) */
-    int64_t decide_at;      /* due_at, or later by a deferral */
     int64_t backfill_until; /* R7: slots due at or before are decided `backfill`; NEVER = none. INT64_MAX = any */
     bool has_response;      /* it is about one answer */
     uint64_t survey, response; /* hashes, as in struct response */
-    int rule_index;         /* in playbook->rules; -1 = not there */
     struct span trace;      /* of the event that made or last moved it, as in struct event; "" = none */
-
-    /* not in the state */
-    bool fresh;     /* made or moved in this pass */
-    bool ended;     /* to be swept by runs_sweep */
 };
 
 /* The last anchor of a rule, so that the same anchor is not decided twice (R49), and how far its series has come (R50).
@@ -108,6 +108,12 @@ struct last_sent { /* R73 */
     int64_t at;
 };
 
+/* A set of pairs (rule, n) that may say yes to others, too: most of what is asked is answered without a look at what
+ * was published. */
+struct rule_slots {
+    uint64_t bits[4];
+};
+
 struct runs {
     uint64_t playbook;    /* the playbook of the last step: head of its hash (R81); 0 = no step yet */
     bool consent;         /* after the last step: consent that ends revokes (R78) */
@@ -116,7 +122,9 @@ struct runs {
     FACT_ARRAY(struct track, tracks);
     bool tracks_changed; /* since they were grouped; not in the state */
     FACT_ARRAY(struct sent, sent);
+    int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
     FACT_ARRAY(struct published, published);
+    struct rule_slots published_slots; /* of what was published, and perhaps of more; not in the state */
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
     FACT_ARRAY(struct day_count, days);
     FACT_ARRAY(struct last_sent, last_sent);
@@ -141,6 +149,7 @@ const struct track *runs_track(const struct runs *runs, int rule_index); /* not 
 struct track *runs_track_change(struct runs *runs, int rule_index);      /* the same, to be written to */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
+void runs_mark_published(struct runs *runs, const struct published *published); /* of those read from a blob */
 bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n); /* false: under none, surely */
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
 /* The same for the key `response:` of a run about an answer, which need not be told by its text. */
@@ -156,6 +165,8 @@ void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rul
 void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64_t at);
 /* Of a forgotten one, the latest forgotten; NEVER = not known, and none was forgotten. */
 int64_t runs_arrival(const struct runs *runs, uint64_t record);
+
+void runs_begin_pass(struct runs *runs); /* no run is fresh any more */
 
 /* Drops what ended, and what time has made useless at `now`, on local day `today`. */
 void runs_sweep(struct runs *runs);

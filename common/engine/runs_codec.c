@@ -1160,5 +1160,9 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
     read_counters(runs, &tables, reader);
     if (!before_3(reader))
         read_traces(runs, &tables, reader);
-    return !reader->failed;
+    if (reader->failed)
+        return false;
+    for (uint32_t i = 0; i < runs->published_count; i++)
+        runs_mark_published(runs, &runs->published[i]);
+    return true;
 }

@@ -10,8 +10,7 @@
 
 static void pass_run(struct pass *pass, bool fire)
 {
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
-        pass->runs.waiting[i].fresh = false;
+    runs_begin_pass(&pass->runs);
     pass_read(pass);
     transitions_find(pass);
     revokes_make(pass);
@@ -28,8 +27,7 @@ static void pass_run(struct pass *pass, bool fire)
  * and order is as the pass before left it. Most timers fire so. */
 static void pass_decide(struct pass *pass, bool fire)
 {
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++)
-        pass->runs.waiting[i].fresh = false;
+    runs_begin_pass(&pass->runs);
     pass_read(pass);
     calendar_read(pass, true);
     decisions_make(pass, fire);
