@@ -206,7 +206,7 @@ static void purchases_stay(struct compacting *compacting)
         const struct parcel *parcel = &compacting->past.parcels[i];
         const struct stamp *shipped = stamp_known(&parcel->shipped) ? &parcel->shipped : &parcel->returned;
         int64_t will_be_at;
-        if (compacting->work.in_cycle[parcel->order] && shipped->at == compacting->work.first_shipped)
+        if (compacting->work.in_cycle[parcel->order] && shipped->at == compacting->work.figures->first_shipped)
             stay(compacting, parcel->order); /* R40: affirm */
         parcel_delivery(&compacting->past, compacting->playbook, i, compacting->newest_at, &will_be_at);
         if (will_be_at != NEVER)

@@ -12,18 +12,17 @@ struct newest {
 
 static void take_newer(struct newest *newest, const struct stamp *stamp)
 {
-    if (newest->stamp &&
-        (stamp->at < newest->at || (stamp->at == newest->at && stamp->hash <= newest->stamp->hash)))
+    if (newest->stamp && (stamp->at < newest->at || (stamp->at == newest->at && stamp->hash <= newest->stamp->hash)))
         return;
     *newest = (struct newest){stamp->at, stamp};
 }
 
 struct channel_facts {
-    struct newest registered;   /* REGISTERED: ends a bounce */
-    struct newest stated;       /* the same, or an order that says so */
+    struct newest registered; /* REGISTERED: ends a bounce */
+    struct newest stated;     /* the same, or an order that says so */
     struct newest unregistered;
     struct newest bounced;
-    struct newest opened;       /* HUMAN open or click */
+    struct newest opened; /* HUMAN open or click */
 };
 
 struct contact {
@@ -155,13 +154,14 @@ static void count_opens(struct figures_work *work, const struct contact *contact
             break;
         figures->opens_60d += note->kind == EVENT_OPENED;
         figures->clicks_60d += note->kind == EVENT_CLICKED;
-        figures_change_at(figures, until);
+        instant_lower(&figures->contacts_change_at, until);
         if (figures->cycle_start != NEVER && note->stamp.at >= figures->cycle_start)
-            work->first_open = note->stamp.at; /* R25: the oldest kept in the cycle */
+            figures->first_open = note->stamp.at; /* R25: the oldest kept in the cycle */
     }
-    if (work->first_open == NEVER && figures->cycle_start != NEVER && figures->last_open_at != NEVER &&
+    figures_change_at(figures, figures->contacts_change_at);
+    if (figures->first_open == NEVER && figures->cycle_start != NEVER && figures->last_open_at != NEVER &&
         figures->last_open_at >= figures->cycle_start)
-        work->first_open = figures->last_open_at; /* R25: else the last one's time */
+        figures->first_open = figures->last_open_at; /* R25: else the last one's time */
 }
 
 void figures_contacts(struct figures_work *work)

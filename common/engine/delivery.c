@@ -138,14 +138,15 @@ static void count_parcel(struct figures_work *work, uint32_t index)
     int64_t will_be_at;
     struct figure_instant delivery =
         parcel_delivery(figures->facts, figures->playbook, index, figures->now, &will_be_at);
-    figures_change_at(figures, will_be_at);
+    instant_lower(&figures->deliveries_change_at, will_be_at);
     figures->shipped += shipped;
     figures->delivered += delivery.at != NEVER;
     if (!in_cycle)
         return;
     figures->shipped_in_cycle += shipped;
     if (shipped)
-        instant_lower(&work->first_shipped, stamp_known(&parcel->shipped) ? parcel->shipped.at : parcel->returned.at);
+        instant_lower(&figures->first_shipped,
+                      stamp_known(&parcel->shipped) ? parcel->shipped.at : parcel->returned.at);
     count_delivery(figures, delivery);
 }
 
@@ -158,6 +159,7 @@ void figures_deliveries(struct figures_work *work)
     for (uint32_t i = 0; i < facts->parcels_count; i++)
         if (order_live(&facts->orders[facts->parcels[i].order]))
             count_parcel(work, i);
+    figures_change_at(figures, figures->deliveries_change_at);
     for (uint32_t i = 0; i < facts->failures_count; i++)
         figures->failed += order_live(&facts->orders[facts->parcels[facts->failures[i].parcel].order]);
     figures->first_effect_after_ms = order_effect_after(facts, figures->playbook, figures->first_delivery.order);

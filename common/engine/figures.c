@@ -269,7 +269,7 @@ void figures_referrals(struct figures_work *work)
     figures->referrals_converted = facts->credits_count;
     for (uint32_t i = 0; i < facts->credits_count; i++)
         if (since_cycle_start(figures, facts->credits[i].at))
-            instant_lower(&work->first_referred, facts->credits[i].at);
+            instant_lower(&figures->first_referred, facts->credits[i].at);
     for (uint32_t i = 0; i < facts->notes_count; i++) {
         const struct note *note = &facts->notes[i];
         bool in_cycle = since_cycle_start(figures, note->stamp.at);
@@ -278,10 +278,10 @@ void figures_referrals(struct figures_work *work)
         figures->shares += note->kind == EVENT_SHARED;
         any_referred |= note->kind == EVENT_REFERRED;
         if (note->kind == EVENT_REFERRED && in_cycle)
-            instant_lower(&work->first_referred, note->stamp.at);
+            instant_lower(&figures->first_referred, note->stamp.at);
         if (note->kind == EVENT_SHARED && in_cycle) {
             figures->shares_in_cycle++;
-            instant_lower(&work->first_shared, note->stamp.at);
+            instant_lower(&figures->first_shared, note->stamp.at);
         }
     }
     if (!any_referred)
@@ -440,17 +440,10 @@ void figures_compute_work(struct figures_work *work, const struct facts *facts, 
     ret_figures->last_response = ret_figures->segment_response = ret_figures->goal_response = FACT_NONE;
     ret_figures->zone_order = ret_figures->zone_note = FACT_NONE;
     ret_figures->last_response_at = ret_figures->consent_at = ret_figures->last_open_at = NEVER;
-    ret_figures->next_change_at = NEVER;
-    *work = (struct figures_work){
-        .figures = ret_figures,
-        .arena = arena,
-        .first_shipped = NEVER,
-        .first_open = NEVER,
-        .first_positive = NEVER,
-        .first_early_experience = NEVER,
-        .first_shared = NEVER,
-        .first_referred = NEVER,
-    };
+    ret_figures->first_shipped = ret_figures->first_open = ret_figures->first_positive = NEVER;
+    ret_figures->first_early_experience = ret_figures->first_shared = ret_figures->first_referred = NEVER;
+    ret_figures->deliveries_change_at = ret_figures->contacts_change_at = ret_figures->next_change_at = NEVER;
+    *work = (struct figures_work){.figures = ret_figures, .arena = arena};
     figures_orders_sort(work);
     figures_subscription(work);
     figures_orders(work);
@@ -467,4 +460,51 @@ void figures_compute(const struct facts *facts, const struct playbook *playbook,
 {
     struct figures_work work;
     figures_compute_work(&work, facts, playbook, arena, now, ret_figures);
+}
+
+/* ---- a part anew ---- */
+
+static void deliveries_again(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    const struct facts *facts = figures->facts;
+    work->folded_cycle = facts->folded.cycle == figures->cycle && facts->folded.cycle > 0;
+    work->in_cycle = ARENA_ARRAY(work->arena, bool, facts->orders_count);
+    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
+        work->in_cycle[figures->live[i]] = true;
+    figures->shipped_in_cycle = figures->delivered_in_cycle = 0;
+    figures->first_delivery = figures->last_delivery = figure_none;
+    figures->first_shipped = figures->deliveries_change_at = NEVER;
+    figures_deliveries(work);
+    if (figures->cycle_start != NEVER)
+        figures_rungs_of_deliveries(figures);
+}
+
+static void contacts_again(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    figures->opens_60d = figures->clicks_60d = 0;
+    figures->consent_source = 0;
+    figures->consent_at = figures->last_open_at = figures->first_open = figures->contacts_change_at = NEVER;
+    figures_contacts(work);
+    if (figures->cycle_start != NEVER)
+        figures_rung_affirm(figures);
+}
+
+void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
+                    struct figures *figures)
+{
+    struct figures_work work = {.figures = figures, .arena = arena};
+    figures->facts = facts;
+    figures->now = now;
+    figures->next_change_at = NEVER;
+    if (part == FIGURES_DELIVERIES)
+        deliveries_again(&work);
+    else
+        figures_change_at(figures, figures->deliveries_change_at);
+    if (part == FIGURES_CONTACTS)
+        contacts_again(&work);
+    else
+        figures_change_at(figures, figures->contacts_change_at);
+    add_boundaries(figures);
 }

@@ -81,6 +81,11 @@ struct figures {
      * hold now. [PHASE_ASSESS] is unused. (R5, R40) */
     int64_t rung_since[PHASE_COUNT];
 
+    /* of the cycle: times of what opens a rung, NEVER = nothing does */
+    int64_t first_shipped, first_open, first_positive, first_early_experience, first_shared, first_referred;
+
+    int64_t deliveries_change_at, contacts_change_at; /* what these give to the next; NEVER = nothing */
+
     /* The next instant > now at which time alone may change a figure or a class: an assumed delivery, a day boundary of the
      * playbook, acclimate, effect_after, opens leaving the 60 days. NEVER = none. */
     int64_t next_change_at;
@@ -89,6 +94,15 @@ struct figures {
 /* ret_figures borrows facts, playbook and arena. */
 void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
                      struct figures *ret_figures);
+
+/* The facts that changed since the figures were computed, and with them all that can have: only parcels and failures; only
+ * notes, of kinds of TOPIC_EMAIL_OPENS; or anything. */
+enum figures_part { FIGURES_ALL, FIGURES_DELIVERIES, FIGURES_CONTACTS };
+
+/* Brings figures up to date that hold at now but for a part, not FIGURES_ALL: the same as figures_compute, without the
+ * money if it was gone. */
+void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
+                    struct figures *figures);
 
 /* Of unchanged facts: the figures at `now` are these, but for the field of that name. */
 static inline bool figures_hold(const struct figures *figures, int64_t now)

@@ -23,8 +23,6 @@ struct figures_work {
     const struct folded_subscription *standings; /* R20, R21: of every subscription, after all its facts */
     uint32_t standing_count;
     const uint32_t *responses; /* in R28's order */
-    /* times of what opens a rung, NEVER = nothing does */
-    int64_t first_shipped, first_open, first_positive, first_early_experience, first_shared, first_referred;
 };
 
 /* figures_compute, leaving its work behind for compact.c. */
@@ -39,6 +37,8 @@ void figures_responses(struct figures_work *work);
 void figures_contacts(struct figures_work *work);      /* registration, consent, reach, opens, zone */
 void figures_referrals(struct figures_work *work);
 void figures_rungs(struct figures_work *work);         /* rung_since: phase.c */
+void figures_rung_affirm(struct figures *figures);     /* of these those that deliveries and contacts can open */
+void figures_rungs_of_deliveries(struct figures *figures);
 
 extern const struct figure_instant figure_none;
 

@@ -11,10 +11,14 @@ void pass_read(struct pass *pass)
         return;
     }
     const struct figures before = pass->figures;
-    figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    bool follows = !pass->figures_stand && pass->figures_part != FIGURES_ALL;
+    pass->zone_ready = pass->zone_ready && (pass->figures_stand || follows); /* time and these parts name no zone */
+    if (follows)
+        figures_follow(&pass->facts, pass->arena, pass->now, pass->figures_part, &pass->figures);
+    else
+        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
     pass->figures_stand = true;
     pass->anchors_stand = pass->anchors_stand && figures_same_anchors(&before, &pass->figures);
-    pass->zone_ready = false;
 }
 
 struct record *pass_record(struct pass *pass, enum record_type type)

@@ -39,6 +39,7 @@ struct pass {
     bool fact_texts_stand; /* all that the facts name lies in the open state's block */
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
     bool figures_stand;    /* the facts are as they were when figures was computed; figures_hold says until when */
+    enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
     bool anchors_stand;    /* the anchors were read, and nothing that they depend on has changed since */
     bool zone_ready;
     const struct zone *zone;  /* the customer's (R33), when zone_ready */

@@ -1,15 +1,14 @@
 /* R39, R40: the ladder of a cycle as a gate, and R5: since when, by the facts' own times.
  *
  * Each rung has the instant from which its own condition has held without a break up to now. Conditions that only ever
- * begin (a purchase, a delivery) give their first time; a subscription or the last NPS may end and begin again, so where one
- * of them bears the rung its present spell counts, continued backwards by whatever else held it up before. */
+ * begin (a purchase, a delivery) give their first time; a subscription or the last NPS may end and begin again, so
+ * where one of them bears the rung its present spell counts, continued backwards by whatever else held it up before. */
 #include "common/engine/classes.h"
 #include "common/engine/figures_parts.h"
 
-static int64_t acclimate_since(const struct figures_work *work)
+static int64_t acclimate_since(const struct figures *figures)
 {
-    const struct figures *figures = work->figures;
-    int64_t since = work->first_early_experience;
+    int64_t since = figures->first_early_experience;
     if (figures->first_delivery.at != NEVER) {
         int64_t reached = figures->first_delivery.at + figures->playbook->acclimate_after_ms;
         if (reached <= figures->now)
@@ -18,9 +17,8 @@ static int64_t acclimate_since(const struct figures_work *work)
     return since;
 }
 
-static int64_t accomplish_since(const struct figures_work *work)
+static int64_t accomplish_since(const struct figures *figures)
 {
-    const struct figures *figures = work->figures;
     int64_t since = figures->effect_felt.at;
     if (figures->first_delivery.at == NEVER)
         return since;
@@ -83,14 +81,31 @@ static struct spells advocate_spells(const struct figures_work *work)
 static int64_t advocate_since(const struct figures_work *work)
 {
     const struct figures *figures = work->figures;
-    int64_t since = work->first_shared;
-    instant_lower(&since, work->first_referred);
+    int64_t since = figures->first_shared;
+    instant_lower(&since, figures->first_referred);
     if (figures->last_nps_in_cycle < 0)
         return since;
     struct spells spells = advocate_spells(work);
     if (figures->last_nps_in_cycle >= figures->playbook->advocate_nps)
         instant_lower(&since, spells.items[spells.count - 1].from);
     return since == NEVER ? NEVER : continued_back(spells.items, spells.count, since);
+}
+
+void figures_rung_affirm(struct figures *figures)
+{
+    int64_t *since = &figures->rung_since[PHASE_AFFIRM];
+    *since = figures->first_shipped;
+    instant_lower(since, figures->first_delivery.at);
+    instant_lower(since, figures->first_open);
+    instant_lower(since, figures->first_positive);
+}
+
+void figures_rungs_of_deliveries(struct figures *figures)
+{
+    figures_rung_affirm(figures);
+    figures->rung_since[PHASE_ACTIVATE] = figures->first_delivery.at;
+    figures->rung_since[PHASE_ACCLIMATE] = acclimate_since(figures);
+    figures->rung_since[PHASE_ACCOMPLISH] = accomplish_since(figures);
 }
 
 void figures_rungs(struct figures_work *work)
@@ -102,13 +117,7 @@ void figures_rungs(struct figures_work *work)
     if (figures->cycle_start == NEVER)
         return; /* admit needs a live purchase in the cycle, and all others need admit */
     since[PHASE_ADMIT] = figures->cycle_start;
-    since[PHASE_AFFIRM] = work->first_shipped;
-    instant_lower(&since[PHASE_AFFIRM], figures->first_delivery.at);
-    instant_lower(&since[PHASE_AFFIRM], work->first_open);
-    instant_lower(&since[PHASE_AFFIRM], work->first_positive);
-    since[PHASE_ACTIVATE] = figures->first_delivery.at;
-    since[PHASE_ACCLIMATE] = acclimate_since(work);
-    since[PHASE_ACCOMPLISH] = accomplish_since(work);
+    figures_rungs_of_deliveries(figures);
     since[PHASE_ADOPT] = adopt_since(work);
     since[PHASE_ADVOCATE] = advocate_since(work);
 }

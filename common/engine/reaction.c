@@ -49,9 +49,9 @@ static void read_in_cycle(struct figures_work *work, uint32_t index, bool positi
     if (response->nps >= 0)
         figures->last_nps_in_cycle = response->nps;
     if (positive)
-        instant_lower(&work->first_positive, response->stamp.at);
+        instant_lower(&figures->first_positive, response->stamp.at);
     if (response->purpose == PURPOSE_EARLY_EXPERIENCE)
-        instant_lower(&work->first_early_experience, response->stamp.at);
+        instant_lower(&figures->first_early_experience, response->stamp.at);
     if (figures->effect_felt.at == NEVER && response_tells_effect(figures->playbook, response))
         figures->effect_felt = (struct figure_instant){.at = response->stamp.at,
                                                        .order = FACT_NONE,

@@ -76,6 +76,7 @@ static void credits_add(struct visit_result *result, struct credit_out *credits)
 /* What was read of the facts names them by places that are others now. */
 static void facts_moved(struct pass *pass)
 {
+    pass->figures_part = FIGURES_ALL;
     pass->figures_stand = pass->anchors_stand = false;
 }
 
@@ -92,8 +93,20 @@ static bool may_anchor(const struct event *event)
     return event->topic == TOPIC_ORDERS || event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_SURVEYS;
 }
 
-static void facts_changed(struct pass *pass)
+/* Which figures the event that was just applied can have changed, if those before it held up to now. An e-mail's record
+ * that was known may have been of another kind before. */
+static enum figures_part figures_part_of(const struct pass *pass, const struct event *event, bool note_new)
 {
+    if (!pass->figures_stand || !figures_hold(&pass->figures, pass->now))
+        return FIGURES_ALL;
+    if (event->topic == TOPIC_DELIVERIES)
+        return FIGURES_DELIVERIES;
+    return event->topic == TOPIC_EMAIL_OPENS && note_new ? FIGURES_CONTACTS : FIGURES_ALL;
+}
+
+static void facts_changed(struct pass *pass, enum figures_part part)
+{
+    pass->figures_part = part;
     pass->head.facts_bytes = SPAN_NONE;
     pass->facts_stand = pass->fact_texts_stand = pass->figures_stand = false;
 }
@@ -128,13 +141,13 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     struct credit_list before = {NULL, 0}, after = {NULL, 0};
     if (may_credit)
         before = credit_standings(&pass->facts, pass->arena);
-    uint32_t failures = pass->facts.failures_count;
+    uint32_t failures = pass->facts.failures_count, notes = pass->facts.notes_count;
     pass->event = event;
     facts_apply(&pass->facts, pass->arena, pass->playbook, event, pass->now, &pass->change);
     *ret_result = result_of(&pass->change);
     if (ret_result->verdict != VERDICT_APPLIED)
         return false;
-    facts_changed(pass);
+    facts_changed(pass, figures_part_of(pass, event, pass->facts.notes_count > notes));
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -209,7 +222,7 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
     pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
     if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
         if (pass->another_playbook) {
-            facts_changed(pass); /* what is kept of them may differ */
+            facts_changed(pass, FIGURES_ALL); /* what is kept of them may differ */
             facts_moved(pass);
         }
         playbook_change(pass);

@@ -586,6 +586,37 @@ static void figures_hold_until_their_next_change(void **state)
     assert_true(changes >= 6 && hours > 10000);
 }
 
+/* Deliveries and e-mails change a part of the figures: bringing that part up to date gives what computing all gives. */
+static void figures_follow_what_changed(void **state)
+{
+    (void)state;
+    const struct event events[] = {
+        DELIVERY(SHIPPED, day(1), "o1", .estimated_at = day(5)),
+        HUMAN(OPENED, day(2)),
+        DELIVERY(SHIPPED, day(2), "o9"),
+        DELIVERY(FAILED, day(3), "o1", .estimated_at = day(6)),
+        HUMAN(CLICKED, day(3)),
+        DELIVERY(DELIVERED, day(4), "o1"),
+        EVENT(EMAIL_OPENS, BOUNCED, day(5)),
+        HUMAN(OPENED, day(6)),
+        DELIVERY(RETURNED, day(7), "o1"),
+        EVENT(EMAIL_OPENS, UNSUBSCRIBED, day(8)),
+        DELIVERY(SHIPPED, day(20), "o2"),
+        DELIVERY(DELIVERED, day(21), "o2"),
+        EVENT(EMAIL_OPENS, COMPLAINED, day(22)),
+    };
+    AFTER(day(0), PLACED(day(-200), "o0"), PLACED(day(0), "o1", .email_registered = ANSWER_TRUE), PLACED(day(0), "o2"),
+          DELIVERY(DELIVERED, day(-199), "o0"), RESPONSE(day(0), "r1", EARLY_EXPERIENCE, .satisfaction = 5, .nps = 9),
+          CUSTOMER(SHARED, day(0)), CUSTOMER(CONSENTED, day(0)));
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        struct figures followed = *subject_figures(&subject, events[i].occurred_at);
+        enum figures_part part = events[i].topic == TOPIC_DELIVERIES ? FIGURES_DELIVERIES : FIGURES_CONTACTS;
+        assert_int_equal(subject_apply(&subject, events[i]), FOLD_APPLIED);
+        figures_follow(&subject.facts, &subject.arena, events[i].occurred_at, part, &followed);
+        assert_same_figures(&followed, subject_figures(&subject, events[i].occurred_at));
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -627,6 +658,7 @@ int main(void)
         TEST(r35_days_are_whole_and_the_boundary_is_to_the_millisecond),
         TEST(r34_absent_fields_read_as_their_defaults),
         TEST(figures_hold_until_their_next_change),
+        TEST(figures_follow_what_changed),
     };
     return cmocka_run_group_tests_name("figures", tests, NULL, NULL);
 }
