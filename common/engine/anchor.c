@@ -134,11 +134,12 @@ void anchors_read(struct pass *pass)
     const struct playbook *playbook = pass->playbook;
     if (pass->event != NULL && pass->change.credit_ended)
         referrals_read(pass);
-    if (pass->anchors_stand)
-        return;
-    for (size_t i = 0; i < playbook->anchored.count; i++)
-        anchor_follow(pass, &playbook->rules[playbook->anchored.places[i]]);
-    pass->anchors_stand = true;
+    for (size_t i = 0; pass->anchors_stand != ANCHORS_ALL && i < playbook->anchored.count; i++) {
+        const struct rule *rule = &playbook->rules[playbook->anchored.places[i]];
+        if (!(pass->anchors_stand >> rule->trigger.anchor & 1))
+            anchor_follow(pass, rule);
+    }
+    pass->anchors_stand = ANCHORS_ALL;
 }
 
 /* ---- folding (R11) ---- */

@@ -96,19 +96,33 @@ static bool run_due(const struct pass *pass, const struct run *run, bool fire)
     return run->decide_at < pass->now || fire || run->fresh;
 }
 
-static struct run *next_due(struct pass *pass, bool fire)
+/* The first that is due; whether others are, too. */
+static struct run *next_due(struct pass *pass, bool fire, bool *ret_others)
 {
     struct run *first = NULL;
+    *ret_others = false;
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
-        if (run_due(pass, run, fire) && (first == NULL || run_before(pass, run, first)))
+        if (!run_due(pass, run, fire))
+            continue;
+        *ret_others = first != NULL;
+        if (first == NULL || run_before(pass, run, first))
             first = run;
     }
     return first;
 }
 
+/* A run that was decided is not due again at this instant: after the only one nothing is, unless its series made
+ * another. */
 void decisions_make(struct pass *pass, bool fire)
 {
-    for (struct run *run = next_due(pass, fire); run; run = next_due(pass, fire))
+    bool others = true;
+    while (others) {
+        uint32_t count = pass->runs.waiting_count;
+        struct run *run = next_due(pass, fire, &others);
+        if (run == NULL)
+            return;
         decide(pass, run);
+        others |= pass->runs.waiting_count != count;
+    }
 }

@@ -246,6 +246,7 @@ struct fold_change {
     uint32_t note;           /* the "all else" fact; R23: its kind may end consent */
     bool edits;              /* the fact had a record before */
     bool counts;             /* and now the content of this one counts (R9) */
+    bool source_left;        /* a record of another source counts now: the one before may name nothing any more */
     bool credit_began;       /* EVENT_CREDIT: no credit of that friend stood before, one does now */
     bool credit_ended;       /* one stood, none does now */
     bool credit_moved;       /* it stood and stands, its order or time differs */

@@ -298,14 +298,22 @@ static bool same_instant(const struct figure_instant *a, const struct figure_ins
     return a->at == b->at && a->order == b->order && a->hash == b->hash && a->backfill == b->backfill;
 }
 
-bool figures_same_anchors(const struct figures *a, const struct figures *b)
+static bool same_live(const struct figures *a, const struct figures *b)
 {
     return a->live_count == b->live_count && a->cycle_first == b->cycle_first &&
-           same_instant(&a->first_purchase, &b->first_purchase) && same_instant(&a->last_purchase, &b->last_purchase) &&
-           same_instant(&a->cycle_purchase, &b->cycle_purchase) &&
-           same_instant(&a->first_delivery, &b->first_delivery) && same_instant(&a->effect_felt, &b->effect_felt) &&
-           same_instant(&a->subscription_since, &b->subscription_since) &&
            (a->live_count == 0 || memcmp(a->live, b->live, a->live_count * sizeof *a->live) == 0);
+}
+
+uint32_t figures_same_anchors(const struct figures *a, const struct figures *b)
+{
+    if (!same_live(a, b))
+        return 0;
+    return (uint32_t)same_instant(&a->first_delivery, &b->first_delivery) << ANCHOR_FIRST_DELIVERY |
+           (uint32_t)same_instant(&a->first_purchase, &b->first_purchase) << ANCHOR_FIRST_PURCHASE_EVER |
+           (uint32_t)same_instant(&a->cycle_purchase, &b->cycle_purchase) << ANCHOR_FIRST_PURCHASE_OF_CYCLE |
+           (uint32_t)same_instant(&a->last_purchase, &b->last_purchase) << ANCHOR_LAST_PURCHASE |
+           (uint32_t)same_instant(&a->effect_felt, &b->effect_felt) << ANCHOR_EFFECT_FELT |
+           (uint32_t)same_instant(&a->subscription_since, &b->subscription_since) << ANCHOR_SUBSCRIPTION_SINCE;
 }
 
 /* ---- time ---- */

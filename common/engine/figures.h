@@ -110,9 +110,10 @@ static inline bool figures_hold(const struct figures *figures, int64_t now)
     return figures->now <= now && (figures->next_change_at == NEVER || now < figures->next_change_at);
 }
 
-/* All that anchors are read from (R48, R49) is the same: their instants, the live orders and which of them are of the
- * cycle. Of one customer between two moves of his arrays. */
-bool figures_same_anchors(const struct figures *a, const struct figures *b);
+/* Which anchors (a set of enum anchor_fact) are read from the same in both (R48, R49): their instants, and for all of them
+ * the live orders and which of these are of the cycle. Of one customer between two moves of his arrays. */
+enum { ANCHORS_ALL = (1 << (ANCHOR_SUBSCRIPTION_SINCE + 1)) - 1 };
+uint32_t figures_same_anchors(const struct figures *a, const struct figures *b);
 
 struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
 struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */

@@ -59,6 +59,7 @@ static enum merged merge_kept(struct fold *fold, struct stamp *stamp, uint64_t k
     enum merged merged = MERGED_NOTHING;
     bool first = !stamp_known(stamp);
     if (first || record_counts(fold, stamp)) {
+        fold->change->source_left |= !first;
         stamp->version = event->version;
         stamp->record_at = event->occurred_at;
         stamp->hash = fold->tie;

@@ -89,6 +89,8 @@ void history_freeze(struct facts *facts, const struct playbook *playbook)
     if (counted_at_most(facts) <= (size_t)playbook->history_facts)
         return;
     size_t counted = facts_counted(facts);
+    if (counted <= (size_t)playbook->history_facts)
+        return;
     int64_t newest = newest_at(facts);
     while (counted > (size_t)playbook->history_facts) {
         struct stamp *oldest = find_oldest(facts);

@@ -18,7 +18,8 @@ void pass_read(struct pass *pass)
     else
         figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
     pass->figures_stand = true;
-    pass->anchors_stand = pass->anchors_stand && figures_same_anchors(&before, &pass->figures);
+    if (pass->anchors_stand != 0)
+        pass->anchors_stand &= figures_same_anchors(&before, &pass->figures);
 }
 
 struct record *pass_record(struct pass *pass, enum record_type type)

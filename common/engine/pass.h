@@ -27,6 +27,7 @@ struct pass {
     bool another_playbook; /* than at the last step (R81) */
     bool failure_new;      /* the FAILED was not known before */
     bool values_ready;
+    bool source_left;           /* a source may name nothing any more (facts_forget_sources) */
     const struct event *event;  /* whose step it is; NULL = timers fire */
     struct fold_change change;  /* that the event made */
     struct fact_values *values; /* the customer's, valid when values_ready; a run's are laid over them */
@@ -40,10 +41,12 @@ struct pass {
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
     bool figures_stand;    /* the facts are as they were when figures was computed; figures_hold says until when */
     enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
-    bool anchors_stand;    /* the anchors were read, and nothing that they depend on has changed since */
+    uint32_t anchors_stand;         /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
     bool zone_ready;
-    const struct zone *zone;  /* the customer's (R33), when zone_ready */
+    const struct zone *zone; /* the customer's (R33), when zone_ready */
     int64_t local, local_at; /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
+    bool wake_known;         /* wake_at is what the state asks for: no pass since */
+    int64_t wake_at;
     struct holdouts holdouts; /* of one customer and one playbook: for ever */
     struct state_head head;
     struct runs runs;

@@ -353,9 +353,34 @@ static uint32_t group_tracks(const struct runs *runs, struct track_group *groups
     return count;
 }
 
+/* Tracks that are alike have one mark of 64; most that are not have others. */
+static uint64_t track_mark(const struct track *track)
+{
+    uint64_t mixed = ((uint64_t)track->at + (uint64_t)track->n * 7 + (uint64_t)track->m) * UINT64_C(0x9e3779b97f4a7c15);
+    return UINT64_C(1) << (mixed >> 58);
+}
+
+/* Whether each group's tracks surely stand side by side: no two heads have one mark. */
+static bool tracks_surely_grouped(const struct runs *runs)
+{
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        const struct track *track = &runs->tracks[i];
+        if (i > 0 && tracks_alike(&track[-1], track))
+            continue;
+        uint64_t mark = track_mark(track);
+        if (seen & mark)
+            return false;
+        seen |= mark;
+    }
+    return true;
+}
+
 /* Whether each group's tracks stand side by side already: mostly they do. */
 static bool tracks_grouped(const struct runs *runs, uint32_t *heads)
 {
+    if (tracks_surely_grouped(runs))
+        return true;
     uint32_t count = 0;
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
         const struct track *track = &runs->tracks[i];

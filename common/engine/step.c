@@ -10,6 +10,7 @@
 
 static void pass_run(struct pass *pass, bool fire)
 {
+    pass->wake_known = false;
     runs_begin_pass(&pass->runs);
     pass_read(pass);
     transitions_find(pass);
@@ -27,6 +28,7 @@ static void pass_run(struct pass *pass, bool fire)
  * and order is as the pass before left it. Most timers fire so. */
 static void pass_decide(struct pass *pass, bool fire)
 {
+    pass->wake_known = false;
     runs_begin_pass(&pass->runs);
     pass_read(pass);
     calendar_read(pass, true);
@@ -57,9 +59,17 @@ static int64_t wake_at(const struct runs *runs)
     return at;
 }
 
-static bool due_before(const struct pass *pass, int64_t instant)
+static int64_t pass_wake_at(struct pass *pass)
 {
-    int64_t at = wake_at(&pass->runs);
+    if (!pass->wake_known)
+        pass->wake_at = wake_at(&pass->runs);
+    pass->wake_known = true;
+    return pass->wake_at;
+}
+
+static bool due_before(struct pass *pass, int64_t instant)
+{
+    int64_t at = pass_wake_at(pass);
     return at != NEVER && at < instant;
 }
 
@@ -77,7 +87,8 @@ static void credits_add(struct visit_result *result, struct credit_out *credits)
 static void facts_moved(struct pass *pass)
 {
     pass->figures_part = FIGURES_ALL;
-    pass->figures_stand = pass->anchors_stand = false;
+    pass->figures_stand = false;
+    pass->anchors_stand = 0;
 }
 
 static void apply_erasure(struct pass *pass)
@@ -108,7 +119,14 @@ static void facts_changed(struct pass *pass, enum figures_part part)
 {
     pass->figures_part = part;
     pass->head.facts_bytes = SPAN_NONE;
-    pass->facts_stand = pass->fact_texts_stand = pass->figures_stand = false;
+    pass->facts_stand = pass->figures_stand = false;
+}
+
+/* Deliveries and e-mails bring no text but their source's and that of an order not known before. */
+static bool brings_no_text(const struct event *event, const struct facts *facts, uint32_t orders, uint32_t sources)
+{
+    return (event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_EMAIL_OPENS) && facts->orders_count == orders &&
+           facts->sources_count == sources;
 }
 
 static void apply_effects(struct pass *pass)
@@ -142,12 +160,16 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     if (may_credit)
         before = credit_standings(&pass->facts, pass->arena);
     uint32_t failures = pass->facts.failures_count, notes = pass->facts.notes_count;
+    uint32_t orders = pass->facts.orders_count, sources = pass->facts.sources_count;
     pass->event = event;
     facts_apply(&pass->facts, pass->arena, pass->playbook, event, pass->now, &pass->change);
     *ret_result = result_of(&pass->change);
     if (ret_result->verdict != VERDICT_APPLIED)
         return false;
     facts_changed(pass, figures_part_of(pass, event, pass->facts.notes_count > notes));
+    pass->source_left |= pass->change.source_left;
+    if (!brings_no_text(event, &pass->facts, orders, sources))
+        pass->fact_texts_stand = false;
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -190,8 +212,10 @@ static void pass_tidy(struct pass *pass)
         blocked = anchors_blocked(pass);
         asked = runs_asked(&pass->runs, pass->arena);
     }
-    if (facts_compact(&pass->facts, pass->arena, pass->playbook, &asked))
+    if (facts_compact(&pass->facts, pass->arena, pass->playbook, &asked)) {
         facts_moved(pass);
+        pass->source_left = true;
+    }
     if (pass->facts.folded.identity_count == folded)
         return;
     runs_forget_folded(&pass->runs, &pass->facts);
@@ -253,7 +277,7 @@ static void pass_begin(struct pass *pass, const struct step_world *world, struct
     pass->customer_id = customer_id;
     pass->event = NULL;
     pass->values = NULL;
-    pass->values_ready = false;
+    pass->values_ready = pass->source_left = false;
     pass->records = pass->records_last = pass->transitions = NULL;
 }
 
@@ -275,7 +299,7 @@ static struct visit_result visit_pass(struct pass *pass, const struct visit *vis
         pass_tidy(pass);
     result.records = pass->records;
     if (pass->facts.erased_at == NEVER)
-        result.wake_at = wake_at(&pass->runs);
+        result.wake_at = pass_wake_at(pass);
     return result;
 }
 
@@ -315,7 +339,7 @@ static void open_normalize(struct pass *pass)
         pass->facts.erased_at = erased_at;
         return;
     }
-    if (!pass->facts_stand) {
+    if (pass->source_left) {
         uint32_t sources = pass->facts.sources_count;
         facts_forget_sources(&pass->facts, pass->arena);
         if (pass->facts.sources_count != sources)

@@ -73,7 +73,7 @@ static struct event random_order(struct watch *watch, struct order_line *line)
     return event;
 }
 
-static struct event random_event(struct watch *watch, struct order_line *line)
+static struct event random_record(struct watch *watch, struct order_line *line)
 {
     uint32_t which = roll(watch, 20);
     if (which < 7)
@@ -101,6 +101,15 @@ static struct event random_event(struct watch *watch, struct order_line *line)
     static const enum event_kind kinds[] = {EVENT_REGISTERED, EVENT_CONSENTED, EVENT_CONSENTED, EVENT_REFERRED,
                                             EVENT_SHARED};
     return shop_customer(roll(watch, 60) ? kinds[roll(watch, COUNT_OF(kinds))] : EVENT_ERASED);
+}
+
+/* Now and then from another system, which may edit what the first one told. */
+static struct event random_event(struct watch *watch, struct order_line *line)
+{
+    static const char *const sources[] = {"", "shop", "till"};
+    struct event event = random_record(watch, line);
+    event.source = span_of(sources[roll(watch, COUNT_OF(sources))]);
+    return event;
 }
 
 /* ---- what is watched ---- */
