@@ -371,10 +371,10 @@ static bool phase_fits(const struct cells *cells, const int64_t *value)
     bool once = (named[FACT_purchases_in_cycle] && value[FACT_purchases_in_cycle] < 2) ||
                 (named[FACT_purchases] && value[FACT_purchases] < 2);
     bool arrived = phase >= PHASE_ACTIVATE;
-    if ((named[FACT_delivered] && (value[FACT_delivered] >= 1) != arrived) ||
+    if ((named[FACT_delivered_in_cycle] && (value[FACT_delivered_in_cycle] >= 1) != arrived) ||
         (named[FACT_days_since_first_delivery] && (days != FACT_ABSENT) != arrived))
         return false;
-    if (named[FACT_shipped] && value[FACT_shipped] >= 1 && phase < PHASE_AFFIRM)
+    if (named[FACT_shipped_in_cycle] && value[FACT_shipped_in_cycle] >= 1 && phase < PHASE_AFFIRM)
         return false;
     if (named[FACT_days_since_first_delivery] && phase == PHASE_ACTIVATE &&
         days >= cells_acclimate_days(cells->playbook))

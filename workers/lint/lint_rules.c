@@ -64,7 +64,7 @@ static bool of_order(enum fact fact)
 static const struct {
     enum fact fact, days;
 } anchor_facts[] = {
-    [ANCHOR_FIRST_DELIVERY] = {FACT_delivered, FACT_days_since_first_delivery},
+    [ANCHOR_FIRST_DELIVERY] = {FACT_delivered_in_cycle, FACT_days_since_first_delivery},
     [ANCHOR_FIRST_PURCHASE_EVER] = {FACT_purchases, FACT_days_since_first_purchase},
     [ANCHOR_FIRST_PURCHASE_OF_CYCLE] = {FACT_purchases_in_cycle, FACT_COUNT},
     [ANCHOR_LAST_PURCHASE] = {FACT_purchases, FACT_days_since_last_purchase},
@@ -319,8 +319,10 @@ static bool may_insert(const struct test *test, size_t cell, const struct fact_v
 {
     const struct cells *cells = test->cells;
     bool subscriber = !cells_has(cells, FACT_subscription) || values->value[FACT_subscription] == 1;
-    bool shipped = (cells_has(cells, FACT_shipped) && values->value[FACT_shipped] >= 1) ||
-                   (cells_has(cells, FACT_delivered) && values->value[FACT_delivered] >= 1);
+    static const enum fact parcels[] = {FACT_shipped, FACT_delivered, FACT_shipped_in_cycle, FACT_delivered_in_cycle};
+    bool shipped = false;
+    for (size_t i = 0; i < COUNT_OF(parcels); i++)
+        shipped = shipped || (cells_has(cells, parcels[i]) && values->value[parcels[i]] >= 1);
     return subscriber || !cells_has(cells, FACT_purchases) || cells_can_be(cells, cell, FACT_purchases, 1 + shipped);
 }
 

@@ -199,6 +199,7 @@ static const struct {
     {FACT_subscription, PURCHASES | BIT(EVENT_SUBSCRIPTION_STARTED) | BIT(EVENT_SUBSCRIPTION_RESUMED)},
     {FACT_renewals, BIT(EVENT_SUBSCRIPTION_RENEWED)},
     {FACT_shipped, BIT(EVENT_SHIPPED) | BIT(EVENT_RETURNED)},
+    {FACT_shipped_in_cycle, BIT(EVENT_SHIPPED) | BIT(EVENT_RETURNED)},
     {FACT_failed, BIT(EVENT_FAILED)},
     {FACT_responses, BIT(EVENT_RESPONSE)},
     {FACT_days_since_last_response, BIT(EVENT_RESPONSE)},
@@ -240,7 +241,7 @@ void lint_facts(struct lint *lint)
         lint->never[i] = !(lint->events & BIT(EVENT_RESPONSE));
     for (int i = FACT_response_positive; i <= FACT_response_effect_felt; i++)
         lint->never[i] = !(lint->events & BIT(EVENT_RESPONSE));
-    lint->never[FACT_delivered] = lint->never[FACT_days_since_first_delivery] =
+    lint->never[FACT_delivered] = lint->never[FACT_delivered_in_cycle] = lint->never[FACT_days_since_first_delivery] =
         lint->never[FACT_days_since_last_delivery] = !delivers(lint);
     lint->never[FACT_trial] = !has_role(playbook, ROLE_TRIAL) && !playbook->first_purchase_is_trial;
     lint->never[FACT_premium] = !has_role(playbook, ROLE_PREMIUM);
