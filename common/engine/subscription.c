@@ -7,7 +7,7 @@ enum rank { RANK_ORDER, RANK_STARTED, RANK_RESUMED, RANK_PAUSED, RANK_CANCELLED 
 struct moment { /* one fact about one subscription */
     int64_t at;
     enum rank rank;
-    uint64_t id; /* order by id among equals; both say the same */
+    uint64_t id; /* order by id among equals: the hash of a change, the place of an order among those that live (R19) */
     uint64_t subscription;
     uint32_t order;
     const struct stamp *stamp;
@@ -70,8 +70,8 @@ static size_t gather(const struct figures *figures, struct moment *moments)
     for (uint32_t i = 0; i < figures->live_count; i++) {
         const struct order *order = &facts->orders[figures->live[i]];
         if (order->has_subscription && !order->subscription_told) /* R20: a live order that names it */
-            moments[count++] = (struct moment){order->placed.at, RANK_ORDER, order->placed.hash, order->subscription,
-                                               figures->live[i], &order->placed, order->renewal};
+            moments[count++] = (struct moment){
+                order->placed.at, RANK_ORDER, i, order->subscription, figures->live[i], &order->placed, order->renewal};
     }
     for (uint32_t i = 0; i < facts->changes_count; i++) {
         const struct subscription_change *change = &facts->changes[i];

@@ -37,10 +37,18 @@ static void silence_runs(struct pass *pass, const struct rule *rule, const struc
     }
 }
 
+/* PLACED and RENEWED are records of one fact (R9): either may edit what the other triggered. */
+static bool event_concerns(const struct pass *pass, uint64_t kinds)
+{
+    const uint64_t placing = UINT64_C(1) << EVENT_PLACED | UINT64_C(1) << EVENT_SUBSCRIPTION_RENEWED;
+    return (kinds >> pass->event->kind & 1) ||
+           (order_placed_by(pass) && !pass->change.order_new && (kinds & placing) != 0);
+}
+
 static void trigger_event(struct pass *pass, const struct rule *rule)
 {
     const struct event *event = pass->event;
-    if (!(rule->trigger.kinds >> event->kind & 1) || !event_has_fact(pass))
+    if (!event_concerns(pass, rule->trigger.kinds) || !event_has_fact(pass))
         return;
     struct occurrence occurrence = {
         .order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id, .arrived_at = pass->now};
@@ -172,7 +180,7 @@ static bool moment_possible(const struct pass *pass)
 {
     if (pass->transitions != NULL)
         return true;
-    return pass->event != NULL && ((pass->playbook->trigger_kinds >> pass->event->kind & 1) ||
+    return pass->event != NULL && (event_concerns(pass, pass->playbook->trigger_kinds) ||
                                    pass->change.response != FACT_NONE || pass->change.credit_began);
 }
 

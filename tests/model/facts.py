@@ -366,7 +366,7 @@ class Base:
             changes.append((fact.time(), rank, xxh64(content.event_id), name, rank <= 2, content))
             if content.kind == "SUBSCRIPTION_CANCELLED":
                 cancelled[name] = max(fact.time(), cancelled.get(name, -1))
-        changes.sort(key=lambda change: change[:2])
+        changes.sort(key=lambda change: change[:3])
         self.subscription_changes = changes
         self.subscription = False
         self.since = self.since_record = None
