@@ -142,43 +142,6 @@ void anchors_read(struct pass *pass)
     pass->anchors_stand = ANCHORS_ALL;
 }
 
-/* ---- folding (R11) ---- */
-
-struct blocked_anchor {
-    struct blocked_anchor *next;
-    const struct rule *rule;
-    struct occurrence occurrence;
-};
-
-static bool is_blocked(struct pass *pass, const struct rule *rule, struct occurrence *ret_occurrence)
-{
-    const struct track *track = runs_track(&pass->runs, rule->index);
-    return track && !track->gone && run_waiting(pass, rule) == NULL && anchor_read(pass, rule, ret_occurrence) &&
-           !track_same(track, ret_occurrence) && run_published(pass, rule, run_key(pass, rule, ret_occurrence), 1);
-}
-
-struct blocked_anchor *anchors_blocked(struct pass *pass)
-{
-    struct blocked_anchor *list = NULL;
-    for (size_t i = 0; i < pass->playbook->anchored.count; i++) {
-        const struct rule *rule = &pass->playbook->rules[pass->playbook->anchored.places[i]];
-        struct occurrence occurrence;
-        if (rule->repeats || !is_blocked(pass, rule, &occurrence))
-            continue;
-        struct blocked_anchor *blocked = ARENA_NEW(pass->arena, struct blocked_anchor);
-        *blocked = (struct blocked_anchor){list, rule, occurrence};
-        list = blocked;
-    }
-    return list;
-}
-
-void anchors_unblocked(struct pass *pass, const struct blocked_anchor *list)
-{
-    for (; list != NULL; list = list->next)
-        if (!run_published(pass, list->rule, run_key(pass, list->rule, &list->occurrence), 1))
-            run_track_anchor(pass, list->rule, &list->occurrence);
-}
-
 /* ---- the calendar (R62) ---- */
 
 static bool conditions_hold(struct pass *pass, const struct rule *rule)

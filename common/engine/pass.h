@@ -139,12 +139,6 @@ void triggers_fire(struct pass *pass);             /* R41, R47, R60, R63 */
 void anchors_read(struct pass *pass);              /* R49 */
 void calendar_read(struct pass *pass, bool quiet); /* R62; quiet: as pass_decide */
 
-/* Folding (R11) drops the used keys of the folded orders. An anchor that had moved while such a key stood in its way
- * was left alone (R49), and is no other when the key is gone: it counts as seen. blocked: before the fold; unblocked:
- * after it. Both want figures of the facts as they are. */
-struct blocked_anchor *anchors_blocked(struct pass *pass); /* NULL = none */
-void anchors_unblocked(struct pass *pass, const struct blocked_anchor *list);
-
 /* ---- revoke.c ---- */
 void revokes_make(struct pass *pass); /* R78 a, c, d */
 void runs_cancel(struct pass *pass);  /* R79, R56 */

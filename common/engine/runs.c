@@ -439,10 +439,21 @@ static void ask(struct span *orders, uint32_t *count, struct span order_id)
         orders[(*count)++] = order_id;
 }
 
-struct facts_asked runs_asked(const struct runs *runs, struct arena *arena)
+static bool named_by_hash(const struct runs *runs, struct span order_id)
+{
+    uint32_t fact = runs->used_count > 0 ? runs_fact_hash(order_id) : 0;
+    for (uint32_t i = 0; i < runs->used_count; i++) {
+        if (runs->used[i].fact == fact)
+            return true;
+    }
+    return false;
+}
+
+struct facts_asked runs_asked(const struct runs *runs, const struct facts *facts, struct arena *arena)
 {
     struct span *orders = ARENA_ARRAY(arena, struct span, runs->waiting_count);
-    struct span *cycle_orders = ARENA_ARRAY(arena, struct span, runs->published_count + runs->tracks_count);
+    struct span *cycle_orders =
+        ARENA_ARRAY(arena, struct span, runs->published_count + runs->tracks_count + facts->orders_count);
     struct asked_answer *answers = ARENA_ARRAY(arena, struct asked_answer, runs->waiting_count);
     struct facts_asked asked = {.orders = orders, .cycle_orders = cycle_orders, .answers = answers};
     for (uint32_t i = 0; i < runs->waiting_count; i++) {
@@ -457,6 +468,10 @@ struct facts_asked runs_asked(const struct runs *runs, struct arena *arena)
     }
     for (uint32_t i = 0; i < runs->tracks_count; i++)
         ask(cycle_orders, &asked.cycle_orders_count, runs->tracks[i].order_id);
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        if (named_by_hash(runs, facts->orders[i].id))
+            ask(cycle_orders, &asked.cycle_orders_count, facts->orders[i].id);
+    }
     return asked;
 }
 

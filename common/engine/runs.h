@@ -173,7 +173,7 @@ void runs_sweep(struct runs *runs);
 void runs_expire(struct runs *runs, int64_t now, int64_t today);
 
 /* What may still be asked of single facts: folding leaves it in the arrays (R11). In the arena. */
-struct facts_asked runs_asked(const struct runs *runs, struct arena *arena);
+struct facts_asked runs_asked(const struct runs *runs, const struct facts *facts, struct arena *arena);
 
 /* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11): nothing asks for
  * them. */

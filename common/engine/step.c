@@ -205,24 +205,15 @@ static void pass_tidy(struct pass *pass)
     if (pass->facts_stand)
         return;
     uint32_t folded = pass->facts.folded.identity_count;
-    struct blocked_anchor *blocked = NULL;
     struct facts_asked asked = {0};
-    if (pass->facts.folded.newest_at != NEVER) { /* few have so many facts */
-        pass_read(pass);
-        blocked = anchors_blocked(pass);
-        asked = runs_asked(&pass->runs, pass->arena);
-    }
+    if (pass->facts.folded.newest_at != NEVER) /* few have so many facts */
+        asked = runs_asked(&pass->runs, &pass->facts, pass->arena);
     if (facts_compact(&pass->facts, pass->arena, pass->playbook, &asked)) {
         facts_moved(pass);
         pass->source_left = true;
     }
-    if (pass->facts.folded.identity_count == folded)
-        return;
-    runs_forget_folded(&pass->runs, &pass->facts);
-    if (blocked != NULL) {
-        pass_read(pass);
-        anchors_unblocked(pass, blocked);
-    }
+    if (pass->facts.folded.identity_count != folded)
+        runs_forget_folded(&pass->runs, &pass->facts);
 }
 
 /* expected: a guess at its bytes. */

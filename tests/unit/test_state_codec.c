@@ -612,6 +612,25 @@ static void used_keys_of_every_kind_come_back(void **state)
     assert_avro(state_writer_finish(&writer));
 }
 
+/* R11, R48: older versions keep used keys as hashes; folding leaves their orders too. */
+static void r48_orders_of_hashed_keys_are_asked_for(void **state)
+{
+    (void)state;
+    struct facts facts;
+    struct runs runs = runs_of(usual_customer(), &facts);
+    struct span order = facts.orders[1].id;
+    runs.published_count = runs.tracks_count = runs.used_count = 0;
+    assert_int_equal(runs_asked(&runs, &facts, &subject.arena).cycle_orders_count, 0);
+    struct rule rule = subject.playbook->rules[0];
+    rule.once = ONCE_CYCLE;
+    struct run run = {.key = span_of("cycle:of another"), .n = 1, .order_id = order};
+    runs_use(&runs, &subject.arena, &rule, &run, runs_fact_hash(order));
+    assert_int_equal(runs.used_count, 1);
+    struct facts_asked asked = runs_asked(&runs, &facts, &subject.arena);
+    assert_int_equal(asked.cycle_orders_count, 1);
+    assert_true(span_equal(asked.cycle_orders[0], order));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -631,6 +650,7 @@ int main(void)
         TEST(version_2_and_3_hold_the_same),
         TEST(what_few_have_comes_back),
         TEST(used_keys_of_every_kind_come_back),
+        TEST(r48_orders_of_hashed_keys_are_asked_for),
     };
     return cmocka_run_group_tests_name("state_codec", tests, NULL, NULL);
 }
