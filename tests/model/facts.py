@@ -531,7 +531,7 @@ class View:
             if delivery and (not delivery[2] or delivery[0] <= now):
                 self.deliveries.append((delivery[0], parcel.order.id.encode("utf-8"), parcel.id.encode("utf-8"),
                                         delivery[1], parcel.order))
-        self.deliveries.sort(key=lambda item: (item[0], item[1], item[3].backfill, item[2]))
+        self.deliveries.sort(key=lambda item: (item[0], item[1], xxh64(item[2].decode("utf-8"))))
         self.first_delivery = self.deliveries[0] if self.deliveries else None
         parcels = base.parcels.values()  # of live orders, ever; evidence alone counts those of the cycle (R45)
         self.shipped = sum(parcel.shipped() for parcel in parcels)
