@@ -500,9 +500,14 @@ int playbook_main(int argc, char **argv)
         good = good && option != '?';
     }
     const char *verb = optind < argc ? argv[optind] : "";
-    if (!good || order.config_path == NULL || optind + 1 + words_of(verb, &order) != argc ||
-        words_of(verb, &order) < 0) {
+    if (argc == 1) {
         fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    bool told = good && words_of(verb, &order) >= 0 && optind + 1 + words_of(verb, &order) == argc;
+    if (!told || order.config_path == NULL) {
+        fprintf(stderr, "oriori playbook: expected %s; `oriori playbook --help` says more\n",
+                told ? "--config FILE, the worker's config" : "activate FILE, show, list or text PREFIX");
         return EXIT_USAGE;
     }
     return run(verb, optind + 1 < argc ? argv[optind + 1] : NULL, &order);

@@ -233,9 +233,16 @@ static int read_options(int argc, char **argv, struct options *options)
     }
     bool clear = (options->folder != NULL) + (options->events != NULL) + (options->config != NULL) <= 1 ||
                  (options->config != NULL && options->events != NULL && options->folder == NULL);
-    if (optind != argc || !clear || (options->until != NEVER && options->events == NULL))
-        return fputs(usage, stderr), EXIT_USAGE;
-    return -1;
+    if (optind != argc)
+        fprintf(stderr, "oriori report: expected options alone, found \"%s\" (a file of events: --events %s)\n",
+                argv[optind], argv[optind]);
+    else if (!clear)
+        fputs("oriori report: expected one of --config, --from and --events (--events may have a --config)\n", stderr);
+    else if (options->until != NEVER && options->events == NULL)
+        fputs("oriori report: --until goes with --events\n", stderr);
+    else
+        return -1;
+    return fputs("try `oriori report --help`\n", stderr), EXIT_USAGE;
 }
 
 int report_main(int argc, char **argv)

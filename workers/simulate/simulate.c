@@ -34,7 +34,7 @@ static void print_help(FILE *out)
         "  --until TIME     go on to this time, inclusive: UTC ms, or ISO 8601 with an offset\n"
         "  --states         print every customer's state at the end\n"
         "  --decisions      print decisions too\n"
-        "  --summary        print only the summary\n"
+        "  --summary        print only the summary: one line of JSON (`| jq` lays it out)\n"
         "  --strict         exit with 1 when a line was refused\n"
         "  --hot MIB        memory for states kept decoded, of those visited last (default 64; 0: none): more\n"
         "                   speed, the same output\n"
