@@ -85,7 +85,7 @@ static void decide(struct pass *pass, struct run *run)
     if (verdict.outcome == OUTCOME_SENT)
         action_send(pass, rule, &decided, verdict.channel);
     if (decided.ended && rule->repeats)
-        run_next_slot(pass, rule, &decided, verdict.outcome == OUTCOME_WHILE);
+        run_next_slot(pass, rule, &decided, verdict.outcome == OUTCOME_WHILE || verdict.outcome == OUTCOME_CANCELLED);
 }
 
 /* R2: timers due at exactly now wait for all events of now, but what this pass made belongs to its step. */

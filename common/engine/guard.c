@@ -45,6 +45,16 @@ static struct verdict_guard check_conditions(struct pass *pass, const struct rul
     return passes;
 }
 
+/* R78: an order placed after its cancellation arrived sends nothing, also where no condition asks whether it is live.
+ */
+static bool placed_void(const struct pass *pass, const struct rule *rule, const struct run *run)
+{
+    if (rule->trigger.kind != TRIGGER_EVENT || rule->once == ONCE_DELIVERY || rule->trigger.kinds >> EVENT_FAILED & 1)
+        return false;
+    uint32_t order = pass_order(pass, run->order_id);
+    return order != FACT_NONE && order_void(&pass->facts.orders[order]);
+}
+
 static struct verdict_guard check_first(struct pass *pass, const struct rule *rule, const struct run *run)
 {
     bool backfill = run->backfill_until != NEVER && run->due_at <= run->backfill_until; /* R7 */
@@ -53,7 +63,10 @@ static struct verdict_guard check_first(struct pass *pass, const struct rule *ru
         return fails(OUTCOME_PAUSED, SPAN_NONE);
     if (backfill)
         return fails(OUTCOME_BACKFILL, SPAN_NONE);
-    return check_conditions(pass, rule, run);
+    const struct verdict_guard verdict = check_conditions(pass, rule, run);
+    if (verdict.outcome == OUTCOME_SENT && placed_void(pass, rule, run))
+        return fails(OUTCOME_CANCELLED, SPAN("order_void"));
+    return verdict;
 }
 
 /* ---- marketing's own ---- */

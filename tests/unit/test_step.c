@@ -483,6 +483,24 @@ static void r78_ended_consent_takes_back_the_last_day(void **state)
     shop_close(&shop);
 }
 
+/* Of a shop's own rule, which does not ask for a live order, too. */
+static void r78_placed_after_its_cancellation_sends_nothing_unasked(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, RULE("note", "{event: PLACED}", "once: order, priority: 9")
+                          RULE("series", "{event: PLACED}", "once: order, priority: 8, repeat: {every: 10d}"));
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(0));
+    shop_event_at(&shop, shop_placed("O1"), D(1));
+    EXPECT(&shop, "decision note order:O1 1 cancelled (order_void)");
+    EXPECT(&shop, "decision series order:O1 1 cancelled (order_void)");
+    shop_event_at(&shop, shop_placed("O2"), D(2));
+    EXPECT(&shop, "decision note order:O2 1 sent");
+    shop_until(&shop, D(50));
+    EXPECT_NONE(&shop, "series order:O1 2");
+    shop_close(&shop);
+}
+
 static void r78_placed_after_its_cancellation_sends_nothing(void **state)
 {
     (void)state;
@@ -651,6 +669,7 @@ int main(void)
         cmocka_unit_test(r78_a_cancellation_speaks_before_its_order),
         cmocka_unit_test(r78_ended_consent_takes_back_the_last_day),
         cmocka_unit_test(r78_placed_after_its_cancellation_sends_nothing),
+        cmocka_unit_test(r78_placed_after_its_cancellation_sends_nothing_unasked),
         cmocka_unit_test(r79_waiting_runs_of_a_voided_order_end),
         cmocka_unit_test(r80_variables_that_apply),
         cmocka_unit_test(r81_another_playbook_while_runs_wait),
