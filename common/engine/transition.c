@@ -1,12 +1,13 @@
 /* The differences between a customer's classes before and after (R13, R41, R42). */
 #include "common/engine/pass.h"
 
-/* R3, R5. Only a phase's rung has an instant of its own by the facts' times. */
+/* R3, R5. Only a phase's rung has an instant of its own by the facts' times. What time opens became true when it came,
+ * also where a fact ahead of the clock (R6) had opened a higher rung already. */
 static int64_t effective_at(struct pass *pass, enum dimension dimension, int to, bool fall)
 {
     if (dimension == DIMENSION_PHASE && (pass->event || !fall)) {
         int64_t since = phase_effective_at(&pass->figures, (enum phase)to); /* R5 */
-        if (since != NEVER)
+        if (since != NEVER && (pass->event || since <= pass->now))
             return since;
     }
     if (pass->event)
