@@ -388,14 +388,20 @@ static void r50_an_anchor_that_comes_back_triggers_the_series_again(void **state
     shop_close(&shop);
 }
 
+/* A subscription of nobody's order, and its first letter. */
+static void open_subscribed(struct shop *shop)
+{
+    open_rules(shop, RULE("letter", "subscription_since", "once: cycle, delay: 30d, repeat: {every: 30d}"));
+    shop_event_at(shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(0));
+    shop_until(shop, D(31));
+    EXPECT(shop, "decision letter cycle:- 1 sent at=30d00:00");
+}
+
 static void r50_the_first_order_only_names_the_anchor_anew(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "subscription_since", "once: cycle, delay: 30d, repeat: {every: 30d}"));
-    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(0));
-    shop_until(&shop, D(31));
-    EXPECT(&shop, "decision letter cycle:- 1 sent at=30d00:00");
+    open_subscribed(&shop);
     shop_event_at(&shop, shop_placed("O1"), D(40));
     shop_until(&shop, D(61));
     EXPECT(&shop, "decision letter cycle:O1 2 sent at=60d00:00 due=60d00:00");
@@ -408,10 +414,7 @@ static void r50_the_first_order_may_move_the_anchor(void **state)
 {
     (void)state;
     struct shop shop;
-    open_rules(&shop, RULE("letter", "subscription_since", "once: cycle, delay: 30d, repeat: {every: 30d}"));
-    shop_event_at(&shop, shop_blank(TOPIC_ORDERS, EVENT_SUBSCRIPTION_STARTED), D(0));
-    shop_until(&shop, D(31));
-    EXPECT(&shop, "decision letter cycle:- 1 sent at=30d00:00");
+    open_subscribed(&shop);
     struct event late = shop_order(EVENT_SUBSCRIPTION_RENEWED, "O1");
     late.occurred_at = D(-10);
     shop_event_at(&shop, late, D(40));
