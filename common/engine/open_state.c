@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 512, SPARE_PART = 4 };
+enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 256, SPARE_PART = 4 };
 
 /* A block and how far its texts go. */
 struct block {
