@@ -245,10 +245,7 @@ static bool zone_stands(const struct pass *pass)
 /* Days that go by are all that a quiet pass can find changed. */
 static bool reads_days(const struct rule *rule)
 {
-    const uint64_t days = FACT_BIT(FACT_days_since_first_purchase) | FACT_BIT(FACT_days_since_last_purchase) |
-                          FACT_BIT(FACT_days_since_first_delivery) | FACT_BIT(FACT_days_since_last_delivery) |
-                          FACT_BIT(FACT_days_since_last_response) | FACT_BIT(FACT_days_since_last_open);
-    return (rule->facts_read & days) != 0;
+    return (rule->facts_read & facts_of_days) != 0;
 }
 
 /* quiet: no figure, no class and not the playbook is another one than when this was read last. A run that waits for a

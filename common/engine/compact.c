@@ -205,12 +205,8 @@ static void purchases_stay(struct compacting *compacting)
     for (uint32_t i = 0; i < compacting->past.parcels_count; i++) {
         const struct parcel *parcel = &compacting->past.parcels[i];
         const struct stamp *shipped = stamp_known(&parcel->shipped) ? &parcel->shipped : &parcel->returned;
-        int64_t will_be_at;
         if (compacting->work.in_cycle[parcel->order] && shipped->at == compacting->work.figures->first_shipped)
             stay(compacting, parcel->order); /* R40: affirm */
-        parcel_delivery(&compacting->past, compacting->playbook, i, compacting->newest_at, &will_be_at);
-        if (will_be_at != NEVER)
-            stay(compacting, parcel->order); /* R16: it will count as delivered one day */
     }
 }
 

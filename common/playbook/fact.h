@@ -89,6 +89,10 @@ enum fact {
 #define FACT_BIT(fact) (UINT64_C(1) << (fact)) /* a set of facts is 64 bits */
 _Static_assert(FACT_COUNT <= 64, "a set of facts is 64 bits");
 
+#define X(name, type, text) | ((type) == FACT_DAYS ? FACT_BIT(FACT_##name) : 0)
+static const uint64_t facts_of_days = 0 FACT_TABLE(X); /* the set of those that change with time alone */
+#undef X
+
 struct fact_values {
     int64_t value[FACT_COUNT];
     struct span campaign; /* the two text facts */
