@@ -45,7 +45,7 @@ static bool anchor_read(struct pass *pass, const struct rule *rule, struct occur
 static void anchor_gone(struct pass *pass, const struct track *track, struct run *run)
 {
     if (track && !track->gone)
-        runs_track_change(&pass->runs, track->rule_index)->gone = true;
+        runs_track(&pass->runs, track->rule_index)->gone = true;
     if (run == NULL)
         return;
     run->ended = true;

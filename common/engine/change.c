@@ -12,7 +12,7 @@ uint64_t playbook_mark(const struct playbook *playbook)
 static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 {
     run->ended = true;
-    struct track *track = run->rule_index < 0 ? NULL : runs_track_change(&pass->runs, run->rule_index);
+    struct track *track = run->rule_index < 0 ? NULL : runs_track(&pass->runs, run->rule_index);
     if (track)
         track->ended = true; /* a series does not go on behind a slot that was dropped */
     decision_publish(pass, run, outcome, SPAN_NONE, NEVER, (struct named_list){NULL, 0});

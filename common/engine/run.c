@@ -237,7 +237,6 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
         struct track *past = &pass->runs.tracks[i];
         if (past->past && past->rule_index == old->rule_index && span_equal(past->order_id, old->order_id)) {
             past->n = old->n > past->n ? old->n : past->n;
-            pass->runs.tracks_changed = true;
             return;
         }
     }
@@ -250,15 +249,14 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
 {
     pass->run_texts_stand = false;
-    int place = rule->index;
-    const struct track *track = runs_track(&pass->runs, place);
+    struct track *track = runs_track(&pass->runs, rule->index);
     if (track == NULL)
-        return runs_track_add(&pass->runs, pass->arena, place, rule->name);
-    if (track->n > 0 && !span_equal(track->order_id, order_id)) {
-        const struct track old = *track;
-        past_keep(pass, rule, &old);
-    }
-    return runs_track_change(&pass->runs, place);
+        return runs_track_add(&pass->runs, pass->arena, rule->index, rule->name);
+    if (track->n == 0 || span_equal(track->order_id, order_id))
+        return track;
+    const struct track old = *track;
+    past_keep(pass, rule, &old);
+    return runs_track(&pass->runs, rule->index); /* which may have moved */
 }
 
 static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
@@ -308,7 +306,7 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
 
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over)
 {
-    struct track *track = runs_track_change(&pass->runs, slot->rule_index);
+    struct track *track = runs_track(&pass->runs, slot->rule_index);
     if (track == NULL) { /* the rule did not repeat when this run was made */
         track = runs_track_add(&pass->runs, pass->arena, slot->rule_index, rule->name);
         track->at = slot->anchor_at;

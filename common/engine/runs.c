@@ -56,7 +56,7 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
     return added;
 }
 
-const struct track *runs_track(const struct runs *runs, int rule_index)
+struct track *runs_track(const struct runs *runs, int rule_index)
 {
     for (uint32_t i = 0; i < runs->tracks_count; i++) {
         if (runs->tracks[i].rule_index == rule_index && !runs->tracks[i].past)
@@ -65,16 +65,9 @@ const struct track *runs_track(const struct runs *runs, int rule_index)
     return NULL;
 }
 
-struct track *runs_track_change(struct runs *runs, int rule_index)
-{
-    runs->tracks_changed = true;
-    return (struct track *)runs_track(runs, rule_index);
-}
-
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule)
 {
     struct track *track = ARRAY_PUSH(runs, arena, tracks);
-    runs->tracks_changed = true;
     *track = (struct track){.rule = runs_rule_hash(rule), .rule_index = rule_index, .at = NEVER, .m = 1};
     return track;
 }
@@ -517,5 +510,4 @@ void runs_forget_folded(struct runs *runs, const struct facts *facts)
             runs->tracks[kept++] = *track;
     }
     runs->tracks_count = kept;
-    runs->tracks_changed = true;
 }

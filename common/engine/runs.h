@@ -119,8 +119,7 @@ struct runs {
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
-    FACT_ARRAY(struct track, tracks);
-    bool tracks_changed; /* since they were grouped; not in the state */
+    FACT_ARRAY(struct track, tracks); /* in no order that means anything */
     FACT_ARRAY(struct sent, sent);
     int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
     FACT_ARRAY(struct published, published);
@@ -145,8 +144,7 @@ uint64_t playbook_mark(const struct playbook *playbook); /* head of its hash; ne
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
-const struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
-struct track *runs_track_change(struct runs *runs, int rule_index);      /* the same, to be written to */
+struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 void runs_mark_published(struct runs *runs, const struct published *published); /* of those read from a blob */
@@ -178,9 +176,6 @@ struct facts_asked runs_asked(const struct runs *runs, const struct facts *facts
 /* Drops the used keys that name a fact that is not among the facts any more (head of RULINGS.md, R11): nothing asks for
  * them. */
 void runs_forget_folded(struct runs *runs, const struct facts *facts);
-
-/* Puts tracks in which nothing but the rule differs side by side, as the blob does: reading it back changes no order then. */
-void runs_group_tracks(struct runs *runs, struct arena *arena);
 
 /* The blob's last field, behind the facts, whose orders it names by their place. The decoder finds the rules in the playbook
  * and gives false where the bytes are not ours. */

@@ -12,6 +12,7 @@
 #include "common/engine/runs.h"
 
 #include <endian.h>
+#include <stdlib.h>
 
 /* ---- the tables ---- */
 
@@ -315,119 +316,69 @@ static int64_t track_marks(const struct track *track)
            (int64_t)TRACK_N * track->n;
 }
 
-static bool tracks_alike_of_one_time(const struct track *a, const struct track *b)
+static int compare_integers(int64_t a, int64_t b)
 {
-    return a->m == b->m && track_marks(a) == track_marks(b) &&
-           (same_bytes(a->order_id, b->order_id) || span_equal(a->order_id, b->order_id));
+    return (a > b) - (a < b);
 }
 
-static inline bool tracks_alike(const struct track *a, const struct track *b)
+/* 0: nothing but the rule differs, as in ten tracks of one delivery. */
+static int compare_anchors(const struct track *a, const struct track *b)
 {
-    return a->at == b->at && tracks_alike_of_one_time(a, b); /* mostly the times differ */
+    int order = compare_integers(a->at, b->at);
+    if (order == 0)
+        order = compare_integers(track_marks(a), track_marks(b));
+    if (order == 0)
+        order = compare_integers(a->m, b->m);
+    if (order == 0 && !same_bytes(a->order_id, b->order_id))
+        order = span_compare(a->order_id, b->order_id);
+    return order;
 }
 
-/* Tracks in which nothing but the rule differs: a delivery is the anchor of ten rules. */
-struct track_group {
-    uint32_t first, last, count;
-};
-
-/* Fills next with each track's successor in its group; in order of first appearance. */
-static uint32_t group_tracks(const struct runs *runs, struct track_group *groups, uint32_t *next)
+static int compare_tracks(const void *a, const void *b)
 {
-    uint32_t count = 0, newest = 0;
-    for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        uint32_t g = newest;
-        if (count == 0 || !tracks_alike(&runs->tracks[groups[g].first], &runs->tracks[i])) {
-            for (g = 0; g < count && !tracks_alike(&runs->tracks[groups[g].first], &runs->tracks[i]);)
-                g++;
-        }
-        if (g == count) {
-            groups[count++] = (struct track_group){i, i, 1};
-        } else {
-            next[groups[g].last] = i;
-            groups[g].last = i;
-            groups[g].count++;
-        }
-        newest = g;
-    }
-    return count;
+    const struct track *const *left = a, *const *right = b;
+    int order = compare_anchors(*left, *right);
+    return order != 0 ? order : compare_integers((*left)->rule, (*right)->rule);
 }
 
-/* Tracks that are alike have one mark of 64; most that are not have others. */
-static uint64_t track_mark(const struct track *track)
+/* Of the tracks that begin here: how many are alike. */
+static uint32_t tracks_alike(const struct track *const *tracks, uint32_t count)
 {
-    uint64_t mixed = ((uint64_t)track->at + (uint64_t)track->n * 7 + (uint64_t)track->m) * UINT64_C(0x9e3779b97f4a7c15);
-    return UINT64_C(1) << (mixed >> 58);
+    uint32_t alike = 1;
+    while (alike < count && compare_anchors(tracks[0], tracks[alike]) == 0)
+        alike++;
+    return alike;
 }
 
-/* Whether each group's tracks surely stand side by side: no two heads have one mark. */
-static bool tracks_surely_grouped(const struct runs *runs)
+static void write_track_group(struct state_writer *writer, struct tables *tables, const struct track *const *tracks,
+                              uint32_t count)
 {
-    uint64_t seen = 0;
-    for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        const struct track *track = &runs->tracks[i];
-        if (i > 0 && tracks_alike(&track[-1], track))
-            continue;
-        uint64_t mark = track_mark(track);
-        if (seen & mark)
-            return false;
-        seen |= mark;
-    }
-    return true;
+    state_write_time(writer, tracks[0]->at);
+    state_write_long(writer, text_reference(tables, tracks[0]->order_id));
+    state_write_long(writer, track_marks(tracks[0]));
+    state_write_long(writer, tracks[0]->m);
+    state_write_count(writer, count);
+    for (uint32_t i = 0; i < count; i++)
+        state_write_long(writer, hashed_reference(tables, tracks[i]->rule, tracks[i]->rule_index));
+    state_write_array_end(writer, count);
 }
 
-/* Whether each group's tracks stand side by side already: mostly they do. */
-static bool tracks_grouped(const struct runs *runs, uint32_t *heads)
-{
-    if (tracks_surely_grouped(runs))
-        return true;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        const struct track *track = &runs->tracks[i];
-        if (count > 0 && tracks_alike(&track[-1], track))
-            continue;
-        for (uint32_t g = 0; g < count; g++) {
-            if (tracks_alike(&runs->tracks[heads[g]], track))
-                return false;
-        }
-        heads[count++] = i;
-    }
-    return true;
-}
-
-void runs_group_tracks(struct runs *runs, struct arena *arena)
-{
-    uint32_t *next = arena_take_raw(arena, runs->tracks_count * sizeof *next);
-    if (tracks_grouped(runs, next))
-        return;
-    struct track_group *groups = arena_take_raw(arena, runs->tracks_count * sizeof *groups);
-    struct track *old = arena_take_raw(arena, runs->tracks_count * sizeof *old);
-    uint32_t count = group_tracks(runs, groups, next), place = 0;
-    memcpy(old, runs->tracks, runs->tracks_count * sizeof *old);
-    for (uint32_t g = 0; g < count; g++) {
-        for (uint32_t i = groups[g].first, left = groups[g].count; left > 0; left--, i = next[i])
-            runs->tracks[place++] = old[i];
-    }
-}
-
+/* In an order of their own, whatever order they lie in: a state that stayed open need not keep them as a blob would. */
 static void write_tracks(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    struct track_group *groups = arena_take_raw(tables->arena, runs->tracks_count * sizeof *groups);
-    uint32_t *next = arena_take_raw(tables->arena, runs->tracks_count * sizeof *next);
-    uint32_t count = group_tracks(runs, groups, next);
-    state_write_count(writer, count);
-    for (uint32_t g = 0; g < count; g++) {
-        const struct track *track = &runs->tracks[groups[g].first];
-        state_write_time(writer, track->at);
-        state_write_long(writer, text_reference(tables, track->order_id));
-        state_write_long(writer, track_marks(track));
-        state_write_long(writer, track->m);
-        state_write_count(writer, groups[g].count);
-        for (uint32_t i = groups[g].first, left = groups[g].count; left > 0; left--, i = next[i])
-            state_write_long(writer, hashed_reference(tables, runs->tracks[i].rule, runs->tracks[i].rule_index));
-        state_write_array_end(writer, groups[g].count);
+    const struct track **tracks = arena_take_raw(tables->arena, runs->tracks_count * sizeof *tracks);
+    uint32_t groups = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i++)
+        tracks[i] = &runs->tracks[i];
+    qsort(tracks, runs->tracks_count, sizeof *tracks, compare_tracks);
+    for (uint32_t i = 0; i < runs->tracks_count; groups++)
+        i += tracks_alike(&tracks[i], runs->tracks_count - i);
+    state_write_count(writer, groups);
+    for (uint32_t i = 0, alike; i < runs->tracks_count; i += alike) {
+        alike = tracks_alike(&tracks[i], runs->tracks_count - i);
+        write_track_group(writer, tables, &tracks[i], alike);
     }
-    state_write_array_end(writer, count);
+    state_write_array_end(writer, groups);
 }
 
 /* ---- published keys: 0 = `ever`; above it keys cycle: and order: by their order's place; below it the others ---- */

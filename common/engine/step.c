@@ -316,7 +316,6 @@ struct open_state *step_open(const struct step_world *world, struct arena *arena
     pass_begin(&open->pass, world, arena, SPAN_NONE);
     if (!pass_decode(&open->pass, state))
         return NULL;
-    open->pass.runs.tracks_changed = false; /* they were written in groups */
     return open;
 }
 
@@ -336,9 +335,6 @@ static void open_normalize(struct pass *pass)
         if (pass->facts.sources_count != sources)
             facts_moved(pass);
     }
-    if (pass->runs.tracks_changed)
-        runs_group_tracks(&pass->runs, pass->arena);
-    pass->runs.tracks_changed = false;
 }
 
 void step_visit_open(const struct step_world *world, struct arena *arena, const struct visit *visit,
