@@ -48,7 +48,7 @@ static void anchor_gone(struct pass *pass, const struct track *track, struct run
         runs_track(&pass->runs, track->rule_index)->gone = true;
     if (run == NULL)
         return;
-    run->ended = true;
+    runs_end(&pass->runs, run);
     const struct run gone = *run;
     decision_publish(pass, &gone, OUTCOME_CANCELLED, SPAN("anchor_gone"), NEVER, (struct named_list){NULL, 0});
 }
@@ -176,8 +176,9 @@ static bool date_wanted(struct pass *pass, const struct rule *rule, struct span 
         if (span_equal(run->key, key)) {
             wanted = false;
             run->anchor_at = run->due_at = run->decide_at = at;
+            runs_stir(&pass->runs, run);
         } else {
-            run->ended = true;
+            runs_end(&pass->runs, run);
         }
     }
     return wanted;
@@ -209,7 +210,7 @@ static void dates_drop(struct pass *pass, const struct rule *rule)
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (run->rule_index == rule->index && run->state == RUN_WAITING)
-            run->ended = true; /* R62: no decision. Once deferred it is a run like any other (R68) */
+            runs_end(&pass->runs, run); /* R62: no decision. Once deferred it is a run like any other (R68) */
     }
 }
 

@@ -1,17 +1,18 @@
 /* Another playbook while runs wait (R81). */
 #include "common/engine/pass.h"
 
+#include <endian.h>
+
 uint64_t playbook_mark(const struct playbook *playbook)
 {
-    uint64_t mark = 0;
-    for (size_t i = 0; i < sizeof mark; i++)
-        mark |= (uint64_t)playbook->hash[i] << (8 * i);
-    return mark ? mark : 1;
+    uint64_t head;
+    memcpy(&head, playbook->hash, sizeof head);
+    return head != 0 ? le64toh(head) : 1;
 }
 
 static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 {
-    run->ended = true;
+    runs_end(&pass->runs, run);
     struct track *track = run->rule_index < 0 ? NULL : runs_track(&pass->runs, run->rule_index);
     if (track)
         track->ended = true; /* a series does not go on behind a slot that was dropped */
@@ -26,6 +27,7 @@ static void run_recompute(struct pass *pass, const struct rule *rule, struct run
     run->due_at = run_due_at(pass, rule, run->anchor_at, run->order_id, run->n - m);
     if (waiting || run->decide_at < run->due_at)
         run->decide_at = run->due_at;
+    runs_stir(&pass->runs, run);
 }
 
 void playbook_change(struct pass *pass)

@@ -76,7 +76,10 @@ static void decide(struct pass *pass, struct run *run)
     bool held_before = run->state == RUN_HELD;
     if (verdict.outcome == OUTCOME_PAUSED)
         run->state = RUN_HELD;
-    run->ended = !run_waits(pass, run, &verdict);
+    if (run_waits(pass, run, &verdict))
+        runs_stir(&pass->runs, run);
+    else
+        runs_end(&pass->runs, run);
     const struct run decided = *run; /* what follows may move the array */
     if (verdict.outcome == OUTCOME_PAUSED && held_before)
         return; /* told once */
@@ -116,7 +119,7 @@ static struct run *next_due(struct pass *pass, bool fire, bool *ret_others)
  * another. */
 void decisions_make(struct pass *pass, bool fire)
 {
-    bool others = true;
+    bool others = pass->runs.first_at != NEVER && pass->runs.first_at <= pass->now;
     while (others) {
         uint32_t count = pass->runs.waiting_count;
         struct run *run = next_due(pass, fire, &others);

@@ -45,8 +45,6 @@ struct pass {
     bool zone_ready;
     const struct zone *zone; /* the customer's (R33), when zone_ready */
     int64_t local, local_at; /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
-    bool wake_known;         /* wake_at is what the state asks for: no pass since */
-    int64_t wake_at;
     struct holdouts holdouts; /* of one customer and one playbook: for ever */
     struct state_head head;
     struct runs runs;

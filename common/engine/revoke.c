@@ -110,7 +110,7 @@ static void endings_add(const struct pass *pass, struct endings *endings, struct
 static void endings_publish(struct pass *pass, const struct endings *endings, enum outcome outcome)
 {
     for (size_t i = 0; i < endings->count; i++) {
-        endings->items[i].run->ended = true;
+        runs_end(&pass->runs, endings->items[i].run);
         decision_publish(pass, endings->items[i].run, outcome, endings->items[i].detail, NEVER,
                          (struct named_list){NULL, 0});
     }

@@ -140,7 +140,7 @@ static void replace_waiting(struct pass *pass, const struct rule *rule, struct s
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (run->rule_index == index && (rule->repeats || span_equal(run->key, key)))
-            run->ended = true;
+            runs_end(&pass->runs, run);
     }
 }
 
@@ -169,6 +169,7 @@ void run_silence(struct pass *pass, const struct rule *rule, struct run *run, co
         return; /* a slot that comes after the arrival */
     run->decide_at = run->decide_at > pass->now ? pass->now : run->decide_at;
     run->fresh = true;
+    runs_stir(&pass->runs, run);
 }
 
 static void run_place(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence,
@@ -302,6 +303,7 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
     run->key = run_key(pass, rule, occurrence);
     pass->run_texts_stand = false;
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
+    runs_stir(&pass->runs, run);
 }
 
 void run_next_slot(struct pass *pass, const struct rule *rule, const struct run *slot, bool over)

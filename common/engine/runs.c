@@ -22,7 +22,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
 
 void runs_init(struct runs *runs)
 {
-    *runs = (struct runs){.next_change_at = NEVER, .sent_ends_at = NEVER};
+    *runs = (struct runs){.next_change_at = NEVER, .sent_ends_at = NEVER, .first_at = NEVER};
 }
 
 uint32_t runs_rule_hash(struct span rule)
@@ -53,7 +53,21 @@ struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *r
 {
     struct run *added = ARRAY_PUSH(runs, arena, waiting);
     *added = *run;
+    runs_stir(runs, run);
     return added;
+}
+
+void runs_stir(struct runs *runs, const struct run *run)
+{
+    runs->stirred = true;
+    if (runs->first_at == NEVER || run->decide_at < runs->first_at)
+        runs->first_at = run->decide_at;
+}
+
+void runs_end(struct runs *runs, struct run *run)
+{
+    run->ended = true;
+    runs->stirred = true;
 }
 
 struct track *runs_track(const struct runs *runs, int rule_index)
@@ -374,25 +388,25 @@ int64_t runs_arrival(const struct runs *runs, uint64_t record)
     return NEVER;
 }
 
-void runs_begin_pass(struct runs *runs)
-{
-    for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        if (runs->waiting[i].fresh)
-            runs->waiting[i].fresh = false;
-    }
-}
-
 void runs_sweep(struct runs *runs)
 {
     uint32_t kept = 0;
+    int64_t first_at = INT64_MAX;
+    if (!runs->stirred)
+        return;
     for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        if (runs->waiting[i].ended)
+        struct run *run = &runs->waiting[i];
+        if (run->ended)
             continue;
+        first_at = run->decide_at < first_at ? run->decide_at : first_at;
+        run->fresh = false;
         if (kept != i)
-            runs->waiting[kept] = runs->waiting[i];
+            runs->waiting[kept] = *run;
         kept++;
     }
     runs->waiting_count = kept;
+    runs->first_at = kept > 0 ? first_at : NEVER;
+    runs->stirred = false;
 }
 
 static void sent_expire(struct runs *runs, int64_t now)

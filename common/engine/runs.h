@@ -19,8 +19,8 @@ struct run {
     /* what every visit asks of every run, side by side */
     int64_t decide_at;      /* due_at, or later by a deferral */
     int rule_index;         /* in playbook->rules; -1 = not there */
-    bool fresh;             /* made or moved in this pass; not in the state */
-    bool ended;             /* to be swept by runs_sweep; not in the state */
+    bool fresh;             /* made or moved in this pass; not in the state. runs_stir tells */
+    bool ended;             /* runs_end: to be swept by runs_sweep; not in the state */
 
     struct span rule;       /* name */
     struct span key;        /* R47 */
@@ -119,6 +119,8 @@ struct runs {
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
+    int64_t first_at; /* none of them is to be decided before; NEVER = none waits. Exact after runs_sweep. Not in the state */
+    bool stirred;     /* one of them is new, was moved or has ended since runs_sweep. Not in the state */
     FACT_ARRAY(struct track, tracks); /* in no order that means anything */
     FACT_ARRAY(struct sent, sent);
     int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
@@ -144,6 +146,8 @@ uint64_t playbook_mark(const struct playbook *playbook); /* head of its hash; ne
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
+void runs_stir(struct runs *runs, const struct run *run); /* after its decide_at was changed or it was made fresh */
+void runs_end(struct runs *runs, struct run *run);
 struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
@@ -164,10 +168,9 @@ void runs_arrived(struct runs *runs, struct arena *arena, uint64_t record, int64
 /* Of a forgotten one, the latest forgotten; NEVER = not known, and none was forgotten. */
 int64_t runs_arrival(const struct runs *runs, uint64_t record);
 
-void runs_begin_pass(struct runs *runs); /* no run is fresh any more */
+void runs_sweep(struct runs *runs); /* the end of a pass: drops what ended, no run is fresh any more */
 
-/* Drops what ended, and what time has made useless at `now`, on local day `today`. */
-void runs_sweep(struct runs *runs);
+/* Drops what time has made useless at `now`, on local day `today`. */
 void runs_expire(struct runs *runs, int64_t now, int64_t today);
 
 /* What may still be asked of single facts: folding leaves it in the arrays (R11). In the arena. */

@@ -1138,6 +1138,9 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
         read_traces(runs, &tables, reader);
     if (reader->failed)
         return false;
+    for (uint32_t i = 0; i < runs->waiting_count; i++)
+        runs_stir(runs, &runs->waiting[i]);
+    runs->stirred = false;
     for (uint32_t i = 0; i < runs->published_count; i++)
         runs_mark_published(runs, &runs->published[i]);
     return true;

@@ -10,8 +10,6 @@
 
 static void pass_run(struct pass *pass, bool fire)
 {
-    pass->wake_known = false;
-    runs_begin_pass(&pass->runs);
     pass_read(pass);
     transitions_find(pass);
     revokes_make(pass);
@@ -28,8 +26,6 @@ static void pass_run(struct pass *pass, bool fire)
  * and order is as the pass before left it. Most timers fire so. */
 static void pass_decide(struct pass *pass, bool fire)
 {
-    pass->wake_known = false;
-    runs_begin_pass(&pass->runs);
     pass_read(pass);
     calendar_read(pass, true);
     decisions_make(pass, fire);
@@ -51,25 +47,14 @@ static void pass_timers(struct pass *pass, bool fire)
 /* The state's own timers: runs that wait, and what time alone will change in the figures. */
 static int64_t wake_at(const struct runs *runs)
 {
-    int64_t at = runs->next_change_at;
-    for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        if (at == NEVER || runs->waiting[i].decide_at < at)
-            at = runs->waiting[i].decide_at;
-    }
-    return at;
+    if (runs->next_change_at == NEVER || (runs->first_at != NEVER && runs->first_at < runs->next_change_at))
+        return runs->first_at;
+    return runs->next_change_at;
 }
 
-static int64_t pass_wake_at(struct pass *pass)
+static bool due_before(const struct pass *pass, int64_t instant)
 {
-    if (!pass->wake_known)
-        pass->wake_at = wake_at(&pass->runs);
-    pass->wake_known = true;
-    return pass->wake_at;
-}
-
-static bool due_before(struct pass *pass, int64_t instant)
-{
-    int64_t at = pass_wake_at(pass);
+    int64_t at = wake_at(&pass->runs);
     return at != NEVER && at < instant;
 }
 
@@ -290,7 +275,7 @@ static struct visit_result visit_pass(struct pass *pass, const struct visit *vis
         pass_tidy(pass);
     result.records = pass->records;
     if (pass->facts.erased_at == NEVER)
-        result.wake_at = pass_wake_at(pass);
+        result.wake_at = wake_at(&pass->runs);
     return result;
 }
 
