@@ -204,20 +204,20 @@ bool run_series_continues(struct pass *pass, const struct track *track)
     return pass_order_in_cycle(pass, track->order_id);
 }
 
+/* Whether the rule's slots are numbered on for ever, whatever orders they belong to: a rotation's are (R62), and those
+ * of the one key `ever`. */
+static bool counts_for_ever(const struct rule *rule)
+{
+    return rule->content_count > 0 || rule->once == ONCE_EVER;
+}
+
 /* Whether a series triggered anew goes on with this one's numbers (R50: within its key's scope). */
 static bool series_counts_on(struct pass *pass, const struct rule *rule, const struct track *track,
                              struct span order_id)
 {
-    if (rule->content_count > 0)
-        return true; /* R62: n counts on over later series */
-    switch (rule->once) {
-    case ONCE_EVER:
+    if (counts_for_ever(rule) || span_equal(track->order_id, order_id))
         return true;
-    case ONCE_CYCLE:
-        return span_equal(track->order_id, order_id) || run_series_continues(pass, track);
-    default:
-        return span_equal(track->order_id, order_id);
-    }
+    return rule->once == ONCE_CYCLE && run_series_continues(pass, track);
 }
 
 /* The highest slot decided in the scope; 0 = none. */
@@ -246,30 +246,34 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
     past->past = true;
 }
 
-/* The rule's track, about to name another order: what it says of the one before is kept. */
-static struct track *rule_track(struct pass *pass, const struct rule *rule, struct span order_id)
+/* The rule's track, from now on on this anchor. What it says of the order before is kept, and under another one nothing
+ * is decided yet: that order may be void tomorrow, and must not leave its slots behind. Only what counts for ever goes
+ * along, as the order that it began with may be folded. */
+static struct track *track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
     pass->run_texts_stand = false;
     struct track *track = runs_track(&pass->runs, rule->index);
-    if (track == NULL)
-        return runs_track_add(&pass->runs, pass->arena, rule->index, rule->name);
-    if (track->n == 0 || span_equal(track->order_id, order_id))
-        return track;
-    const struct track old = *track;
-    past_keep(pass, rule, &old);
-    return runs_track(&pass->runs, rule->index); /* which may have moved */
+    if (track == NULL) {
+        track = runs_track_add(&pass->runs, pass->arena, rule->index, rule->name);
+    } else if (track->n > 0 && !span_equal(track->order_id, occurrence->order_id)) {
+        const struct track old = *track;
+        past_keep(pass, rule, &old);
+        track = runs_track(&pass->runs, rule->index); /* which may have moved */
+        if (!counts_for_ever(rule))
+            track->n = 0;
+    }
+    track->at = occurrence->anchor_at;
+    track->order_id = occurrence->order_id;
+    track->gone = false;
+    return track;
 }
 
 static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
                            struct span key)
 {
     int32_t last = series_last(pass, rule, occurrence->order_id);
-    struct track *track = rule_track(pass, rule, occurrence->order_id);
-    track->n = last;
+    struct track *track = track_anchor(pass, rule, occurrence);
     track->m = last + 1;
-    track->at = occurrence->anchor_at;
-    track->order_id = occurrence->order_id;
-    track->gone = false;
     track->ended = rule->times > 0 && track->m > rule->times;
     if (!track->ended)
         run_make(pass, rule, occurrence, key, track->m, track->m);
@@ -277,10 +281,7 @@ static void series_trigger(struct pass *pass, const struct rule *rule, const str
 
 void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
-    struct track *track = rule_track(pass, rule, occurrence->order_id);
-    track->at = occurrence->anchor_at;
-    track->order_id = occurrence->order_id;
-    track->gone = false;
+    track_anchor(pass, rule, occurrence);
 }
 
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)

@@ -43,7 +43,7 @@ struct track {
     int rule_index;       /* in playbook->rules; -1 = not there. Trusted only under the playbook of the last step */
     int64_t at;           /* the anchor's time */
     struct span order_id; /* the run's order; "" = none */
-    int32_t n;            /* the last slot that was decided; 0 = none */
+    int32_t n;            /* the last slot decided under order_id; of what counts for ever, under any; 0 = none */
     int32_t m;            /* the slot at which the series was last triggered */
     bool ended;           /* the series is over: `while` failed or its slots are used up */
     bool gone;            /* the anchor vanished since */

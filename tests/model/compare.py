@@ -135,6 +135,9 @@ def histories(options):
         for shop in (False, True):
             lines = generate.generate(seed, options.customers, options.events, shop)
             yield f"{seed}{'-shop' if shop else ''}", lines, generate.until_of(lines, seed)
+        if seed % MOVING_EVERY == 0:
+            lines = generate.generate(seed, 1, options.events, moving=True)
+            yield f"{seed}-moving", lines, generate.until_of(lines, seed)
         if seed % FOLDED_EVERY == 0:
             lines = generate.generate(seed, 1, 5 * options.events, folded=True)
             with short_history(options, *SHORT_HISTORIES[seed // FOLDED_EVERY % len(SHORT_HISTORIES)]):
@@ -142,6 +145,7 @@ def histories(options):
 
 
 FOLDED_EVERY = 5  # seeds: these take long
+MOVING_EVERY = 2
 SHORT_HISTORIES = [(4, 20), (16, 60), (64, 400)]  # facts, days
 
 
@@ -210,7 +214,7 @@ def seed_range(text):
 def parser():
     found = argparse.ArgumentParser(description=__doc__)
     found.add_argument("files", nargs="*")
-    found.add_argument("--seeds", type=seed_range, help="A..B, each an adversarial history and a shop")
+    found.add_argument("--seeds", type=seed_range, help="A..B, each an adversarial history and a shop, and more")
     found.add_argument("--customers", type=int, default=3)
     found.add_argument("--events", type=int, default=30)
     found.add_argument("--until", type=int)

@@ -211,6 +211,26 @@ class History:
             self.visit(name, time)
         self.disturb(late=False)
 
+    def moving(self, events):
+        """Orders of one cycle become known the latest first, weeks apart, and some are voided: anchors move from one to
+        the next and back while their series go on (R49, R50)."""
+        name, clock = self.names[0], START + 200 * DAY
+        first, self.wild = clock, False
+        self.add("customers", name, first, kind="REGISTERED", channel="EMAIL", marketing_consent=True)
+        while len(self.lines) < events:
+            at = first - len(self.orders[name]) * self.random.choice([HOUR, DAY, 5 * DAY])
+            choice = self.random.random()
+            if choice < 0.4 or not self.orders[name]:
+                self.order(name, at)
+            elif choice < 0.7:
+                self.add("orders", name, clock, kind="CANCELLED", order_id=self.random.choice(self.orders[name])[0])
+            elif choice < 0.85:
+                self.delivery(name, at + self.random.choice([DAY, 3 * DAY, 20 * DAY]), "DELIVERED")
+            else:
+                self.survey(name, at + self.random.choice([DAY, 14 * DAY]), "EFFECT", [4, 5])
+            self.lines[-1]["received_at"] = clock
+            clock += self.random.choice([0, 1, HOUR, 10 * DAY, 31 * DAY, 45 * DAY])
+
     def visit(self, name, time):
         if not self.orders[name]:
             self.add("customers", name, time, kind="REGISTERED", channel=self.random.choice(["EMAIL", "LINE"]),
@@ -332,10 +352,12 @@ def broken(random_, line):
     return text if isinstance(text, str) and not text.startswith("e") and text[0] in "{[" else json.dumps(line)
 
 
-def generate(seed, customers=3, events=30, shop=False, folded=False):
+def generate(seed, customers=3, events=30, shop=False, folded=False, moving=False):
     history = History(seed, customers)
     if folded:
         history.folded(events)
+    elif moving:
+        history.moving(events)
     elif shop:
         history.shop(events)
     elif history.chance(0.03):
@@ -344,7 +366,7 @@ def generate(seed, customers=3, events=30, shop=False, folded=False):
         history.adversarial(events)
     texts = []
     for line in history.lines:
-        if history.chance(0.03) and not (shop or folded):
+        if history.chance(0.03) and not (shop or folded or moving):
             texts.append(broken(history.random, line))
         texts.append(json.dumps(line, ensure_ascii=False))
     return texts

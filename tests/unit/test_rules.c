@@ -456,6 +456,29 @@ static void r50_a_moved_series_remembers_its_slots(void **state)
     shop_close(&shop);
 }
 
+static void placed_before(struct shop *shop, const char *order_id, int64_t at, int64_t known_at)
+{
+    struct event late = shop_placed(order_id);
+    late.occurred_at = at;
+    shop_event_at(shop, late, known_at);
+}
+
+static void r50_a_series_that_passed_over_a_key_leaves_no_slots_there(void **state)
+{
+    (void)state;
+    struct shop shop;
+    open_rules(&shop, monthly);
+    shop_event_at(&shop, shop_placed("O3"), D(0));
+    shop_until(&shop, D(15)); /* slot 1 under O3 */
+    placed_before(&shop, "O2", D(-4), D(20)); /* slot 2 moves to O2 */
+    placed_before(&shop, "O1", D(-5), D(20)); /* and on to O1 */
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O3"), D(21));
+    shop_event_at(&shop, shop_order(EVENT_CANCELLED, "O1"), D(21));
+    EXPECT(&shop, "decision monthly cycle:O1 2 cancelled (order_void)");
+    EXPECT(&shop, "decision monthly cycle:O2 1 sent at=21d00:00 due=6d00:00");
+    shop_close(&shop);
+}
+
 static void r50_a_series_of_so_many_times(void **state)
 {
     (void)state;
@@ -750,6 +773,7 @@ int main(void)
         cmocka_unit_test(r50_the_first_order_may_move_the_anchor),
         cmocka_unit_test(r50_a_key_remembers_its_slots),
         cmocka_unit_test(r50_a_moved_series_remembers_its_slots),
+        cmocka_unit_test(r50_a_series_that_passed_over_a_key_leaves_no_slots_there),
         cmocka_unit_test(r50_a_series_of_so_many_times),
         cmocka_unit_test(r50_while_ends_the_series_and_a_trigger_goes_on_with_the_next),
         cmocka_unit_test(r50_triggered_again_in_its_scope),
