@@ -1,15 +1,6 @@
 /* Another playbook while runs wait (R81). */
 #include "common/engine/pass.h"
 
-#include <endian.h>
-
-uint64_t playbook_mark(const struct playbook *playbook)
-{
-    uint64_t head;
-    memcpy(&head, playbook->hash, sizeof head);
-    return head != 0 ? le64toh(head) : 1;
-}
-
 static void run_end(struct pass *pass, struct run *run, enum outcome outcome)
 {
     runs_end(&pass->runs, run);
@@ -32,10 +23,9 @@ static void run_recompute(struct pass *pass, const struct rule *rule, struct run
 
 void playbook_change(struct pass *pass)
 {
-    uint64_t mark = playbook_mark(pass->playbook);
-    if (pass->runs.playbook == mark)
+    if (pass->runs.playbook == pass->playbook->mark)
         return;
-    pass->runs.playbook = mark;
+    pass->runs.playbook = pass->playbook->mark;
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
         struct run *run = &pass->runs.waiting[i];
         if (run->rule_index < 0) {

@@ -2,22 +2,17 @@
 
 #include "common/base/check.h"
 
-struct customer_classes classes_of_values(const struct figures *figures, const struct fact_values *values)
-{
-    return (struct customer_classes){
-        .tier = tier_of(figures, values),
-        .phase = phase_of(figures),
-        .growth = growth_of(figures, values),
-        .segment = segment_of(figures),
-        .cycle = figures->cycle,
-    };
-}
-
 struct customer_classes classes_of(const struct figures *figures)
 {
     struct fact_values values;
     figures_values(figures, &values);
-    return classes_of_values(figures, &values);
+    return (struct customer_classes){
+        .tier = tier_of(figures, &values),
+        .phase = phase_of(figures),
+        .growth = growth_of(figures, &values),
+        .segment = segment_of(figures),
+        .cycle = figures->cycle,
+    };
 }
 
 int classes_value(const struct customer_classes *classes, enum dimension dimension)

@@ -11,7 +11,6 @@ enum growth growth_of(const struct figures *figures, const struct fact_values *v
 enum segment segment_of(const struct figures *figures);                             /* R44 */
 
 struct customer_classes classes_of(const struct figures *figures);
-struct customer_classes classes_of_values(const struct figures *figures, const struct fact_values *values); /* the figures' */
 
 /* The value of a dimension in classes, as an int of its enum. */
 int classes_value(const struct customer_classes *classes, enum dimension dimension);

@@ -316,6 +316,61 @@ uint32_t figures_same_anchors(const struct figures *a, const struct figures *b)
            (uint32_t)same_instant(&a->subscription_since, &b->subscription_since) << ANCHOR_SUBSCRIPTION_SINCE;
 }
 
+/* ---- what the tables compare ---- */
+
+#define CHANGED(fact, field) ((uint64_t)(a->field != b->field) << FACT_##fact)
+
+static uint64_t changed_counts(const struct figures *a, const struct figures *b)
+{
+    return CHANGED(purchases, purchases) | CHANGED(trial, trial) | CHANGED(premium, premium) |
+           CHANGED(related, related) | CHANGED(purchases_in_cycle, purchases_in_cycle) |
+           CHANGED(settle_purchases, settle_purchases) | CHANGED(money, money_default) | CHANGED(cycle, cycle) |
+           CHANGED(subscription, subscription) | CHANGED(renewals, renewals) | CHANGED(shipped, shipped) |
+           CHANGED(delivered, delivered) | CHANGED(failed, failed) | CHANGED(shipped_in_cycle, shipped_in_cycle) |
+           CHANGED(delivered_in_cycle, delivered_in_cycle) | CHANGED(referrals, referrals) |
+           CHANGED(referrals_converted, referrals_converted) | CHANGED(shares, shares) |
+           CHANGED(events_attended, events_attended) | CHANGED(support_contacts, support_contacts);
+}
+
+static uint64_t changed_contacts(const struct figures *a, const struct figures *b)
+{
+    uint64_t email = CHANGED(registered_email, registered_email), line = CHANGED(registered_line, registered_line);
+    return email | line | (email || line ? FACT_BIT(FACT_registered) : 0) | CHANGED(consent, consent) |
+           CHANGED(bounced_email, bounced_email) | CHANGED(bounced_line, bounced_line) | CHANGED(opens_60d, opens_60d) |
+           CHANGED(clicks_60d, clicks_60d);
+}
+
+/* All that answers tell but numbers changes where a bit of these sets does. */
+static uint64_t changed_answers(const struct figures *a, const struct figures *b)
+{
+    const uint64_t asked = FACT_BIT(FACT_answered_initial) | FACT_BIT(FACT_answered_first_impression) |
+                           FACT_BIT(FACT_answered_early_experience) | FACT_BIT(FACT_answered_effect) |
+                           FACT_BIT(FACT_answered_others_noticed) | FACT_BIT(FACT_answered_monthly) |
+                           FACT_BIT(FACT_answered_lapse);
+    return CHANGED(answered_assess, answered_ever) | (a->answered_in_cycle != b->answered_in_cycle ? asked : 0) |
+           CHANGED(responded_since_first_purchase, responded_since_first_purchase) | CHANGED(responses, responses) |
+           CHANGED(last_satisfaction, last_satisfaction) | CHANGED(last_nps, last_nps) |
+           CHANGED(positive_reactions, positive) | CHANGED(negative_reactions, negative) |
+           CHANGED(effect_felt, effect_felt.at) | FACT_BIT(FACT_goal);
+}
+
+static uint64_t changed_days(const struct figures *a, const struct figures *b)
+{
+    if (a->days_change_at != NEVER && a->days_change_at <= b->now)
+        return facts_of_days;
+    return CHANGED(days_since_first_purchase, first_purchase.at) | CHANGED(days_since_last_purchase, last_purchase.at) |
+           CHANGED(days_since_first_delivery, first_delivery.at) | CHANGED(days_since_last_delivery, last_delivery.at) |
+           CHANGED(days_since_last_response, last_response_at) | CHANGED(days_since_last_open, last_open_at);
+}
+
+#undef CHANGED
+
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures)
+{
+    return changed_counts(before, figures) | changed_contacts(before, figures) | changed_answers(before, figures) |
+           changed_days(before, figures);
+}
+
 /* ---- time ---- */
 
 static int64_t days_anchor(const struct figures *figures, enum fact fact)
@@ -342,11 +397,14 @@ static int64_t days_anchor(const struct figures *figures, enum fact fact)
 static void add_boundaries(struct figures *figures)
 {
     const struct playbook *playbook = figures->playbook;
+    figures->days_change_at = NEVER;
     for (size_t i = 0; i < playbook->boundary_count; i++) {
         int64_t anchor = days_anchor(figures, playbook->boundaries[i].fact);
-        if (anchor != NEVER)
-            figures_change_at(figures, anchor + playbook->boundaries[i].days * DAY_MS);
+        int64_t at = anchor == NEVER ? NEVER : anchor + playbook->boundaries[i].days * DAY_MS;
+        if (at > figures->now)
+            instant_lower(&figures->days_change_at, at);
     }
+    figures_change_at(figures, figures->days_change_at);
     if (figures->first_delivery.at != NEVER) /* R40: acclimate */
         figures_change_at(figures, figures->first_delivery.at + playbook->acclimate_after_ms);
 }
@@ -484,8 +542,6 @@ static void deliveries_again(struct figures_work *work)
     figures->first_delivery = figures->last_delivery = figure_none;
     figures->first_shipped = figures->deliveries_change_at = NEVER;
     figures_deliveries(work);
-    if (figures->cycle_start != NEVER)
-        figures_rungs_of_deliveries(figures);
 }
 
 static void contacts_again(struct figures_work *work)
@@ -495,8 +551,26 @@ static void contacts_again(struct figures_work *work)
     figures->consent_source = 0;
     figures->consent_at = figures->last_open_at = figures->first_open = figures->contacts_change_at = NEVER;
     figures_contacts(work);
+}
+
+static void responses_again(struct figures_work *work)
+{
+    struct figures *figures = work->figures;
+    figures->last_satisfaction = 0;
+    figures->last_nps = figures->last_nps_in_cycle = -1;
+    figures->last_response = figures->segment_response = figures->goal_response = FACT_NONE;
+    figures->last_response_at = figures->first_positive = figures->first_early_experience = NEVER;
+    figures->answered_in_cycle = 0;
+    figures->responded_since_first_purchase = false;
+    figures->effect_felt = figure_none;
+    figures_responses(work);
     if (figures->cycle_start != NEVER)
-        figures_rung_affirm(figures);
+        figures_rung_advocate(work);
+}
+
+static bool has_come(int64_t at, int64_t now)
+{
+    return at != NEVER && at <= now;
 }
 
 void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
@@ -506,13 +580,17 @@ void figures_follow(const struct facts *facts, struct arena *arena, int64_t now,
     figures->facts = facts;
     figures->now = now;
     figures->next_change_at = NEVER;
-    if (part == FIGURES_DELIVERIES)
+    if (part == FIGURES_DELIVERIES || has_come(figures->deliveries_change_at, now))
         deliveries_again(&work);
     else
         figures_change_at(figures, figures->deliveries_change_at);
-    if (part == FIGURES_CONTACTS)
+    if (part == FIGURES_CONTACTS || has_come(figures->contacts_change_at, now))
         contacts_again(&work);
     else
         figures_change_at(figures, figures->contacts_change_at);
+    if (part == FIGURES_RESPONSES)
+        responses_again(&work);
+    if (figures->cycle_start != NEVER)
+        figures_rungs_of_parts(figures); /* acclimate comes by time, too */
     add_boundaries(figures);
 }

@@ -84,7 +84,7 @@ struct figures {
     /* of the cycle: times of what opens a rung, NEVER = nothing does */
     int64_t first_shipped, first_open, first_positive, first_early_experience, first_shared, first_referred;
 
-    int64_t deliveries_change_at, contacts_change_at; /* what these give to the next; NEVER = nothing */
+    int64_t deliveries_change_at, contacts_change_at, days_change_at; /* what each gives to the next; NEVER = nothing */
 
     /* The next instant > now at which time alone may change a figure or a class: an assumed delivery, a day boundary of the
      * playbook, acclimate, effect_after, opens leaving the 60 days. NEVER = none. */
@@ -95,12 +95,12 @@ struct figures {
 void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
                      struct figures *ret_figures);
 
-/* The facts that changed since the figures were computed, and with them all that can have: only parcels and failures; only
- * notes, of kinds of TOPIC_EMAIL_OPENS; or anything. */
-enum figures_part { FIGURES_ALL, FIGURES_DELIVERIES, FIGURES_CONTACTS };
+/* What changed since the figures were computed, and with it all that can have: anything; of the facts only parcels and
+ * failures; only notes, of kinds of TOPIC_EMAIL_OPENS; only answers; or none of them, but the clock. */
+enum figures_part { FIGURES_ALL, FIGURES_DELIVERIES, FIGURES_CONTACTS, FIGURES_RESPONSES, FIGURES_TIME };
 
-/* Brings figures up to date that hold at now but for a part, not FIGURES_ALL: the same as figures_compute, without the
- * money if it was gone. */
+/* Brings figures of an earlier clock up to date, of whose facts no more than a part has changed, not FIGURES_ALL: the same
+ * as figures_compute, without the money if it was gone. What the clock alone has changed since is another part, too. */
 void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
                     struct figures *figures);
 
@@ -114,6 +114,11 @@ static inline bool figures_hold(const struct figures *figures, int64_t now)
  * the live orders and which of these are of the cycle. Of one customer between two moves of his arrays. */
 enum { ANCHORS_ALL = (1 << (ANCHOR_SUBSCRIPTION_SINCE + 1)) - 1 };
 uint32_t figures_same_anchors(const struct figures *a, const struct figures *b);
+
+/* Which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
+ * numbers that differ; days that are counted from another instant or have passed a boundary; a goal always, for nobody
+ * compares texts here. Of one customer, `before` as it was computed last. */
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures);
 
 struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
 struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */

@@ -37,8 +37,8 @@ void figures_responses(struct figures_work *work);
 void figures_contacts(struct figures_work *work);      /* registration, consent, reach, opens, zone */
 void figures_referrals(struct figures_work *work);
 void figures_rungs(struct figures_work *work);         /* rung_since: phase.c */
-void figures_rung_affirm(struct figures *figures);     /* of these those that deliveries and contacts can open */
-void figures_rungs_of_deliveries(struct figures *figures);
+void figures_rungs_of_parts(struct figures *figures);  /* of these those that deliveries, contacts and answers open */
+void figures_rung_advocate(struct figures_work *work);
 
 extern const struct figure_instant figure_none;
 

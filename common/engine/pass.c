@@ -2,22 +2,36 @@
 
 #include "common/engine/window.h"
 
+/* What of the figures is not of these facts and this clock. */
+static enum figures_part part_to_read(const struct pass *pass)
+{
+    if (pass->figures.now > pass->now)
+        return FIGURES_ALL;
+    return pass->figures_stand ? FIGURES_TIME : pass->figures_part;
+}
+
 void pass_read(struct pass *pass)
 {
     pass->values_ready = false;
     pass->transitions = NULL;
+    pass->boundary_at = NEVER;
     if (pass->figures_stand && figures_hold(&pass->figures, pass->now)) {
         pass->figures.now = pass->now;
         return;
     }
     const struct figures before = pass->figures;
-    bool follows = !pass->figures_stand && pass->figures_part != FIGURES_ALL;
-    pass->zone_ready = pass->zone_ready && (pass->figures_stand || follows); /* time and these parts name no zone */
-    if (follows)
-        figures_follow(&pass->facts, pass->arena, pass->now, pass->figures_part, &pass->figures);
-    else
-        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    enum figures_part part = part_to_read(pass);
     pass->figures_stand = true;
+    if (part == FIGURES_ALL) {
+        pass->zone_ready = false;
+        pass->classes_stale = UINT64_MAX;
+        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    } else { /* none of the parts names a zone */
+        figures_follow(&pass->facts, pass->arena, pass->now, part, &pass->figures);
+        pass->classes_stale |= figures_changed_facts(&before, &pass->figures);
+    }
+    if (part == FIGURES_TIME)
+        pass->boundary_at = before.next_change_at;
     if (pass->anchors_stand != 0)
         pass->anchors_stand &= figures_same_anchors(&before, &pass->figures);
 }
@@ -151,6 +165,7 @@ static void pass_values_figures(struct pass *pass)
     if (pass->values == NULL)
         pass->values = arena_take_raw(pass->arena, sizeof *pass->values);
     figures_values(&pass->figures, pass->values);
+    pass->values_ready = true;
 }
 
 static void pass_values_class(struct pass *pass, const struct customer_classes *classes)
@@ -160,14 +175,26 @@ static void pass_values_class(struct pass *pass, const struct customer_classes *
     value[FACT_phase] = classes->phase;
     value[FACT_growth] = classes->growth;
     value[FACT_segment] = classes->segment;
-    pass->values_ready = true;
 }
 
+/* A table is read again only when a fact that it names may be another. */
 struct customer_classes pass_classes(struct pass *pass)
 {
-    pass_values_figures(pass);
-    struct customer_classes classes = classes_of_values(&pass->figures, pass->values);
-    pass_values_class(pass, &classes);
+    const struct figures *figures = &pass->figures;
+    struct customer_classes classes = pass->head.classes;
+    if (pass->classes_stale & (pass->playbook->tier_facts | pass->playbook->growth_facts)) {
+        pass_values_figures(pass);
+        if (pass->classes_stale & pass->playbook->tier_facts)
+            classes.tier = tier_of(figures, pass->values);
+        if (pass->classes_stale & pass->playbook->growth_facts)
+            classes.growth = growth_of(figures, pass->values);
+    }
+    classes.phase = phase_of(figures);
+    classes.segment = segment_of(figures);
+    classes.cycle = figures->cycle;
+    pass->classes_stale = 0;
+    if (pass->values_ready)
+        pass_values_class(pass, &classes);
     return classes;
 }
 

@@ -41,6 +41,8 @@ struct pass {
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
     bool figures_stand;    /* the facts are as they were when figures was computed; figures_hold says until when */
     enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
+    uint64_t classes_stale; /* FACT_BITs: what may have changed since head.classes was read, as figures_changed_facts */
+    int64_t boundary_at;    /* the clock alone has changed the figures, here first; NEVER = a fact changed, or nothing */
     uint32_t anchors_stand;         /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
     bool zone_ready;
     const struct zone *zone; /* the customer's (R33), when zone_ready */
@@ -71,7 +73,7 @@ struct span pass_text(struct pass *pass, struct span a, struct span b, struct sp
  * `facts`, a set of FACT_BITs, names. Valid until the next call. */
 const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts);
 
-struct customer_classes pass_classes(struct pass *pass); /* by the figures: pass_values has them from now on */
+struct customer_classes pass_classes(struct pass *pass); /* by the figures: to be head.classes before any pass_values */
 
 /* ---- transition.c ---- */
 

@@ -91,7 +91,7 @@ static int64_t advocate_since(const struct figures_work *work)
     return since == NEVER ? NEVER : continued_back(spells.items, spells.count, since);
 }
 
-void figures_rung_affirm(struct figures *figures)
+static void rung_affirm(struct figures *figures)
 {
     int64_t *since = &figures->rung_since[PHASE_AFFIRM];
     *since = figures->first_shipped;
@@ -100,12 +100,17 @@ void figures_rung_affirm(struct figures *figures)
     instant_lower(since, figures->first_positive);
 }
 
-void figures_rungs_of_deliveries(struct figures *figures)
+void figures_rungs_of_parts(struct figures *figures)
 {
-    figures_rung_affirm(figures);
+    rung_affirm(figures);
     figures->rung_since[PHASE_ACTIVATE] = figures->first_delivery.at;
     figures->rung_since[PHASE_ACCLIMATE] = acclimate_since(figures);
     figures->rung_since[PHASE_ACCOMPLISH] = accomplish_since(figures);
+}
+
+void figures_rung_advocate(struct figures_work *work)
+{
+    work->figures->rung_since[PHASE_ADVOCATE] = advocate_since(work);
 }
 
 void figures_rungs(struct figures_work *work)
@@ -117,9 +122,9 @@ void figures_rungs(struct figures_work *work)
     if (figures->cycle_start == NEVER)
         return; /* admit needs a live purchase in the cycle, and all others need admit */
     since[PHASE_ADMIT] = figures->cycle_start;
-    figures_rungs_of_deliveries(figures);
+    figures_rungs_of_parts(figures);
     since[PHASE_ADOPT] = adopt_since(work);
-    since[PHASE_ADVOCATE] = advocate_since(work);
+    figures_rung_advocate(work);
 }
 
 enum phase phase_of(const struct figures *figures)

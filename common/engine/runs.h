@@ -115,7 +115,7 @@ struct rule_slots {
 };
 
 struct runs {
-    uint64_t playbook;    /* the playbook of the last step: head of its hash (R81); 0 = no step yet */
+    uint64_t playbook;    /* mark of the playbook of the last step (R81); 0 = no step yet */
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
@@ -141,8 +141,6 @@ void runs_init(struct runs *runs);
 uint32_t runs_rule_hash(struct span rule);
 uint32_t runs_fact_hash(struct span id); /* of an order id; never 0 */
 uint32_t runs_response_hash(uint64_t survey, uint64_t response); /* of an answer; never 0 */
-
-uint64_t playbook_mark(const struct playbook *playbook); /* head of its hash; never 0 */
 
 /* The pointers below are valid until the next addition to the same array. */
 struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);

@@ -1113,7 +1113,7 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
     runs->consent = state_read_range(reader, 0, 1) != 0;
     bool first = reader->version == STATE_VERSION_FIRST;
     runs->next_change_at = first ? read_optional(reader) : read_optional_time(reader);
-    bool same = runs->playbook == playbook_mark(playbook);
+    bool same = runs->playbook == playbook->mark;
     struct tables tables = {.arena = arena, .facts = facts, .playbook = playbook};
     struct key_read before = {0};
     read_names(&tables, playbook, same, reader);

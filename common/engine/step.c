@@ -89,14 +89,16 @@ static bool may_anchor(const struct event *event)
     return event->topic == TOPIC_ORDERS || event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_SURVEYS;
 }
 
-/* Which figures the event that was just applied can have changed, if those before it held up to now. An e-mail's record
- * that was known may have been of another kind before. */
+/* Which figures the event that was just applied can have changed, if those before it stood. An e-mail's record that was
+ * known may have been of another kind before. */
 static enum figures_part figures_part_of(const struct pass *pass, const struct event *event, bool note_new)
 {
-    if (!pass->figures_stand || !figures_hold(&pass->figures, pass->now))
+    if (!pass->figures_stand)
         return FIGURES_ALL;
     if (event->topic == TOPIC_DELIVERIES)
         return FIGURES_DELIVERIES;
+    if (event->topic == TOPIC_SURVEYS)
+        return FIGURES_RESPONSES;
     return event->topic == TOPIC_EMAIL_OPENS && note_new ? FIGURES_CONTACTS : FIGURES_ALL;
 }
 
@@ -122,7 +124,7 @@ static void apply_effects(struct pass *pass)
     }
     if (pass->event->backfill && pass->change.counts && may_anchor(pass->event))
         runs_arrived(&pass->runs, pass->arena, event_record(pass->event), pass->now); /* R7 */
-    pass->runs.playbook = playbook_mark(pass->playbook);
+    pass->runs.playbook = pass->playbook->mark;
     pass_run(pass, false);
 }
 
@@ -219,7 +221,7 @@ static struct span encode(const struct step_world *world, struct arena *arena, c
 static bool visit_run(struct pass *pass, const struct visit *visit, struct visit_result *result)
 {
     bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
-    pass->another_playbook = pass->runs.playbook != playbook_mark(pass->playbook);
+    pass->another_playbook = pass->runs.playbook != pass->playbook->mark;
     if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
         if (pass->another_playbook) {
             facts_changed(pass, FIGURES_ALL); /* what is kept of them may differ */

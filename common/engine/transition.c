@@ -12,6 +12,8 @@ static int64_t effective_at(struct pass *pass, enum dimension dimension, int to,
     }
     if (pass->event)
         return pass->event->occurred_at;
+    if (pass->boundary_at == pass->now)
+        return pass->now; /* nothing could change before, and at the last step it did not hold */
     return classes_held_since(&pass->figures, pass->arena, dimension, pass->head.evaluated_at); /* R3 */
 }
 

@@ -393,18 +393,13 @@ static void read_draft(struct compiler *compiler, const struct node *node, const
         check_draft(compiler, draft, place);
 }
 
-static void add_fact(enum fact fact, void *context)
-{
-    *(uint64_t *)context |= FACT_BIT(fact);
-}
-
 static uint64_t facts_of(const struct rule *rule)
 {
     uint64_t facts = 0;
     for (size_t i = 0; i < rule->condition_count; i++)
-        expression_facts(&rule->conditions[i], add_fact, &facts);
+        facts |= expression_facts_set(&rule->conditions[i]);
     if (rule->has_while)
-        expression_facts(&rule->while_expression, add_fact, &facts);
+        facts |= expression_facts_set(&rule->while_expression);
     return facts;
 }
 

@@ -82,6 +82,18 @@ void expression_facts(const struct expression *expression, void (*visit)(enum fa
     }
 }
 
+static void add_fact(enum fact fact, void *context)
+{
+    *(uint64_t *)context |= FACT_BIT(fact);
+}
+
+uint64_t expression_facts_set(const struct expression *expression)
+{
+    uint64_t facts = 0;
+    expression_facts(expression, add_fact, &facts);
+    return facts;
+}
+
 static size_t boundary_add(struct day_boundary *boundaries, size_t count, size_t capacity, enum fact fact, int64_t days)
 {
     for (size_t i = 0; i < count; i++) {

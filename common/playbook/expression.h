@@ -26,6 +26,9 @@ bool expression_true(const struct expression *expression, const struct fact_valu
 /* Calls visit for every fact that the expression names, in order, repeats included. */
 void expression_facts(const struct expression *expression, void (*visit)(enum fact fact, void *context), void *context);
 
+/* The set of them, as FACT_BITs. */
+uint64_t expression_facts_set(const struct expression *expression);
+
 /* A day boundary at which a FACT_DAYS comparison changes: at X + days x 24 h, to the millisecond (R35). */
 struct day_boundary {
     enum fact fact;

@@ -426,6 +426,22 @@ static void collect_boundaries(struct compiler *compiler, struct playbook *playb
     playbook->boundary_count = count;
 }
 
+static void collect_table_facts(struct playbook *playbook)
+{
+    for (size_t i = 0; i < playbook->tier_row_count; i++)
+        playbook->tier_facts |= expression_facts_set(&playbook->tier_rows[i].when);
+    for (int i = GROWTH_PURCHASER; i < GROWTH_COUNT; i++)
+        playbook->growth_facts |= expression_facts_set(&playbook->growth_when[i]);
+}
+
+static void take_mark(struct playbook *playbook)
+{
+    for (size_t i = 0; i < sizeof playbook->mark; i++)
+        playbook->mark |= (uint64_t)playbook->hash[i] << (8 * i);
+    if (playbook->mark == 0)
+        playbook->mark = 1;
+}
+
 static void place_known_rules(struct playbook *playbook)
 {
     for (int i = 0; i < KNOWN_RULES; i++) {
@@ -449,6 +465,7 @@ static void compile(struct compiler *compiler, struct span yaml, struct playbook
     struct node *root = node_parse(compiler->arena, yaml, complain, compiler);
     preset(playbook);
     hash_sha256(yaml, playbook->hash);
+    take_mark(playbook);
     if (root == NULL) {
         if (compiler->errors->count == 0)
             compile_error_at(compiler, 1, 1, NULL, "expected a playbook, found an empty file");
@@ -463,6 +480,7 @@ static void compile(struct compiler *compiler, struct span yaml, struct playbook
     place_known_rules(playbook);
     if (compiler->errors->count == 0)
         collect_boundaries(compiler, playbook);
+    collect_table_facts(playbook);
 }
 
 struct playbook *playbook_compile(struct span yaml, const char *file_name, struct playbook_errors *errors)

@@ -133,6 +133,7 @@ struct tier_row {
 struct playbook {
     struct span version;        /* as the file says */
     unsigned char hash[32];     /* SHA-256 of the file's bytes */
+    uint64_t mark;              /* head of the hash, never 0: how a state knows its playbook */
     struct span currency;
     struct span time_zone;      /* IANA; the default for customers (R33) */
     int64_t window_start_ms, window_end_ms; /* R71: [start, end) of the local day */
@@ -165,6 +166,7 @@ struct playbook {
     uint32_t returned_to;             /* visitor, follower, supporter, partner */
     struct expression growth_when[GROWTH_COUNT]; /* own condition of each stage; [GROWTH_NONE] unused (R43) */
 
+    uint64_t tier_facts, growth_facts; /* FACT_BITs of what the tables name */
     const struct day_boundary *boundaries; /* of the tier and growth tables: when time alone may move a customer */
     size_t boundary_count;
 
