@@ -3,7 +3,7 @@
 #include "common/base/check.h"
 #include "common/playbook/expression_op.h"
 
-static inline bool compare_numbers(const struct expression_op *op, int64_t value, int64_t other)
+bool expression_compare(const struct expression_op *op, int64_t value, int64_t other)
 {
     int64_t literal = op->with_fact ? other : op->numbers[0];
     if (value == FACT_ABSENT || literal == FACT_ABSENT) /* nobody knows: no comparison holds, nor its opposite */
@@ -31,11 +31,6 @@ static inline bool compare_numbers(const struct expression_op *op, int64_t value
     return false;
 }
 
-bool expression_compare(const struct expression_op *op, int64_t value, int64_t other)
-{
-    return compare_numbers(op, value, other);
-}
-
 static bool compare_text(const struct expression_op *op, struct span value)
 {
     if (span_empty(value))
@@ -46,29 +41,29 @@ static bool compare_text(const struct expression_op *op, struct span value)
     return op->comparison == COMPARE_UNEQUAL ? !found : found;
 }
 
-static inline bool compare(const struct expression_op *op, const struct fact_values *values)
+/* Rare; kept out of expression_true's loop, which then needs few registers. */
+static __attribute__((noinline)) bool op_holds(const struct expression_op *op, const struct fact_values *values)
 {
     if (op->fact == FACT_campaign || op->fact == FACT_goal)
         return compare_text(op, op->fact == FACT_campaign ? values->campaign : values->goal);
-    return compare_numbers(op, values->value[op->fact], values->value[op->other]);
+    return expression_compare(op, values->value[op->fact], values->value[op->other]);
+}
+
+static inline bool test_holds(const struct expression_test *test, const struct fact_values *values)
+{
+    if (test->kind == TEST_OP)
+        return op_holds(test->op, values);
+    return (uint64_t)values->value[test->fact] - (uint64_t)test->range.low <= test->range.width;
 }
 
 bool expression_true(const struct expression *expression, const struct fact_values *values)
 {
-    bool result = false; /* in hand */
-    for (size_t i = 0; i < expression->op_count; i++) {
-        const struct expression_op *op = &expression->ops[i];
-        if (op->kind == OP_COMPARE)
-            result = compare(op, values);
-        else if (op->kind == OP_NOT)
-            result = !result;
-        /* "false and", "true or": whatever is on the right; what was joined may itself be a left side */
-        while (op->is_left && result == (expression->ops[op->join].kind == OP_OR)) {
-            i = op->join;
-            op = &expression->ops[i];
-        }
+    size_t at = 0;
+    while (at < expression->test_count) {
+        const struct expression_test *test = &expression->tests[at];
+        at = test_holds(test, values) ? test->if_true : test->if_false;
     }
-    return result;
+    return at == TEST_TRUE;
 }
 
 void expression_facts(const struct expression *expression, void (*visit)(enum fact fact, void *context), void *context)

@@ -14,10 +14,13 @@
 #include "common/playbook/fact.h"
 
 struct expression_op;
+struct expression_test;
 
 struct expression {
-    const struct expression_op *ops; /* postfix; owned by the playbook */
+    const struct expression_op *ops; /* postfix: what lint and the compiler read; owned by the playbook */
     size_t op_count;
+    const struct expression_test *tests; /* the same as it is evaluated */
+    size_t test_count;
     struct span text; /* as written: the `detail` of a condition that failed */
 };
 

@@ -308,14 +308,6 @@ static struct expression_op *emit(struct parser *parser, enum op_kind kind)
     return op;
 }
 
-/* The operation that joins the side that ended at op `left` with the one just read. */
-static void emit_join(struct parser *parser, enum op_kind kind, size_t left)
-{
-    parser->ops[left].is_left = true;
-    parser->ops[left].join = (uint32_t)parser->op_count;
-    emit(parser, kind);
-}
-
 /* Room for the literals that may follow: no more than half the letters that are left. */
 static void literals_room(struct parser *parser, struct expression_op *op, int64_t **ret_numbers,
                           struct span **ret_texts, size_t capacity)
@@ -436,11 +428,10 @@ static bool parse_and(struct parser *parser)
     if (!parse_not(parser))
         return false;
     while (token_is(&parser->token, "and")) {
-        size_t left = parser->op_count - 1;
         token_next(parser);
         if (!parse_not(parser))
             return false;
-        emit_join(parser, OP_AND, left);
+        emit(parser, OP_AND);
     }
     return true;
 }
@@ -450,11 +441,10 @@ static bool parse_or(struct parser *parser)
     if (!parse_and(parser))
         return false;
     while (token_is(&parser->token, "or")) {
-        size_t left = parser->op_count - 1;
         token_next(parser);
         if (!parse_and(parser))
             return false;
-        emit_join(parser, OP_OR, left);
+        emit(parser, OP_OR);
     }
     return true;
 }
@@ -476,5 +466,6 @@ bool expression_compile(struct arena *arena, struct span text, const bool allowe
     if (parser.token.kind != TOKEN_END)
         return fail(&parser, "and, or or the end");
     *ret_expression = (struct expression){.ops = parser.ops, .op_count = parser.op_count, .text = parser.text};
+    expression_place(arena, ret_expression);
     return true;
 }

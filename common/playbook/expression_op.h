@@ -6,9 +6,7 @@
 #include "common/base/buffer.h"
 #include "common/playbook/expression.h"
 
-/* OP_COMPARE pushes, OP_NOT turns the top over, OP_AND and OP_OR take two and push one. Read from left to right with
- * one result in hand that is the same: a left side that decides goes straight to its OP_AND or OP_OR, past the right
- * side, and behind a right side that was read the result in hand is the operation's. */
+/* OP_COMPARE pushes, OP_NOT turns the top over, OP_AND and OP_OR take two and push one. */
 enum op_kind { OP_COMPARE, OP_AND, OP_OR, OP_NOT };
 enum comparison {
     COMPARE_EQUAL,
@@ -22,8 +20,6 @@ enum comparison {
 
 struct expression_op {
     enum op_kind kind;
-    bool is_left;  /* of the OP_AND or OP_OR at `join`: this op ends its left side */
-    uint32_t join; /* place in the expression */
     enum fact fact;
     enum comparison comparison;
     const int64_t *numbers;   /* the literals: one, or the list of `in` */
@@ -35,6 +31,23 @@ struct expression_op {
 
 /* The compiler calls itself for every level of nesting. */
 enum { EXPRESSION_DEPTH_MAX = 24, EXPRESSION_SIZE_MAX = 4096 };
+
+/* As it is evaluated an expression is questions with a way on from either answer: "and", "or" and "not" are gone into the
+ * ways. Nearly every question is whether a number lies in a range: "< 60" is below it, "in (2, 5)" is two questions. */
+enum test_kind { TEST_RANGE, TEST_OP };
+enum { TEST_TRUE = UINT16_MAX, TEST_FALSE = UINT16_MAX - 1 }; /* instead of a test's place: the expression's value */
+struct expression_test {
+    uint16_t kind;
+    uint16_t fact;
+    uint16_t if_true, if_false; /* places in the expression */
+    union {
+        struct { int64_t low; uint64_t width; } range;  /* low <= value <= low + width. Never of FACT_ABSENT */
+        const struct expression_op *op;                 /* TEST_OP: with another fact, or of a text */
+    };
+};
+
+/* Fills in tests from ops. */
+void expression_place(struct arena *arena, struct expression *expression);
 
 /* What is wrong with an expression's text, for people. */
 struct expression_error {

@@ -138,7 +138,7 @@ static void errors_say_where(void **state)
     }
 }
 
-/* The evaluator's stack is one word: the deepest text that compiles must still be right. */
+/* The deepest text that compiles must still be right. */
 static void deepest_nesting(void **state)
 {
     struct buffer text = {0};
@@ -161,6 +161,100 @@ static void deepest_nesting(void **state)
     assert_false(expression_compile(&arena, buffer_span(&text), NULL, &expression, &error));
     buffer_release(&text);
     buffer_release(&error.message);
+}
+
+/* ---- the tests and their ways against the ops, read as what they are: postfix ---- */
+
+static uint64_t dice_state = 1;
+
+static unsigned dice(unsigned sides)
+{
+    dice_state = dice_state * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (unsigned)(dice_state >> 33) % sides;
+}
+
+static void add_comparison(struct buffer *text)
+{
+    static const char *const comparisons[] = {
+        "= 1", "!= 1", "< 1", "<= 1", "> 1", ">= 1", "= settle_purchases", "in (0, 2)", "!= settle_purchases"};
+    buffer_format(text, "%s %s", dice(2) ? "purchases" : "last_nps", comparisons[dice(COUNT_OF(comparisons))]);
+}
+
+static void add_expression(struct buffer *text, int depth)
+{
+    static const char *const plain[] = {"subscription", "campaign = 'spring'", "campaign != 'spring'"};
+    unsigned kind = depth == 0 ? dice(3) : dice(8);
+    if (dice(3) == 0)
+        buffer_add_text(text, "not ");
+    if (kind == 0) {
+        buffer_add_text(text, plain[dice(COUNT_OF(plain))]);
+    } else if (kind < 3) {
+        add_comparison(text);
+    } else {
+        buffer_add_char(text, '(');
+        add_expression(text, depth - 1);
+        for (unsigned more = dice(3); more > 0; more--) {
+            buffer_add_text(text, dice(2) ? " and " : " or ");
+            add_expression(text, depth - 1);
+        }
+        buffer_add_char(text, ')');
+    }
+}
+
+static bool op_true(const struct expression_op *op, const struct fact_values *values)
+{
+    bool spring = span_equal(values->campaign, SPAN("spring"));
+    if (op->fact != FACT_campaign)
+        return expression_compare(op, values->value[op->fact], values->value[op->other]);
+    return !span_empty(values->campaign) && spring == (op->comparison == COMPARE_EQUAL);
+}
+
+static bool postfix_true(const struct expression *expression, const struct fact_values *values)
+{
+    bool stack[64];
+    size_t top = 0;
+    for (size_t i = 0; i < expression->op_count; i++) {
+        const struct expression_op *op = &expression->ops[i];
+        assert_true(top < COUNT_OF(stack));
+        if (op->kind == OP_COMPARE) {
+            stack[top++] = op_true(op, values);
+        } else if (op->kind == OP_NOT) {
+            stack[top - 1] = !stack[top - 1];
+        } else {
+            top--;
+            stack[top - 1] = op->kind == OP_AND ? stack[top - 1] && stack[top] : stack[top - 1] || stack[top];
+        }
+    }
+    assert_int_equal(top, 1);
+    return stack[0];
+}
+
+static void any_nesting_is_as_written(void **state)
+{
+    static const int64_t numbers[] = {FACT_ABSENT, FACT_ABSENT + 1, -1, 0, 1, 2, INT64_MAX};
+    struct buffer text = {0};
+    unsigned truths = 0;
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct expression expression;
+        struct expression_error error = {0};
+        struct fact_values values = customer();
+        buffer_reset(&text);
+        add_expression(&text, 3);
+        assert_true(expression_compile(&arena, buffer_span(&text), NULL, &expression, &error));
+        values.value[FACT_purchases] = numbers[dice(COUNT_OF(numbers))];
+        values.value[FACT_last_nps] = numbers[dice(COUNT_OF(numbers))];
+        values.value[FACT_settle_purchases] = numbers[dice(COUNT_OF(numbers))];
+        values.value[FACT_subscription] = dice(2);
+        values.campaign = dice(3) == 0 ? SPAN_NONE : dice(2) ? SPAN("spring") : SPAN("autumn");
+        bool truth = postfix_true(&expression, &values);
+        if (expression_true(&expression, &values) != truth)
+            fail_msg("%.*s is not %d", (int)text.size, text.data, truth);
+        truths += truth;
+        arena_reset(&arena);
+    }
+    assert_in_range(truths, 5000, 15000); /* else it shows little */
+    buffer_release(&text);
 }
 
 /* R35: "< 60" changes at 60, "<= 60" at 61, "= 60" at both; other facts have no boundary; no repeats. */
@@ -243,6 +337,7 @@ int main(void)
         cmocka_unit_test(truth),
         cmocka_unit_test(errors_say_where),
         cmocka_unit_test(deepest_nesting),
+        cmocka_unit_test(any_nesting_is_as_written),
         cmocka_unit_test(r35_day_boundaries),
         cmocka_unit_test(facts_in_order),
         cmocka_unit_test(every_fact_is_found),
