@@ -1,7 +1,8 @@
 #include "common/codec/event_json.h"
 
 #include "common/codec/event_field.h"
-#include "common/codec/json.h"
+#include "common/codec/event_quick.h"
+#include "common/codec/json_reader.h"
 
 /* The first fault of a line; one of its times replaces it (event_json.h). */
 struct fault {
@@ -13,6 +14,7 @@ struct event_reader {
     struct arena *arena;
     struct event *event;
     struct fault fault;
+    bool is_plain; /* all texts that were read into it are printable ASCII */
 };
 
 static const char field_occurred_at[] = "occurred_at";
@@ -33,9 +35,11 @@ bool event_json_time_fault(enum reason reason, const char *field)
 
 static void note(struct fault *fault, enum reason reason, const char *field)
 {
+    if (reason == REASON_NONE)
+        return;
     bool first = fault->reason == REASON_NONE;
     bool worse = event_json_time_fault(reason, field) && !event_json_time_fault(fault->reason, fault->field);
-    if (reason != REASON_NONE && (first || worse))
+    if (first || worse)
         *fault = (struct fault){reason, field};
 }
 
@@ -179,28 +183,36 @@ static enum reason read_field(struct event_reader *r, const struct event_field *
     return REASON_BAD_TYPE;
 }
 
-/* Reads every field, also behind a fault: the clock needs occurred_at. */
+/* When every member is read, also behind a fault: the clock needs occurred_at. */
+static void end_event(struct event_reader *r)
+{
+    const char *field;
+    if (r->event->occurred_at == NEVER) /* also when something else is wrong: the clock asks */
+        note(&r->fault, REASON_MISSING_FIELD, field_occurred_at);
+    if (r->fault.reason != REASON_NONE)
+        return;
+    enum reason reason = REASON_MISSING_FIELD;
+    field = event_fields_missing(r->event);
+    if (field == NULL)
+        reason = r->is_plain ? event_validate_plain(r->event, &field) : event_validate(r->event, &field);
+    note(&r->fault, reason, field);
+}
+
+/* An event out of a tree: what a mapping made, or what stands before its line's topic. */
 static void read_event(struct event_reader *r, enum topic topic, const struct json *object)
 {
-    const char *field = NULL;
     const struct event_field *before = NULL;
     *r->event = event_fields_blank(topic);
+    r->is_plain = false; /* not known */
     for (const struct json *member = object->first; member != NULL; member = member->next) {
         const struct event_field *known = event_field_find(topic, member->key, before);
         if (known == NULL)
             continue;
         before = known;
-        if (is_absent(member))
-            continue;
-        note(&r->fault, read_field(r, known, member), known->name.data);
+        if (!is_absent(member))
+            note(&r->fault, read_field(r, known, member), known->name.data);
     }
-    if (r->event->occurred_at == NEVER) /* also when something else is wrong: the clock asks */
-        note(&r->fault, REASON_MISSING_FIELD, field_occurred_at);
-    if (r->fault.reason != REASON_NONE)
-        return;
-    field = event_fields_missing(r->event);
-    enum reason reason = field != NULL ? REASON_MISSING_FIELD : event_validate(r->event, &field);
-    note(&r->fault, reason, field);
+    end_event(r);
 }
 
 /* The time of a line whose event cannot be read as one of a topic. */
@@ -220,31 +232,254 @@ static enum reason read_topic(const struct json *value, enum topic *ret_topic)
     return topic_find(value->text, ret_topic) ? REASON_NONE : REASON_UNKNOWN_TOPIC;
 }
 
+/* The members of an object that is read by hand. No key may be twice: the known ones have a bit each, of the others the
+ * keys are kept. */
+struct members {
+    uint64_t seen;
+    struct json others; /* as an object of them alone */
+    struct json *last;
+};
+
+/* Behind the opening bracket. False: there are none, and the object ends here. */
+static bool open_members(struct json_reader *in, struct members *members)
+{
+    members->seen = 0;
+    members->others.count = 0;
+    in->depth++; /* an event is two deep at most: what is in it is counted on */
+    json_skip_space(in);
+    return in->at == in->end || *in->at != '}';
+}
+
+static bool next_member(struct json_reader *in)
+{
+    json_skip_space(in);
+    return json_take(in, ',');
+}
+
+static bool close_members(struct json_reader *in, const struct members *members)
+{
+    in->depth--;
+    return json_take(in, '}') && (members->others.count == 0 || json_keys_differ(in, &members->others));
+}
+
+static bool is_first(struct members *members, unsigned number)
+{
+    bool first = (members->seen >> number & 1) == 0;
+    members->seen |= UINT64_C(1) << number;
+    return first;
+}
+
+/* One of the names, as a key with its colon; NULL: it is none, or written strangely. */
+static inline const struct name *quick_key(struct json_reader *in, const struct name_table *names)
+{
+    const unsigned char *at = json_space_end(in->at, in->end);
+    const struct name *name = name_find(names, at, in->end);
+    if (name != NULL)
+        in->at = json_space_end(at + name->size, in->end);
+    return name;
+}
+
+static bool take_key(struct json_reader *in, struct span *ret_key)
+{
+    json_skip_space(in);
+    if (!json_take_text(in, ret_key))
+        return false;
+    json_skip_space(in);
+    if (!json_take(in, ':'))
+        return false;
+    json_skip_space(in);
+    return true;
+}
+
+/* The value of a member that nobody reads. */
+static bool pass_value(struct json_reader *in, struct members *members, struct span key)
+{
+    struct json *other = ARENA_NEW(in->arena, struct json), value = {0};
+    other->key = key;
+    if (members->others.count++ == 0)
+        members->others.first = other;
+    else
+        members->last->next = other;
+    members->last = other;
+    return json_take_value(in, &value);
+}
+
+static bool take_field(struct event_reader *r, struct json_reader *in, const struct event_names *names,
+                       const struct event_field *field)
+{
+    const unsigned char *next = event_quick_value(names, field, in->at, in->end, r->arena, r->event);
+    if (next != NULL) {
+        in->at = next;
+        return true;
+    }
+    struct json value = {0};
+    if (!json_take_value(in, &value))
+        return false;
+    if (!is_absent(&value))
+        note(&r->fault, read_field(r, field, &value), field->name.data);
+    if (field->type == FIELD_TEXT)
+        r->is_plain = false;
+    return true;
+}
+
+static bool take_member(struct event_reader *r, struct json_reader *in, const struct event_names *names,
+                        struct members *members)
+{
+    enum topic topic = r->event->topic;
+    const struct name *name = quick_key(in, &names->fields[topic]);
+    const struct event_field *field = name != NULL ? &names->field_list[name->number] : NULL;
+    struct span key;
+    if (field == NULL) {
+        if (!take_key(in, &key))
+            return false;
+        field = event_field_find(topic, key, NULL);
+        if (field == NULL)
+            return pass_value(in, members, key);
+    }
+    return is_first(members, (unsigned)(field - names->field_list)) && take_field(r, in, names, field);
+}
+
+/* An event out of its text, at the opening bracket: the same as read_event of the tree that it would be. False: it is
+ * no JSON. */
+static bool take_event(struct event_reader *r, enum topic topic, struct json_reader *in)
+{
+    const struct event_names *names = event_names();
+    struct members members;
+    *r->event = names->blank[topic];
+    r->is_plain = true;
+    in->at++;
+    if (open_members(in, &members))
+        do {
+            if (!take_member(r, in, names, &members))
+                return false;
+        } while (next_member(in));
+    if (!close_members(in, &members))
+        return false;
+    end_event(r);
+    return true;
+}
+
+/* What a line says beside its event. */
+struct line_reader {
+    struct json_reader in;
+    struct event_reader event;
+    struct fault topic_fault;
+    struct fault time_fault;
+    enum topic topic;
+    int64_t received_at;
+    struct json object; /* the event that had to be read before its topic was */
+    bool is_taken;      /* the event was read */
+};
+
+static bool take_topic(struct line_reader *r, const struct event_names *names)
+{
+    struct json_reader *in = &r->in;
+    const struct name *name = name_find(&names->topics, in->at, in->end);
+    if (name != NULL) {
+        r->topic = (enum topic)name->number;
+        r->topic_fault = (struct fault){0};
+        in->at += name->size;
+        return true;
+    }
+    struct json value = {0};
+    if (!json_take_value(in, &value))
+        return false;
+    r->topic_fault.reason = read_topic(&value, &r->topic);
+    return true;
+}
+
+static bool take_received_at(struct line_reader *r)
+{
+    const unsigned char *next = event_quick_time(r->in.at, r->in.end, &r->received_at);
+    if (next != NULL) {
+        r->in.at = next;
+        return true;
+    }
+    struct json value = {0};
+    if (!json_take_value(&r->in, &value))
+        return false;
+    if (!is_absent(&value))
+        note(&r->time_fault, read_time(&value, &r->received_at), field_received_at);
+    return true;
+}
+
+/* Read as it comes when its topic is known, as it mostly is. */
+static bool take_line_event(struct line_reader *r)
+{
+    if (r->topic_fault.reason != REASON_NONE || r->in.at == r->in.end || *r->in.at != '{')
+        return json_take_value(&r->in, &r->object);
+    r->is_taken = true;
+    return take_event(&r->event, r->topic, &r->in);
+}
+
+static bool take_line_member(struct line_reader *r, const struct event_names *names, struct members *members)
+{
+    const struct name *name = quick_key(&r->in, &names->line);
+    uint32_t member = name != NULL ? name->number : 0;
+    struct span key;
+    if (name == NULL) {
+        if (!take_key(&r->in, &key))
+            return false;
+        while (member < LINE_MEMBER_COUNT && !span_equal(line_member_name((enum line_member)member), key))
+            member++;
+        if (member == LINE_MEMBER_COUNT)
+            return pass_value(&r->in, members, key);
+    }
+    if (!is_first(members, member))
+        return false;
+    return member == LINE_TOPIC   ? take_topic(r, names)
+           : member == LINE_EVENT ? take_line_event(r)
+                                  : take_received_at(r);
+}
+
+static bool take_line(struct line_reader *r)
+{
+    const struct event_names *names = event_names();
+    struct members members;
+    json_skip_space(&r->in);
+    if (!json_take(&r->in, '{'))
+        return false;
+    if (open_members(&r->in, &members))
+        do {
+            if (!take_line_member(r, names, &members))
+                return false;
+        } while (next_member(&r->in));
+    return close_members(&r->in, &members) && json_at_end(&r->in);
+}
+
+/* What could not be read with the line: an event that is none, or stands before its topic, or has none. */
+static void read_kept_event(struct line_reader *r)
+{
+    *r->event.event = event_fields_blank(TOPIC_ORDERS);
+    if (is_absent(&r->object) || r->object.type != JSON_KIND_OBJECT)
+        note(&r->event.fault, is_absent(&r->object) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, field_event);
+    else if (r->topic_fault.reason == REASON_NONE)
+        read_event(&r->event, r->topic, &r->object);
+    else
+        read_occurred_at(&r->event, &r->object);
+}
+
 enum reason event_json_read(struct span line, struct arena *arena, struct event *ret_event, int64_t *ret_received_at,
                             const char **ret_field)
 {
-    struct event_reader r = {.arena = arena, .event = ret_event};
-    *ret_event = event_fields_blank(TOPIC_ORDERS);
-    *ret_received_at = NEVER;
-    *ret_field = NULL;
-    const struct json *root = json_read_marking(line, arena);
-    if (root == NULL || root->type != JSON_KIND_OBJECT)
+    struct line_reader r = {.in = json_reader_of(line, arena, true),
+                            .event = {.arena = arena, .event = ret_event},
+                            .topic_fault = {REASON_MISSING_FIELD, "topic"},
+                            .received_at = NEVER};
+    if (!take_line(&r)) {
+        *ret_event = event_fields_blank(TOPIC_ORDERS);
+        *ret_received_at = NEVER;
+        *ret_field = NULL;
         return REASON_UNDECODABLE;
-    const struct json *received_at = json_member(root, SPAN("received_at"));
-    if (!is_absent(received_at))
-        note(&r.fault, read_time(received_at, ret_received_at), field_received_at);
-    enum topic topic = TOPIC_ORDERS;
-    enum reason topic_reason = read_topic(json_member(root, SPAN("topic")), &topic);
-    note(&r.fault, topic_reason, "topic");
-    const struct json *event = json_member(root, SPAN("event"));
-    if (is_absent(event) || event->type != JSON_KIND_OBJECT)
-        note(&r.fault, is_absent(event) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, field_event);
-    else if (topic_reason == REASON_NONE)
-        read_event(&r, topic, event);
-    else
-        read_occurred_at(&r, event);
-    *ret_field = r.fault.field;
-    return r.fault.reason;
+    }
+    if (!r.is_taken)
+        read_kept_event(&r);
+    struct fault fault = r.time_fault; /* in this order, wherever in the line they stand */
+    note(&fault, r.topic_fault.reason, r.topic_fault.field);
+    note(&fault, r.event.fault.reason, r.event.fault.field);
+    *ret_received_at = r.received_at;
+    *ret_field = fault.field;
+    return fault.reason;
 }
 
 struct span event_json_line(struct span line, uint64_t number)
@@ -257,7 +492,16 @@ struct span event_json_line(struct span line, uint64_t number)
 enum reason event_json_read_bare(enum topic topic, struct span line, struct arena *arena, struct event *ret_event,
                                  const char **ret_field)
 {
-    return event_json_read_tree(topic, json_read_marking(line, arena), arena, ret_event, ret_field);
+    struct json_reader in = json_reader_of(line, arena, true);
+    struct event_reader r = {.arena = arena, .event = ret_event};
+    *ret_field = NULL;
+    json_skip_space(&in);
+    if (in.at == in.end || *in.at != '{' || !take_event(&r, topic, &in) || !json_at_end(&in)) {
+        *ret_event = event_fields_blank(topic);
+        return REASON_UNDECODABLE;
+    }
+    *ret_field = r.fault.field;
+    return r.fault.reason;
 }
 
 enum reason event_json_read_tree(enum topic topic, const struct json *root, struct arena *arena,

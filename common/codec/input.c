@@ -42,14 +42,15 @@ static enum reason read_json(const struct input *input, enum topic topic, const 
                              struct arena *arena, struct input_events *ret_events, const char **ret_field,
                              struct span *ret_message)
 {
-    const struct json *root =
-        input->mapping_count ? json_read(original->value, arena) : json_read_marking(original->value, arena);
+    if (input->mapping_count == 0)
+        return event_json_read_bare(topic, original->value, arena, ret_events->events, ret_field);
+    const struct json *root = json_read(original->value, arena);
     struct mapping_message message = {root, original->headers, original->header_count}, inner;
     for (size_t i = 0; i < input->mapping_count && root != NULL; i++)
         if (mapping_takes(input->mappings[i], &message, arena, &inner))
             return read_mapped(input->mappings[i], &inner, arena, ret_events, ret_field, ret_message);
     enum reason reason = event_json_read_tree(topic, root, arena, ret_events->events, ret_field);
-    if (reason != REASON_NONE && root != NULL && input->mapping_count)
+    if (reason != REASON_NONE && root != NULL)
         *ret_message = SPAN("no mapping takes it, and it is no event of our own schema");
     return reason;
 }

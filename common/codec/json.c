@@ -1,21 +1,13 @@
 #include "common/codec/json.h"
 
-#include <endian.h>
+#include "common/codec/json_reader.h"
+
 #include <stdlib.h>
 
 enum {
     DEPTH_MAX = 256,        /* the reader calls itself: bounds the stack */
     DIGITS_ALWAYS_FIT = 18, /* in 63 bits */
     QUADRATIC_KEYS_MAX = 32 /* up to here keys are compared pair by pair, above they are sorted first */
-};
-
-struct reader {
-    const unsigned char *at;
-    const unsigned char *end;
-    struct arena *arena;
-    int depth;
-    bool marking; /* a lone surrogate is no fault of the whole */
-    bool lone;    /* the text read last has one */
 };
 
 size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
@@ -49,20 +41,6 @@ bool utf8_valid(struct span text)
     return true;
 }
 
-static void skip_space(struct reader *r)
-{
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
-        r->at++;
-}
-
-static bool take(struct reader *r, char wanted)
-{
-    if (r->at == r->end || *r->at != (unsigned char)wanted)
-        return false;
-    r->at++;
-    return true;
-}
-
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -71,7 +49,7 @@ static int hex_digit(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool take_hex(struct reader *r, uint32_t *ret_code)
+static bool take_hex(struct json_reader *r, uint32_t *ret_code)
 {
     uint32_t code = 0;
     if (r->end - r->at < 4)
@@ -86,7 +64,7 @@ static bool take_hex(struct reader *r, uint32_t *ret_code)
     return true;
 }
 
-static bool take_code_point(struct reader *r, uint32_t *ret_code)
+static bool take_code_point(struct json_reader *r, uint32_t *ret_code)
 {
     if (!take_hex(r, ret_code))
         return false;
@@ -94,7 +72,8 @@ static bool take_code_point(struct reader *r, uint32_t *ret_code)
         return true;
     const unsigned char *behind = r->at;
     uint32_t low;
-    if (*ret_code <= 0xdbff && take(r, '\\') && take(r, 'u') && take_hex(r, &low) && low >= 0xdc00 && low <= 0xdfff) {
+    if (*ret_code <= 0xdbff && json_take(r, '\\') && json_take(r, 'u') && take_hex(r, &low) && low >= 0xdc00 &&
+        low <= 0xdfff) {
         *ret_code = 0x10000 + ((*ret_code - 0xd800) << 10) + (low - 0xdc00);
         return true;
     }
@@ -119,7 +98,7 @@ static char *put_code_point(char *to, uint32_t code)
 }
 
 /* Behind a backslash. NULL: no escape. */
-static char *take_escape(struct reader *r, char *to)
+static char *take_escape(struct json_reader *r, char *to)
 {
     static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     if (r->at == r->end)
@@ -138,7 +117,7 @@ static char *take_escape(struct reader *r, char *to)
 
 /* The text from `start` has an escape at r->at: copied into the arena, where it is never longer than what was written.
  */
-static bool take_escaped_text(struct reader *r, const unsigned char *start, struct span *ret_text)
+static bool take_escaped_text(struct json_reader *r, const unsigned char *start, struct span *ret_text)
 {
     const unsigned char *close = r->at;
     while (close < r->end && *close != '"')
@@ -162,43 +141,16 @@ static bool take_escaped_text(struct reader *r, const unsigned char *start, stru
         r->at += size;
     }
     *ret_text = (struct span){copy, (size_t)(to - copy)};
-    return take(r, '"');
+    return json_take(r, '"');
 }
 
-#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
-
-/* The top bit of the first byte below `least` (at most 0x80), counted from the low end, and perhaps of some above it.
- */
-static uint64_t bytes_below(uint64_t word, unsigned least)
-{
-    return (word - EACH_BYTE(least)) & ~word & EACH_BYTE(0x80);
-}
-
-/* The first byte that a text does not just pass by: a quote, a backslash, a control character, one beyond ASCII. By
- * eights; of the masks' lowest bits the lowest is a byte of the kind sought (what is marked above it is not asked). */
-static const unsigned char *plain_end(const unsigned char *at, const unsigned char *end)
-{
-    for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof word);
-        word = le64toh(word);
-        uint64_t found = bytes_below(word ^ EACH_BYTE('"'), 1) | bytes_below(word ^ EACH_BYTE('\\'), 1) |
-                         bytes_below(word, 0x20) | (word & EACH_BYTE(0x80));
-        if (found != 0)
-            return at + __builtin_ctzll(found) / 8;
-    }
-    while (at < end && *at != '"' && *at != '\\' && *at >= 0x20 && *at < 0x80)
-        at++;
-    return at;
-}
-
-static bool take_text(struct reader *r, struct span *ret_text)
+bool json_take_text(struct json_reader *r, struct span *ret_text)
 {
     r->lone = false;
-    if (!take(r, '"'))
+    if (!json_take(r, '"'))
         return false;
     const unsigned char *start = r->at;
-    while ((r->at = plain_end(r->at, r->end)) < r->end) {
+    while ((r->at = json_plain_end(r->at, r->end)) < r->end) {
         unsigned char c = *r->at;
         if (c == '"') {
             *ret_text = (struct span){(const char *)start, (size_t)(r->at - start)};
@@ -215,7 +167,7 @@ static bool take_text(struct reader *r, struct span *ret_text)
     return false;
 }
 
-static size_t take_digits(struct reader *r)
+static size_t take_digits(struct json_reader *r)
 {
     const unsigned char *start = r->at;
     while (r->at < r->end && *r->at >= '0' && *r->at <= '9')
@@ -236,23 +188,23 @@ static bool fits_integer(struct span digits, bool minus, int64_t *ret_integer)
     return true;
 }
 
-static bool take_number(struct reader *r, struct json *value)
+static bool take_number(struct json_reader *r, struct json *value)
 {
     const unsigned char *start = r->at;
-    bool minus = take(r, '-'), whole = true;
+    bool minus = json_take(r, '-'), whole = true;
     const unsigned char *digits = r->at;
-    if (!take(r, '0') && take_digits(r) == 0)
+    if (!json_take(r, '0') && take_digits(r) == 0)
         return false;
     size_t digit_count = (size_t)(r->at - digits);
-    if (take(r, '.')) {
+    if (json_take(r, '.')) {
         whole = false;
         if (take_digits(r) == 0)
             return false;
     }
-    if (take(r, 'e') || take(r, 'E')) {
+    if (json_take(r, 'e') || json_take(r, 'E')) {
         whole = false;
-        if (!take(r, '+'))
-            take(r, '-');
+        if (!json_take(r, '+'))
+            json_take(r, '-');
         if (take_digits(r) == 0)
             return false;
     }
@@ -267,7 +219,7 @@ static int compare_keys(const void *a, const void *b)
     return span_compare(*(const struct span *)a, *(const struct span *)b);
 }
 
-static bool keys_differ_sorted(struct reader *r, const struct json *object)
+static bool keys_differ_sorted(struct json_reader *r, const struct json *object)
 {
     struct span *keys = ARENA_ARRAY(r->arena, struct span, object->count);
     size_t count = 0;
@@ -288,7 +240,7 @@ static bool same_key(struct span a, struct span b)
     return a.size == 0 || (a.data[0] == b.data[0] && a.data[a.size - 1] == b.data[b.size - 1] && span_equal(a, b));
 }
 
-static bool keys_differ(struct reader *r, const struct json *object)
+bool json_keys_differ(struct json_reader *r, const struct json *object)
 {
     if (object->count > QUADRATIC_KEYS_MAX)
         return keys_differ_sorted(r, object);
@@ -299,40 +251,38 @@ static bool keys_differ(struct reader *r, const struct json *object)
     return true;
 }
 
-static bool take_value(struct reader *r, struct json *value);
-
 /* The items of an array or the members of an object, behind its opening bracket. */
-static bool take_children(struct reader *r, struct json *parent, char close)
+static bool take_children(struct json_reader *r, struct json *parent, char close)
 {
     const struct json **link = &parent->first;
-    skip_space(r);
-    if (take(r, close))
+    json_skip_space(r);
+    if (json_take(r, close))
         return true;
     do {
         struct json *child = ARENA_NEW(r->arena, struct json);
-        skip_space(r);
+        json_skip_space(r);
         bool lone_key = false;
         if (close == '}') {
-            if (!take_text(r, &child->key))
+            if (!json_take_text(r, &child->key))
                 return false;
             lone_key = r->lone;
-            skip_space(r);
-            if (!take(r, ':'))
+            json_skip_space(r);
+            if (!json_take(r, ':'))
                 return false;
         }
-        if (!take_value(r, child))
+        if (!json_take_value(r, child))
             return false;
         if (lone_key)
             *child = (struct json){.type = JSON_KIND_BAD_TEXT, .key = child->key, .text = child->key};
         *link = child;
         link = &child->next;
         parent->count++;
-        skip_space(r);
-    } while (take(r, ','));
-    return take(r, close);
+        json_skip_space(r);
+    } while (json_take(r, ','));
+    return json_take(r, close);
 }
 
-static bool take_word(struct reader *r, struct span word, enum json_type type, struct json *value)
+static bool take_word(struct json_reader *r, struct span word, enum json_type type, struct json *value)
 {
     if ((size_t)(r->end - r->at) < word.size || memcmp(r->at, word.data, word.size) != 0)
         return false;
@@ -341,7 +291,7 @@ static bool take_word(struct reader *r, struct span word, enum json_type type, s
     return true;
 }
 
-static bool take_nested(struct reader *r, struct json *value, enum json_type type)
+static bool take_nested(struct json_reader *r, struct json *value, enum json_type type)
 {
     if (++r->depth > DEPTH_MAX)
         return false;
@@ -349,17 +299,17 @@ static bool take_nested(struct reader *r, struct json *value, enum json_type typ
     value->type = type;
     bool taken = take_children(r, value, type == JSON_KIND_OBJECT ? '}' : ']');
     r->depth--;
-    return taken && (type != JSON_KIND_OBJECT || keys_differ(r, value));
+    return taken && (type != JSON_KIND_OBJECT || json_keys_differ(r, value));
 }
 
-static bool take_value(struct reader *r, struct json *value)
+bool json_take_value(struct json_reader *r, struct json *value)
 {
-    skip_space(r);
+    json_skip_space(r);
     if (r->at == r->end)
         return false;
     switch (*r->at) {
     case '"':
-        if (!take_text(r, &value->text))
+        if (!json_take_text(r, &value->text))
             return false;
         value->type = r->lone ? JSON_KIND_BAD_TEXT : JSON_KIND_TEXT;
         return true;
@@ -380,13 +330,9 @@ static bool take_value(struct reader *r, struct json *value)
 
 static const struct json *read_whole(struct span text, struct arena *arena, bool marking)
 {
-    const unsigned char *at = (const unsigned char *)(text.data ? text.data : "");
-    struct reader r = {.at = at, .end = at + text.size, .arena = arena, .marking = marking};
+    struct json_reader r = json_reader_of(text, arena, marking);
     struct json *value = ARENA_NEW(arena, struct json);
-    if (!take_value(&r, value))
-        return NULL;
-    skip_space(&r);
-    return r.at == r.end ? value : NULL;
+    return json_take_value(&r, value) && json_at_end(&r) ? value : NULL;
 }
 
 const struct json *json_read(struct span text, struct arena *arena)

@@ -1,6 +1,7 @@
 #include "common/codec/json.h"
 #include "common/codec/event_json.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/lib/event_ways.h"
 
 /* What was read and is written is read again and written as the same text. */
 static void round_trip(const struct json *value, struct arena *arena)
@@ -27,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         round_trip(value, &arena);
     if (event_json_read(fuzz_span(data, size), &arena, &event, &received_at, &field) == REASON_NONE)
         CHECK(event_validate(&event, &field) == REASON_NONE);
+    CHECK(ways_agree(fuzz_span(data, size), &arena));
     arena_release(&arena);
     return 0;
 }
