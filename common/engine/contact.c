@@ -28,6 +28,7 @@ struct channel_facts {
 struct contact {
     struct channel_facts channels[2]; /* by enum event_channel */
     struct newest consent, refusal, zone;
+    struct span zone_name;                /* that `zone` states */
     uint32_t zone_order, zone_note;       /* that `zone` is of */
     const struct note *opens[OPENS_KEPT]; /* the newest, newest first */
     size_t open_count;
@@ -50,14 +51,24 @@ static void keep_open(struct contact *contact, const struct note *note)
     contact->open_count += contact->open_count < OPENS_KEPT;
 }
 
+/* R33: the last by time, then by id as far as an order keeps it. Records of one id that another source or another order
+ * tells, too, go by the zone's name: whichever came first is of no account (R1). */
+static bool zone_is_last(const struct contact *contact, struct span time_zone, const struct stamp *stamp)
+{
+    const struct newest *last = &contact->zone;
+    if (last->stamp == NULL || stamp->at != last->at)
+        return last->stamp == NULL || stamp->at > last->at;
+    uint64_t id = stamp->hash & STAMP_TIE_MASK, last_id = last->stamp->hash & STAMP_TIE_MASK;
+    return id != last_id ? id > last_id : span_compare(time_zone, contact->zone_name) > 0;
+}
+
 static void take_zone(struct contact *contact, struct span time_zone, const struct stamp *stamp, uint32_t order,
                       uint32_t note)
 {
-    if (span_empty(time_zone))
+    if (span_empty(time_zone) || !zone_is_last(contact, time_zone, stamp))
         return;
-    take_newer(&contact->zone, stamp);
-    if (contact->zone.stamp != stamp)
-        return;
+    contact->zone = (struct newest){stamp->at, stamp};
+    contact->zone_name = time_zone;
     contact->zone_order = order;
     contact->zone_note = note;
 }

@@ -142,7 +142,8 @@ static int compare_notes(const struct note *a, const struct note *b)
         return a->stamp.at < b->stamp.at ? -1 : 1;
     if (a->stamp.hash != b->stamp.hash)
         return a->stamp.hash < b->stamp.hash ? -1 : 1;
-    return (a->stamp.source > b->stamp.source) - (a->stamp.source < b->stamp.source);
+    int zone = span_compare(a->time_zone, b->time_zone); /* as contact.c has it */
+    return zone != 0 ? zone : (a->stamp.source > b->stamp.source) - (a->stamp.source < b->stamp.source);
 }
 
 static void keep_newest(const struct facts *facts, bool *keep, enum note_use use)

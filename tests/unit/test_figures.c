@@ -395,6 +395,25 @@ static void r33_the_last_stated_zone(void **state)
     assert_true(span_empty(figures_time_zone(AFTER(day(9), PLACED(day(2), "o1")))));
 }
 
+/* R10: an id is a source's own. Of one instant and one id the order of arrival decides nothing (R1). */
+static void r33_two_zones_of_one_instant_and_id(void **state)
+{
+    (void)state;
+    struct event told[] = {
+        PLACED(day(2), "o1", .event_id = ID("e"), .time_zone = ID("Europe/London")),
+        CUSTOMER(REGISTERED, day(2), .event_id = ID("e"), .time_zone = ID("Asia/Kolkata")),
+        CUSTOMER(REGISTERED, day(2), .event_id = ID("e"), .source = ID("s"), .time_zone = ID("Asia/Tokyo")),
+    };
+    for (size_t first = 0; first < COUNT_OF(told); first++) {
+        const struct figures *figures = AFTER(day(9), told[first], told[(first + 1) % 3], told[(first + 2) % 3]);
+        assert_true(span_equal(figures_time_zone(figures), ID("Europe/London")));
+        figures = AFTER(day(9), told[first], told[(first + 2) % 3], told[(first + 1) % 3]);
+        assert_true(span_equal(figures_time_zone(figures), ID("Europe/London")));
+        figures = AFTER(day(9), told[1 + first % 2], told[2 - first % 2]);
+        assert_true(span_equal(figures_time_zone(figures), ID("Asia/Tokyo")));
+    }
+}
+
 /* ---- answers ---- */
 
 static void r26_positive_and_negative(void **state)
@@ -660,6 +679,7 @@ int main(void)
         TEST(r25_only_human_opens_of_the_last_60_days_count),
         TEST(r25_the_newest_32_are_kept),
         TEST(r33_the_last_stated_zone),
+        TEST(r33_two_zones_of_one_instant_and_id),
         TEST(r26_positive_and_negative),
         TEST(r27_effect_felt_in_the_cycle),
         TEST(r28_the_last_answer_that_states_it),
