@@ -51,20 +51,37 @@ uint32_t run_key_fact(const struct rule *rule, const struct run *run)
     return named && !span_empty(run->order_id) ? runs_fact_hash(run->order_id) : 0;
 }
 
-/* R48: under the key of any live order of the cycle. */
-static bool published_in_cycle(struct pass *pass, const struct rule *rule, int32_t n)
+/* The order of a key "cycle:<order>"; "" = the key is another, from a playbook under which the rule's scope was not the
+ * cycle. */
+static struct span cycle_of_key(struct span key)
+{
+    struct span prefix = SPAN("cycle:");
+    if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0)
+        return SPAN_NONE;
+    return (struct span){key.data + prefix.size, key.size - prefix.size};
+}
+
+/* R48: a rule of once a cycle under its own key, or that of any live order of the cycle. */
+static bool published_in_cycle(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
     const struct runs *runs = &pass->runs;
     const struct figures *figures = &pass->figures;
-    for (uint32_t i = 0; i < runs->published_count; i++) {
-        const struct published *published = &runs->published[i];
-        if (published->rule == rule->name_hash && published->n == n && published->kind == KEY_CYCLE &&
-            pass_order_in_cycle(pass, published->order_id))
+    struct span order_id = cycle_of_key(key);
+    if (span_empty(order_id) && runs_used(runs, rule, key, n))
+        return true;
+    uint32_t i = runs_published_from(runs, rule, n, 0);
+    for (; i < runs->published_count; i = runs_published_from(runs, rule, n, i + 1)) {
+        struct span published = runs->published[i].order_id;
+        if (runs->published[i].kind != KEY_CYCLE || span_empty(published))
+            continue;
+        if (span_equal(published, order_id) || pass_order_in_cycle(pass, published))
             return true;
     }
-    for (uint32_t i = figures->cycle_first; i < figures->live_count && runs->used_count > 0; i++) {
+    if (runs_used_as_hash(runs, rule, key, n))
+        return true;
+    for (i = figures->cycle_first; i < figures->live_count && runs_may_use_hash(runs, rule, n); i++) {
         struct span id = pass_order_id(pass, figures->live[i]);
-        if (runs_used(runs, rule, pass_text(pass, SPAN("cycle:"), id, SPAN_NONE), n))
+        if (runs_used_as_hash(runs, rule, pass_text(pass, SPAN("cycle:"), id, SPAN_NONE), n))
             return true;
     }
     return false;
@@ -72,11 +89,9 @@ static bool published_in_cycle(struct pass *pass, const struct rule *rule, int32
 
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
-    if (!runs_used_under_any_key(&pass->runs, rule, n))
-        return false;
-    if (runs_used(&pass->runs, rule, key, n))
-        return true; /* R47 */
-    return rule->once == ONCE_CYCLE && published_in_cycle(pass, rule, n);
+    if (rule->once != ONCE_CYCLE)
+        return runs_used(&pass->runs, rule, key, n); /* R47 */
+    return published_in_cycle(pass, rule, key, n);
 }
 
 bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)

@@ -203,54 +203,74 @@ static bool same_subject(const struct published *a, const struct published *b)
     return a->number == b->number && (!published_names_order(a) || span_equal(a->order_id, b->order_id));
 }
 
-static bool is_published(const struct runs *runs, const struct published *wanted)
-{
-    for (uint32_t i = 0; i < runs->published_count; i++) {
-        const struct published *published = &runs->published[i];
-        if (published->rule == wanted->rule && published->n == wanted->n && published->kind == wanted->kind &&
-            same_subject(published, wanted))
-            return true;
-    }
-    return false;
-}
-
-static bool hash_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
-{
-    if (runs->used_count == 0)
-        return false;
-    uint64_t hash = key_hash(rule->name, key, n);
-    uint32_t place = used_place(runs, hash);
-    return place < runs->used_count && runs->used[place].key == hash;
-}
+/* ---- which (rule, n) were ever published ---- */
 
 static uint32_t slot_place(uint32_t rule_hash, int32_t n)
 {
     return (rule_hash ^ (uint32_t)n * UINT32_C(0x9e3779b1)) >> 24;
 }
 
-void runs_mark_published(struct runs *runs, const struct published *published)
+static void slots_add(struct rule_slots *slots, uint32_t rule_hash, int32_t n)
 {
-    uint32_t place = slot_place(published->rule, published->n);
-    runs->published_slots.bits[place / 64] |= UINT64_C(1) << place % 64;
+    uint32_t place = slot_place(rule_hash, n);
+    slots->bits[place / 64] |= UINT64_C(1) << place % 64;
 }
 
-bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n)
+static bool slots_may_have(const struct rule_slots *slots, uint32_t rule_hash, int32_t n)
 {
-    uint32_t place = slot_place(rule->name_hash, n);
-    if (!(runs->published_slots.bits[place / 64] >> place % 64 & 1))
-        return runs->used_count > 0; /* of hashes nobody knows whose they are */
-    for (uint32_t i = 0; i < runs->published_count; i++) {
-        if (runs->published[i].rule == rule->name_hash && runs->published[i].n == n)
+    uint32_t place = slot_place(rule_hash, n);
+    return slots->bits[place / 64] >> place % 64 & 1;
+}
+
+void runs_mark_published(struct runs *runs)
+{
+    for (uint32_t i = 0; i < runs->published_count; i++)
+        slots_add(&runs->published_slots, runs->published[i].rule, runs->published[i].n);
+    if (runs->used_count > 0) /* of hashes nobody knows whose they are */
+        memset(&runs->used_slots, 0xff, sizeof runs->used_slots);
+}
+
+uint32_t runs_published_from(const struct runs *runs, const struct rule *rule, int32_t n, uint32_t from)
+{
+    if (!slots_may_have(&runs->published_slots, rule->name_hash, n))
+        return runs->published_count;
+    while (from < runs->published_count &&
+           (runs->published[from].rule != rule->name_hash || runs->published[from].n != n))
+        from++;
+    return from;
+}
+
+bool runs_may_use_hash(const struct runs *runs, const struct rule *rule, int32_t n)
+{
+    return slots_may_have(&runs->used_slots, rule->name_hash, n);
+}
+
+/* ---- used keys ---- */
+
+static bool is_published(const struct runs *runs, const struct rule *rule, const struct published *wanted)
+{
+    uint32_t i = runs_published_from(runs, rule, wanted->n, 0);
+    for (; i < runs->published_count; i = runs_published_from(runs, rule, wanted->n, i + 1)) {
+        if (runs->published[i].kind == wanted->kind && same_subject(&runs->published[i], wanted))
             return true;
     }
-    return runs->used_count > 0;
+    return false;
+}
+
+bool runs_used_as_hash(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
+{
+    if (!runs_may_use_hash(runs, rule, n))
+        return false;
+    uint64_t hash = key_hash(rule->name, key, n);
+    uint32_t place = used_place(runs, hash);
+    return place < runs->used_count && runs->used[place].key == hash;
 }
 
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n)
 {
     struct published wanted = {.rule = rule->name_hash, .n = n};
     read_key(key, &wanted);
-    return (wanted.kind != KEY_OTHER && is_published(runs, &wanted)) || hash_used(runs, rule, key, n);
+    return (wanted.kind != KEY_OTHER && is_published(runs, rule, &wanted)) || runs_used_as_hash(runs, rule, key, n);
 }
 
 static struct published published_answer(const struct rule *rule, const struct run *run)
@@ -267,7 +287,7 @@ bool runs_used_answer(const struct runs *runs, const struct rule *rule, const st
     if (rule->once != ONCE_RESPONSE || !run->has_response)
         return false;
     const struct published wanted = published_answer(rule, run);
-    return is_published(runs, &wanted);
+    return is_published(runs, rule, &wanted);
 }
 
 static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint32_t fact)
@@ -299,16 +319,14 @@ static struct published published_of(const struct rule *rule, const struct run *
 
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact)
 {
-    bool maybe = runs_used_under_any_key(runs, rule, run->n);
-    if (maybe && (runs_used(runs, rule, run->key, run->n) || runs_used_answer(runs, rule, run)))
-        return;
     const struct published published = published_of(rule, run, fact);
     if (published.kind == KEY_OTHER) {
         use_hash(runs, arena, key_hash(rule->name, run->key, run->n), fact);
+        slots_add(&runs->used_slots, rule->name_hash, run->n);
         return;
     }
     *ARRAY_PUSH(runs, arena, published) = published;
-    runs_mark_published(runs, &published);
+    slots_add(&runs->published_slots, published.rule, published.n);
 }
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)

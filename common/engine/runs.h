@@ -125,8 +125,8 @@ struct runs {
     FACT_ARRAY(struct sent, sent);
     int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
     FACT_ARRAY(struct published, published);
-    struct rule_slots published_slots; /* of what was published, and perhaps of more; not in the state */
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
+    struct rule_slots published_slots, used_slots; /* of these two, and perhaps of more; not in the state */
     FACT_ARRAY(struct day_count, days);
     FACT_ARRAY(struct last_sent, last_sent);
     FACT_ARRAY(struct arrival, arrivals); /* RUNS_ARRIVALS_MAX at most, in order of arrival */
@@ -149,12 +149,16 @@ void runs_end(struct runs *runs, struct run *run);
 struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
-void runs_mark_published(struct runs *runs, const struct published *published); /* of those read from a blob */
-bool runs_used_under_any_key(const struct runs *runs, const struct rule *rule, int32_t n); /* false: under none, surely */
+void runs_mark_published(struct runs *runs); /* what was read from a blob */
 bool runs_used(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
+bool runs_used_as_hash(const struct runs *runs, const struct rule *rule, struct span key, int32_t n);
+bool runs_may_use_hash(const struct runs *runs, const struct rule *rule, int32_t n); /* false: under no key, surely */
+/* The first place in published from `from` on of the rule and n, under whatever key; published_count = none. */
+uint32_t runs_published_from(const struct runs *runs, const struct rule *rule, int32_t n, uint32_t from);
 /* The same for the key `response:` of a run about an answer, which need not be told by its text. */
 bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run);
-/* The run's key is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 = none. */
+/* The run's key, unused so far, is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 =
+ * none. */
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact);
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);

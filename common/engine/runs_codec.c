@@ -1141,7 +1141,6 @@ bool runs_decode(struct runs *runs, const struct playbook *playbook, const struc
     for (uint32_t i = 0; i < runs->waiting_count; i++)
         runs_stir(runs, &runs->waiting[i]);
     runs->stirred = false;
-    for (uint32_t i = 0; i < runs->published_count; i++)
-        runs_mark_published(runs, &runs->published[i]);
+    runs_mark_published(runs);
     return true;
 }

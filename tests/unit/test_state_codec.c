@@ -604,7 +604,6 @@ static void used_keys_of_every_kind_come_back(void **state)
         run.response = facts.responses[0].response;
         rule.once = keys[i].once;
         runs_use(&runs, &subject.arena, &rule, &run, run.has_response ? 7 : of_order ? runs_fact_hash(order) : 0);
-        runs_use(&runs, &subject.arena, &rule, &run, run.has_response ? 7 : of_order ? runs_fact_hash(order) : 0);
         if (keys[i].kind == KEY_OTHER)
             assert_int_equal(runs.used_count, ++used);
         else
