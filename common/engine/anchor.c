@@ -228,42 +228,76 @@ static const struct run *date_run(const struct pass *pass, const struct rule *ru
 }
 
 /* Only an order or a customer event can change the zone; and a mail's that takes the place of a customer event (R9). */
-static bool zone_stands(const struct pass *pass)
+static bool names_zone(const struct event *event, const struct fold_change *change)
 {
-    if (pass->event == NULL)
-        return true;
-    switch (pass->event->topic) {
+    switch (event->topic) {
     case TOPIC_ORDERS:
     case TOPIC_CUSTOMERS:
-        return false;
-    case TOPIC_EMAIL_OPENS:
-        return !pass->change.edits;
-    default:
         return true;
+    case TOPIC_EMAIL_OPENS:
+        return change->edits;
+    default:
+        return false;
     }
+}
+
+static bool zone_stands(struct pass *pass)
+{
+    if (pass->event == NULL || !names_zone(pass->event, &pass->change))
+        return true;
+    return pass->dates_zone_known && pass->dates_zone == pass_zone(pass);
 }
 
 /* Days that go by are all that a quiet pass can find changed. */
-static bool reads_days(const struct rule *rule)
+static bool reads_days(uint64_t facts)
 {
-    return (rule->facts_read & facts_of_days) != 0;
+    return (facts & facts_of_days) != 0;
 }
 
-/* quiet: no figure, no class and not the playbook is another one than when this was read last. A run that waits for a
- * date to come then goes on waiting, and who had none has none: before a date is decided the next one's run is made. */
+static void dates_read(struct pass *pass, const struct rule *rule, bool quiet, bool zone_same)
+{
+    const struct run *run = date_run(pass, rule);
+    bool to_come = run != NULL && run->due_at > pass->now;
+    if (quiet && (run == NULL || to_come) && !reads_days(rule->facts_read))
+        return;
+    if (!conditions_hold(pass, rule))
+        dates_drop(pass, rule);
+    else if (run == NULL)
+        dates_begin(pass, rule);
+    else if (!to_come || !zone_same)
+        date_wait(pass, rule, pass->now);
+}
+
+/* When the first run of a date is due that is to come, or that has come and waits still. */
+static int64_t dates_due_at(const struct pass *pass)
+{
+    int64_t at = INT64_MAX;
+    for (size_t i = 0; i < pass->playbook->dated.count; i++) {
+        const struct run *run = date_run(pass, &pass->playbook->rules[pass->playbook->dated.places[i]]);
+        if (run != NULL && run->due_at < at)
+            at = run->due_at;
+    }
+    return at;
+}
+
+/* Quiet is a pass in which no fact that the conditions name, no class and not the playbook is another one than when
+ * this was read last. A run that waits for a date to come then goes on waiting, and who had none has none: before a
+ * date is decided the next one's run is made. So there is nothing to do until the first date comes, unless the customer
+ * moved. */
 void calendar_read(struct pass *pass, bool quiet)
 {
-    for (size_t i = 0; i < pass->playbook->dated.count; i++) {
-        const struct rule *rule = &pass->playbook->rules[pass->playbook->dated.places[i]];
-        const struct run *run = date_run(pass, rule);
-        bool to_come = run != NULL && run->due_at > pass->now;
-        if (quiet && (run == NULL || to_come) && !reads_days(rule))
-            continue;
-        if (!conditions_hold(pass, rule))
-            dates_drop(pass, rule);
-        else if (run == NULL)
-            dates_begin(pass, rule);
-        else if (!to_come || !zone_stands(pass))
-            date_wait(pass, rule, pass->now);
+    const struct playbook *playbook = pass->playbook;
+    bool zone_same = zone_stands(pass);
+    quiet |= pass->dates_at != NEVER && !(pass->dates_stale & playbook->dated_facts) && !pass->another_playbook;
+    quiet &= zone_same;
+    if (quiet && pass->dates_at != NEVER && pass->now < pass->dates_at && !reads_days(playbook->dated_facts))
+        return;
+    for (size_t i = 0; i < playbook->dated.count; i++)
+        dates_read(pass, &playbook->rules[playbook->dated.places[i]], quiet, zone_same);
+    if (!zone_same) {
+        pass->dates_zone = pass_zone(pass);
+        pass->dates_zone_known = true;
     }
+    pass->dates_at = dates_due_at(pass);
+    pass->dates_stale = 0;
 }

@@ -5,7 +5,7 @@
 struct customer_classes classes_of(const struct figures *figures)
 {
     struct fact_values values;
-    figures_values(figures, &values);
+    figures_values(figures, figures->playbook->tier_facts | figures->playbook->growth_facts, &values);
     return (struct customer_classes){
         .tier = tier_of(figures, &values),
         .phase = phase_of(figures),

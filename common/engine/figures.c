@@ -409,9 +409,10 @@ static void add_boundaries(struct figures *figures)
         figures_change_at(figures, figures->first_delivery.at + playbook->acclimate_after_ms);
 }
 
-static void set_days(int64_t *value, int64_t now, int64_t anchor)
+static int64_t days_value(const struct figures *figures, enum fact fact)
 {
-    *value = anchor == NEVER ? FACT_ABSENT : floor_div(now - anchor, DAY_MS);
+    int64_t anchor = days_anchor(figures, fact);
+    return anchor == NEVER ? FACT_ABSENT : floor_div(figures->now - anchor, DAY_MS);
 }
 
 static bool answered(uint32_t purposes, enum purpose purpose)
@@ -419,78 +420,81 @@ static bool answered(uint32_t purposes, enum purpose purpose)
     return (purposes >> purpose & 1) != 0;
 }
 
-static void answer_values(const struct figures *figures, int64_t *value)
+static int64_t answer_value(const struct figures *figures, enum fact fact)
 {
     uint32_t in_cycle = figures->answered_in_cycle;
-    value[FACT_answered_assess] = answered(figures->answered_ever, PURPOSE_ASSESS); /* R58 */
-    value[FACT_answered_initial] = answered(in_cycle, PURPOSE_INITIAL);
-    value[FACT_answered_first_impression] = answered(in_cycle, PURPOSE_FIRST_IMPRESSION);
-    value[FACT_answered_early_experience] = answered(in_cycle, PURPOSE_EARLY_EXPERIENCE);
-    value[FACT_answered_effect] = answered(in_cycle, PURPOSE_EFFECT);
-    value[FACT_answered_others_noticed] = answered(in_cycle, PURPOSE_OTHERS_NOTICED);
-    value[FACT_answered_monthly] = answered(in_cycle, PURPOSE_MONTHLY);
-    value[FACT_answered_lapse] = answered(in_cycle, PURPOSE_LAPSE);
-    value[FACT_responded_since_first_purchase] = figures->responded_since_first_purchase;
-    value[FACT_responses] = figures->responses;
-    value[FACT_last_satisfaction] = figures->last_satisfaction ? figures->last_satisfaction : FACT_ABSENT;
-    value[FACT_last_nps] = figures->last_nps >= 0 ? figures->last_nps : FACT_ABSENT;
-    value[FACT_positive_reactions] = figures->positive;
-    value[FACT_negative_reactions] = figures->negative;
-    value[FACT_effect_felt] = figures->effect_felt.at != NEVER;
+    switch (fact) {
+    case FACT_answered_assess: return answered(figures->answered_ever, PURPOSE_ASSESS); /* R58 */
+    case FACT_answered_initial: return answered(in_cycle, PURPOSE_INITIAL);
+    case FACT_answered_first_impression: return answered(in_cycle, PURPOSE_FIRST_IMPRESSION);
+    case FACT_answered_early_experience: return answered(in_cycle, PURPOSE_EARLY_EXPERIENCE);
+    case FACT_answered_effect: return answered(in_cycle, PURPOSE_EFFECT);
+    case FACT_answered_others_noticed: return answered(in_cycle, PURPOSE_OTHERS_NOTICED);
+    case FACT_answered_monthly: return answered(in_cycle, PURPOSE_MONTHLY);
+    case FACT_answered_lapse: return answered(in_cycle, PURPOSE_LAPSE);
+    case FACT_responded_since_first_purchase: return figures->responded_since_first_purchase;
+    case FACT_responses: return figures->responses;
+    case FACT_last_satisfaction: return figures->last_satisfaction ? figures->last_satisfaction : FACT_ABSENT;
+    case FACT_last_nps: return figures->last_nps >= 0 ? figures->last_nps : FACT_ABSENT;
+    case FACT_positive_reactions: return figures->positive;
+    case FACT_negative_reactions: return figures->negative;
+    case FACT_effect_felt: return figures->effect_felt.at != NEVER;
+    default: return FACT_ABSENT;
+    }
 }
 
-static void purchase_values(const struct figures *figures, int64_t *value)
+static int64_t contact_value(const struct figures *figures, enum fact fact)
 {
-    value[FACT_purchases] = figures->purchases;
-    value[FACT_trial] = figures->trial;
-    value[FACT_premium] = figures->premium;
-    value[FACT_related] = figures->related;
-    value[FACT_purchases_in_cycle] = figures->purchases_in_cycle;
-    value[FACT_settle_purchases] = figures->settle_purchases;
-    value[FACT_money] = figures->money_default;
-    value[FACT_cycle] = figures->cycle;
-    value[FACT_subscription] = figures->subscription;
-    value[FACT_renewals] = figures->renewals;
-    value[FACT_shipped] = figures->shipped;
-    value[FACT_delivered] = figures->delivered;
-    value[FACT_failed] = figures->failed;
-    value[FACT_shipped_in_cycle] = figures->shipped_in_cycle;
-    value[FACT_delivered_in_cycle] = figures->delivered_in_cycle;
+    switch (fact) {
+    case FACT_registered: return figures->registered_email || figures->registered_line;
+    case FACT_registered_email: return figures->registered_email;
+    case FACT_registered_line: return figures->registered_line;
+    case FACT_consent: return figures->consent;
+    case FACT_bounced_email: return figures->bounced_email;
+    case FACT_bounced_line: return figures->bounced_line;
+    case FACT_opens_60d: return figures->opens_60d;
+    case FACT_clicks_60d: return figures->clicks_60d;
+    case FACT_referrals: return figures->referrals;
+    case FACT_referrals_converted: return figures->referrals_converted;
+    case FACT_shares: return figures->shares;
+    case FACT_events_attended: return figures->events_attended;
+    case FACT_support_contacts: return figures->support_contacts;
+    default: return answer_value(figures, fact);
+    }
 }
 
-static void contact_values(const struct figures *figures, int64_t *value)
+static int64_t figure_value(const struct figures *figures, enum fact fact)
 {
-    value[FACT_registered] = figures->registered_email || figures->registered_line;
-    value[FACT_registered_email] = figures->registered_email;
-    value[FACT_registered_line] = figures->registered_line;
-    value[FACT_consent] = figures->consent;
-    value[FACT_bounced_email] = figures->bounced_email;
-    value[FACT_bounced_line] = figures->bounced_line;
-    value[FACT_opens_60d] = figures->opens_60d;
-    value[FACT_clicks_60d] = figures->clicks_60d;
-    value[FACT_referrals] = figures->referrals;
-    value[FACT_referrals_converted] = figures->referrals_converted;
-    value[FACT_shares] = figures->shares;
-    value[FACT_events_attended] = figures->events_attended;
-    value[FACT_support_contacts] = figures->support_contacts;
+    switch (fact) {
+    case FACT_purchases: return figures->purchases;
+    case FACT_trial: return figures->trial;
+    case FACT_premium: return figures->premium;
+    case FACT_related: return figures->related;
+    case FACT_purchases_in_cycle: return figures->purchases_in_cycle;
+    case FACT_settle_purchases: return figures->settle_purchases;
+    case FACT_money: return figures->money_default;
+    case FACT_cycle: return figures->cycle;
+    case FACT_subscription: return figures->subscription;
+    case FACT_renewals: return figures->renewals;
+    case FACT_shipped: return figures->shipped;
+    case FACT_delivered: return figures->delivered;
+    case FACT_failed: return figures->failed;
+    case FACT_shipped_in_cycle: return figures->shipped_in_cycle;
+    case FACT_delivered_in_cycle: return figures->delivered_in_cycle;
+    default: return facts_of_days & FACT_BIT(fact) ? days_value(figures, fact) : contact_value(figures, fact);
+    }
 }
 
-void figures_values(const struct figures *figures, struct fact_values *ret_values)
+void figures_values(const struct figures *figures, uint64_t facts, struct fact_values *values)
 {
-    int64_t *value = ret_values->value;
-    for (int i = 0; i < FACT_COUNT; i++)
-        value[i] = FACT_ABSENT;
-    purchase_values(figures, value);
-    answer_values(figures, value);
-    contact_values(figures, value);
-    set_days(&value[FACT_days_since_first_purchase], figures->now, figures->first_purchase.at);
-    set_days(&value[FACT_days_since_last_purchase], figures->now, figures->last_purchase.at);
-    set_days(&value[FACT_days_since_first_delivery], figures->now, figures->first_delivery.at);
-    set_days(&value[FACT_days_since_last_delivery], figures->now, figures->last_delivery.at);
-    set_days(&value[FACT_days_since_last_response], figures->now, figures->last_response_at);
-    set_days(&value[FACT_days_since_last_open], figures->now, figures->last_open_at);
-    ret_values->campaign = SPAN_NONE;
-    ret_values->goal = figures_goal(figures);
+    for (uint64_t left = facts & ALL_FACTS; left != 0; left &= left - 1) {
+        enum fact fact = (enum fact)__builtin_ctzll(left);
+        values->value[fact] = figure_value(figures, fact);
+    }
+    if (facts & FACT_BIT(FACT_goal))
+        values->goal = figures_goal(figures);
+    if (facts & FACT_BIT(FACT_campaign))
+        values->campaign = SPAN_NONE;
 }
 
 void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,

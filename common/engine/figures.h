@@ -123,9 +123,9 @@ uint64_t figures_changed_facts(const struct figures *before, const struct figure
 struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
 struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */
 
-/* The customer's facts of fact.h. Run facts (order_*, response_*, campaign) and classes (tier ... segment) are left
- * FACT_ABSENT: the run's side fills them in. */
-void figures_values(const struct figures *figures, struct fact_values *ret_values);
+/* Of the customer's facts of fact.h those that `facts`, a set of FACT_BITs, names; the others stay as they are. Run facts
+ * (order_*, response_*, campaign) and classes (tier ... segment) become FACT_ABSENT: the run's side fills them in. */
+void figures_values(const struct figures *figures, uint64_t facts, struct fact_values *values);
 
 /* A parcel's delivered time at now (R15, R16); at NEVER = not delivered (yet). ret_assumed_at: when it will be assumed to be,
  * if that lies after now, else NEVER; may be NULL. Says nothing of the order's liveness. */

@@ -10,9 +10,14 @@ static enum figures_part part_to_read(const struct pass *pass)
     return pass->figures_stand ? FIGURES_TIME : pass->figures_part;
 }
 
+static bool names_no_zone(const struct figures *figures)
+{
+    return figures->zone_order == FACT_NONE && figures->zone_note == FACT_NONE;
+}
+
 void pass_read(struct pass *pass)
 {
-    pass->values_ready = false;
+    pass->values_known = pass->moments = 0;
     pass->transitions = NULL;
     pass->boundary_at = NEVER;
     if (pass->figures_stand && figures_hold(&pass->figures, pass->now)) {
@@ -22,18 +27,20 @@ void pass_read(struct pass *pass)
     const struct figures before = pass->figures;
     enum figures_part part = part_to_read(pass);
     pass->figures_stand = true;
-    if (part == FIGURES_ALL) {
-        pass->zone_ready = false;
-        pass->classes_stale = UINT64_MAX;
+    if (part == FIGURES_ALL)
         figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
-    } else { /* none of the parts names a zone */
+    else
         figures_follow(&pass->facts, pass->arena, pass->now, part, &pass->figures);
-        pass->classes_stale |= figures_changed_facts(&before, &pass->figures);
-    }
     if (part == FIGURES_TIME)
         pass->boundary_at = before.next_change_at;
     if (pass->anchors_stand != 0)
         pass->anchors_stand &= figures_same_anchors(&before, &pass->figures);
+    bool known = before.playbook == pass->playbook; /* else these are the first */
+    if (part == FIGURES_ALL && !(known && names_no_zone(&before) && names_no_zone(&pass->figures)))
+        pass->zone_ready = false; /* none of the parts names a zone */
+    uint64_t changed = known ? figures_changed_facts(&before, &pass->figures) : UINT64_MAX;
+    pass->classes_stale |= changed;
+    pass->dates_stale |= changed;
 }
 
 struct record *pass_record(struct pass *pass, enum record_type type)
@@ -160,41 +167,35 @@ static void response_values(const struct pass *pass, const struct run *run, stru
         values->value[FACT_response_effect_felt] = response->effect_felt == ANSWER_TRUE;
 }
 
-static void pass_values_figures(struct pass *pass)
+/* Figures are taken over one by one, as somebody asks for them: a condition names two or three. */
+static void values_need(struct pass *pass, uint64_t facts)
 {
     if (pass->values == NULL)
         pass->values = arena_take_raw(pass->arena, sizeof *pass->values);
-    figures_values(&pass->figures, pass->values);
-    pass->values_ready = true;
-}
-
-static void pass_values_class(struct pass *pass, const struct customer_classes *classes)
-{
-    int64_t *value = pass->values->value;
-    value[FACT_tier] = classes->tier;
-    value[FACT_phase] = classes->phase;
-    value[FACT_growth] = classes->growth;
-    value[FACT_segment] = classes->segment;
+    uint64_t missing = facts & ~pass->values_known;
+    if (missing != 0)
+        figures_values(&pass->figures, missing, pass->values);
+    pass->values_known |= missing;
 }
 
 /* A table is read again only when a fact that it names may be another. */
 struct customer_classes pass_classes(struct pass *pass)
 {
+    const struct playbook *playbook = pass->playbook;
     const struct figures *figures = &pass->figures;
     struct customer_classes classes = pass->head.classes;
-    if (pass->classes_stale & (pass->playbook->tier_facts | pass->playbook->growth_facts)) {
-        pass_values_figures(pass);
-        if (pass->classes_stale & pass->playbook->tier_facts)
-            classes.tier = tier_of(figures, pass->values);
-        if (pass->classes_stale & pass->playbook->growth_facts)
-            classes.growth = growth_of(figures, pass->values);
+    if (pass->classes_stale & playbook->tier_facts) {
+        values_need(pass, playbook->tier_facts);
+        classes.tier = tier_of(figures, pass->values);
+    }
+    if (pass->classes_stale & playbook->growth_facts) {
+        values_need(pass, playbook->growth_facts);
+        classes.growth = growth_of(figures, pass->values);
     }
     classes.phase = phase_of(figures);
     classes.segment = segment_of(figures);
     classes.cycle = figures->cycle;
     pass->classes_stale = 0;
-    if (pass->values_ready)
-        pass_values_class(pass, &classes);
     return classes;
 }
 
@@ -204,15 +205,23 @@ struct customer_classes pass_classes(struct pass *pass)
 #define FACTS_OF_RESPONSE                                                                                              \
     (FACT_BIT(FACT_response_positive) | FACT_BIT(FACT_response_negative) | FACT_BIT(FACT_response_consent_to_share) |  \
      FACT_BIT(FACT_response_effect_felt))
+#define FACTS_OF_CLASSES (FACT_BIT(FACT_tier) | FACT_BIT(FACT_phase) | FACT_BIT(FACT_growth) | FACT_BIT(FACT_segment))
+
+static void class_values(const struct customer_classes *classes, struct fact_values *values)
+{
+    values->value[FACT_tier] = classes->tier;
+    values->value[FACT_phase] = classes->phase;
+    values->value[FACT_growth] = classes->growth;
+    values->value[FACT_segment] = classes->segment;
+}
 
 const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts)
 {
-    if (!pass->values_ready) {
-        pass_values_figures(pass);
-        pass_values_class(pass, &pass->head.classes);
-    }
+    values_need(pass, facts & ~(FACTS_OF_ORDER | FACTS_OF_RESPONSE | FACTS_OF_CLASSES));
     struct fact_values *values = pass->values;
     static const struct run none;
+    if (facts & FACTS_OF_CLASSES)
+        class_values(&pass->head.classes, values);
     if (facts & FACTS_OF_ORDER)
         order_values(pass, run ? pass_order(pass, run->order_id) : FACT_NONE, values);
     if (facts & FACTS_OF_RESPONSE)

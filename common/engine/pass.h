@@ -26,13 +26,14 @@ struct pass {
     int64_t now;
     bool another_playbook; /* than at the last step (R81) */
     bool failure_new;      /* the FAILED was not known before */
-    bool values_ready;
     bool source_left;           /* a source may name nothing any more (facts_forget_sources) */
     const struct event *event;  /* whose step it is; NULL = timers fire */
     struct fold_change change;  /* that the event made */
-    struct fact_values *values; /* the customer's, valid when values_ready; a run's are laid over them */
+    struct fact_values *values; /* the customer's; a run's are laid over them */
+    uint64_t values_known;      /* FACT_BITs: of the customer's those that are in */
     struct record *records, *records_last;
     struct record *transitions; /* the first record of this pass's transitions; NULL = none */
+    uint64_t moments;           /* CLASS_BITs in which these end */
 
     /* of the customer: his state, and what was made of it. An open state (open_state.h) keeps all this to the next
      * visit */
@@ -43,6 +44,10 @@ struct pass {
     enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
     uint64_t classes_stale; /* FACT_BITs: what may have changed since head.classes was read, as figures_changed_facts */
     int64_t boundary_at;    /* the clock alone has changed the figures, here first; NEVER = a fact changed, or nothing */
+    uint64_t dates_stale;   /* the same since the calendar was read; classes, too */
+    int64_t dates_at;       /* when the first of the calendar's runs comes due; NEVER = not read yet */
+    bool dates_zone_known;
+    const struct zone *dates_zone; /* by which these are due, when known */
     uint32_t anchors_stand;         /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
     bool zone_ready;
     const struct zone *zone; /* the customer's (R33), when zone_ready */
@@ -69,8 +74,8 @@ struct span pass_cycle_order(const struct pass *pass); /* id of the cycle's firs
 bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
 struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
 
-/* The customer's facts with a run's laid over them (run NULL: none), classes included; of the run's own only those that
- * `facts`, a set of FACT_BITs, names. Valid until the next call. */
+/* The customer's facts, classes included, with a run's laid over them (run NULL: none); only those that `facts`, a set of
+ * FACT_BITs, names. Valid until the next call. */
 const struct fact_values *pass_values(struct pass *pass, const struct run *run, uint64_t facts);
 
 struct customer_classes pass_classes(struct pass *pass); /* by the figures: to be head.classes before any pass_values */
@@ -137,7 +142,7 @@ bool run_before(const struct pass *pass, const struct run *a, const struct run *
 /* ---- trigger.c, anchor.c ---- */
 void triggers_fire(struct pass *pass);             /* R41, R47, R60, R63 */
 void anchors_read(struct pass *pass);              /* R49 */
-void calendar_read(struct pass *pass, bool quiet); /* R62; quiet: as pass_decide */
+void calendar_read(struct pass *pass, bool quiet); /* R62; quiet: nothing but the clock has changed, as pass_decide */
 
 /* ---- revoke.c ---- */
 void revokes_make(struct pass *pass); /* R78 a, c, d */

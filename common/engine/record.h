@@ -27,6 +27,13 @@ enum segment {
     SEGMENT_PROMOTER_LOW, SEGMENT_PROMOTER_MID, SEGMENT_PROMOTER_HIGH,
     SEGMENT_COUNT
 };
+
+/* The classes of all dimensions in one row. */
+enum { CLASS_NUMBERS = 64, CLASSES_OF_A_DIMENSION = CLASS_NUMBERS / 4 };
+#define CLASS_NUMBER(dimension, value) ((int)(dimension) * CLASSES_OF_A_DIMENSION + (int)(value))
+#define CLASS_BIT(dimension, value)    (UINT64_C(1) << CLASS_NUMBER(dimension, value))            /* of a set of them */
+#define CLASS_BITS(dimension)          ((CLASS_BIT(1, 0) - 1) << CLASS_NUMBER(dimension, 0))      /* all of a dimension */
+
 enum direction { DIRECTION_ENTER, DIRECTION_UP, DIRECTION_DOWN };
 enum cause { CAUSE_EVENT, CAUSE_TIME };
 enum action_class { CLASS_MARKETING, CLASS_TRANSACTIONAL, CLASS_INTERNAL };

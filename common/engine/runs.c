@@ -22,7 +22,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
 
 void runs_init(struct runs *runs)
 {
-    *runs = (struct runs){.next_change_at = NEVER, .sent_ends_at = NEVER, .first_at = NEVER};
+    *runs = (struct runs){.next_change_at = NEVER, .sent_ends_at = NEVER, .days_end_at = NEVER, .first_at = NEVER};
 }
 
 uint32_t runs_rule_hash(struct span rule)
@@ -121,7 +121,7 @@ static int class_number(struct span name)
     int value;
     for (int dimension = 0; dimension < DIMENSION_COUNT; dimension++) {
         if (class_value_find((enum dimension)dimension, name, &value))
-            return dimension * CLASS_NUMBERS / DIMENSION_COUNT + value;
+            return CLASS_NUMBER(dimension, value);
     }
     return -1;
 }
@@ -339,6 +339,7 @@ void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
     }
     struct day_count *added = ARRAY_PUSH(runs, arena, days);
     *added = (struct day_count){day, 1};
+    runs->days_end_at = NEVER;
 }
 
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day)
@@ -445,17 +446,31 @@ static void sent_expire(struct runs *runs, int64_t now)
     runs->sent_ends_at = ends_at;
 }
 
-void runs_expire(struct runs *runs, int64_t now, int64_t today)
+void runs_expire(struct runs *runs, int64_t now)
 {
-    uint32_t kept = 0;
     if (runs->sent_ends_at == NEVER || now >= runs->sent_ends_at)
         sent_expire(runs, now);
+}
+
+enum {
+    DAYS_BACK = 8, /* a week looks six days back (R70); two more, for a customer who moves west over the date line */
+    DAYS_AHEAD = 2 /* more than any wall clock is ahead of UTC */
+};
+
+void runs_expire_days(struct runs *runs, int64_t today)
+{
+    uint32_t kept = 0;
+    int64_t oldest = INT64_MAX;
     for (uint32_t i = 0; i < runs->days_count; i++) {
-        /* A week looks six days back (R70); two more, for a customer who moves west over the date line. */
-        if (runs->days[i].day >= today - 8)
-            runs->days[kept++] = runs->days[i];
+        if (runs->days[i].day < today - DAYS_BACK)
+            continue;
+        oldest = runs->days[i].day < oldest ? runs->days[i].day : oldest;
+        runs->days[kept++] = runs->days[i];
     }
     runs->days_count = kept;
+    runs->days_end_at = INT64_MAX;
+    if (kept > 0 && __builtin_mul_overflow(oldest + DAYS_BACK + 1 - DAYS_AHEAD, DAY_MS, &runs->days_end_at))
+        runs->days_end_at = NEVER; /* of a damaged state */
 }
 
 static void ask(struct span *orders, uint32_t *count, struct span order_id)

@@ -74,13 +74,12 @@ struct published {
     int rule_index;       /* as in struct track */
     int32_t n;
     enum key_kind kind;   /* not KEY_OTHER */
-    int32_t number;       /* KEY_TO: a class (class_number); KEY_CONCERN: enum concern; KEY_DATE: day since 1970; else 0 */
+    int32_t number;       /* KEY_TO: a class (CLASS_NUMBER); KEY_CONCERN: enum concern; KEY_DATE: day since 1970; else 0 */
     union {
         struct span order_id; /* KEY_CYCLE, KEY_ORDER, KEY_TO; "" where it names none */
         struct { uint64_t survey, response; } answer; /* KEY_RESPONSE: hashes, as in struct response */
     };
 };
-enum { CLASS_NUMBERS = 64 }; /* dimension * 16 + value */
 /* Whether it names an order, which may then lie among the facts. */
 static inline bool published_names_order(const struct published *published)
 {
@@ -124,6 +123,7 @@ struct runs {
     FACT_ARRAY(struct track, tracks); /* in no order that means anything */
     FACT_ARRAY(struct sent, sent);
     int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
+    int64_t days_end_at;  /* the same of days, wherever the customer lives */
     FACT_ARRAY(struct published, published);
     FACT_ARRAY(struct used_key, used); /* by key, ascending */
     struct rule_slots published_slots, used_slots; /* of these two, and perhaps of more; not in the state */
@@ -172,8 +172,9 @@ int64_t runs_arrival(const struct runs *runs, uint64_t record);
 
 void runs_sweep(struct runs *runs); /* the end of a pass: drops what ended, no run is fresh any more */
 
-/* Drops what time has made useless at `now`, on local day `today`. */
-void runs_expire(struct runs *runs, int64_t now, int64_t today);
+/* Drops what time has made useless at `now`; of the days, from days_end_at on, on local day `today`. */
+void runs_expire(struct runs *runs, int64_t now);
+void runs_expire_days(struct runs *runs, int64_t today);
 
 /* What may still be asked of single facts: folding leaves it in the arrays (R11). In the arena. */
 struct facts_asked runs_asked(const struct runs *runs, const struct facts *facts, struct arena *arena);

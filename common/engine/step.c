@@ -177,6 +177,7 @@ static bool pass_decode(struct pass *pass, struct span blob)
     if (!state_decode(blob, pass->arena, &pass->head, &pass->facts, &reader))
         return false;
     runs_init(&pass->runs);
+    pass->dates_at = NEVER;
     pass->facts_stand = !span_empty(pass->head.facts_bytes);
     if (blob.size == 0)
         return true;
@@ -187,8 +188,9 @@ static bool pass_decode(struct pass *pass, struct span blob)
 
 static void pass_tidy(struct pass *pass)
 {
-    int64_t today = pass->runs.days_count > 0 ? pass_today(pass) : 0;
-    runs_expire(&pass->runs, pass->now, today);
+    runs_expire(&pass->runs, pass->now);
+    if (pass->now >= pass->runs.days_end_at)
+        runs_expire_days(&pass->runs, pass->runs.days_count > 0 ? pass_today(pass) : 0);
     if (pass->facts_stand)
         return;
     uint32_t folded = pass->facts.folded.identity_count;
@@ -226,6 +228,7 @@ static bool visit_run(struct pass *pass, const struct visit *visit, struct visit
         if (pass->another_playbook) {
             facts_changed(pass, FIGURES_ALL); /* what is kept of them may differ */
             facts_moved(pass);
+            pass->dates_zone_known = false; /* the default zone may be another */
         }
         playbook_change(pass);
         pass_timers(pass, false);
@@ -255,7 +258,7 @@ static void pass_begin(struct pass *pass, const struct step_world *world, struct
     pass->customer_id = customer_id;
     pass->event = NULL;
     pass->values = NULL;
-    pass->values_ready = pass->source_left = false;
+    pass->source_left = false;
     pass->records = pass->records_last = pass->transitions = NULL;
 }
 

@@ -24,6 +24,7 @@ static void publish(struct pass *pass, enum dimension dimension, int from, int t
     if (pass->transitions == NULL)
         pass->transitions = record;
     transition = &record->transition;
+    pass->moments |= CLASS_BIT(dimension, to);
     transition->dimension = dimension;
     transition->from = from;
     transition->to = to;
@@ -67,6 +68,9 @@ void transitions_find(struct pass *pass)
     climb(pass, DIMENSION_GROWTH, (int)before.growth, (int)after.growth);
     if (before.segment != after.segment)
         publish(pass, DIMENSION_SEGMENT, (int)before.segment, (int)after.segment, true);
+    if (pass->transitions != NULL)
+        pass->dates_stale |=
+            FACT_BIT(FACT_tier) | FACT_BIT(FACT_phase) | FACT_BIT(FACT_growth) | FACT_BIT(FACT_segment);
     pass->head.classes = after;
     pass->head.classified = true;
     pass->head.evaluated_at = pass->now;

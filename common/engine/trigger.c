@@ -85,16 +85,16 @@ static void trigger_answer(struct pass *pass, const struct rule *rule)
 {
     if (pass->change.response == FACT_NONE)
         return;
-    const struct response response = pass->facts.responses[pass->change.response];
-    if (!(rule->trigger.purposes >> response.purpose & 1))
+    const struct response *response = &pass->facts.responses[pass->change.response];
+    if (!(rule->trigger.purposes >> response->purpose & 1))
         return;
-    struct occurrence occurrence = answer_occurrence(pass, rule, &response);
+    struct occurrence occurrence = answer_occurrence(pass, rule, response);
     if (rule->trigger.kind == TRIGGER_RESPONSE) {
         run_trigger(pass, rule, &occurrence);
         return;
     }
     for (int concern = 0; concern < CONCERN_COUNT; concern++) {
-        if (!(response.concerns >> concern & 1))
+        if (!(response->concerns >> concern & 1))
             continue;
         occurrence.concern = span_of(concern_name((enum concern)concern));
         run_trigger(pass, rule, &occurrence);
@@ -201,7 +201,8 @@ static void trigger_rule(struct pass *pass, const struct rule *rule)
             trigger_referral(pass, rule);
         break;
     default:
-        trigger_transitions(pass, rule);
+        if (rule->moments & pass->moments)
+            trigger_transitions(pass, rule);
     }
 }
 

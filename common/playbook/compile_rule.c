@@ -403,6 +403,22 @@ static uint64_t facts_of(const struct rule *rule)
     return facts;
 }
 
+static uint64_t moments_of(const struct trigger *trigger)
+{
+    switch (trigger->kind) {
+    case TRIGGER_ENTERS:
+    case TRIGGER_REACHES:
+        return CLASS_BIT(trigger->dimension, trigger->value);
+    case TRIGGER_TIER_UP:
+    case TRIGGER_RETURNED:
+        return CLASS_BITS(DIMENSION_TIER);
+    case TRIGGER_SEGMENT_UP:
+        return CLASS_BITS(DIMENSION_SEGMENT);
+    default:
+        return 0;
+    }
+}
+
 #define KIND_BIT(kind) (1u << (kind))
 enum {
     OF_EVENTS = KIND_BIT(TRIGGER_EVENT) | KIND_BIT(TRIGGER_RESPONSE) | KIND_BIT(TRIGGER_CONCERN) |
@@ -446,6 +462,7 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
         rules[kept].index = (int)kept;
         rules[kept].name_hash = (uint32_t)hash_xxh64(rules[kept].name);
         rules[kept].facts_read = facts_of(&rules[kept]);
+        rules[kept].moments = moments_of(&rules[kept].trigger);
         rules[kept].known = known_rule_find(rules[kept].name);
         kept++;
     }
@@ -458,5 +475,7 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
     for (size_t i = 0; i < kept; i++) {
         if (rules[i].trigger.kind == TRIGGER_EVENT)
             playbook->trigger_kinds |= rules[i].trigger.kinds;
+        if (rules[i].trigger.kind == TRIGGER_CALENDAR)
+            playbook->dated_facts |= rules[i].facts_read;
     }
 }

@@ -88,6 +88,7 @@ enum fact {
 
 #define FACT_BIT(fact) (UINT64_C(1) << (fact)) /* a set of facts is 64 bits */
 _Static_assert(FACT_COUNT <= 64, "a set of facts is 64 bits");
+#define ALL_FACTS (UINT64_MAX >> (64 - FACT_COUNT))
 
 #define X(name, type, text) | ((type) == FACT_DAYS ? FACT_BIT(FACT_##name) : 0)
 static const uint64_t facts_of_days = 0 FACT_TABLE(X); /* the set of those that change with time alone */

@@ -98,6 +98,7 @@ struct rule {
     bool has_while;
     struct expression while_expression;
     uint64_t facts_read;        /* FACT_BITs of what the conditions and `while` name */
+    uint64_t moments;           /* CLASS_BITs: a transition can trigger it only where it ends; 0 = no transition does */
     enum once once;
     enum action_class class;
     enum audience audience;     /* customer; support and content for internal rules */
@@ -175,6 +176,7 @@ struct playbook {
     const struct rule *rules;       /* in playbook order */
     size_t rule_count;
     struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
+    uint64_t dated_facts;           /* FACT_BITs of what the conditions of the latter name */
     struct rule_places of_events;   /* of TRIGGER_EVENT, _RESPONSE, _CONCERN, _REFERRAL_CONVERTED */
     struct rule_places of_moments;  /* of these and of transitions: all that have a moment, no anchor and no date */
     uint64_t trigger_kinds;         /* bit set of enum event_kind: what some rule of TRIGGER_EVENT waits for */

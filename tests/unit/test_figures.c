@@ -552,7 +552,7 @@ static void r35_days_are_whole_and_the_boundary_is_to_the_millisecond(void **sta
         {60, -1, 59}, {60, 0, 60}, {0, 0, 0}, {0, -1, -1}, {1, 0, 1}};
     AFTER(day(0), PLACED(day(0), "o1"));
     for (size_t i = 0; i < COUNT_OF(table); i++) {
-        figures_values(subject_figures(&subject, day(table[i].days) + table[i].off), &values);
+        figures_values(subject_figures(&subject, day(table[i].days) + table[i].off), ALL_FACTS, &values);
         assert_int_equal(values.value[FACT_days_since_last_purchase], table[i].expected);
     }
     assert_int_equal(subject_figures(&subject, day(59))->next_change_at, day(60));

@@ -114,7 +114,7 @@ static void r06_a_fact_within_the_bound_counts_at_once(void **state)
     subject_apply(&subject, PLACED(day(10.5), "o1", .email_registered = ANSWER_TRUE));
     const struct figures *figures = subject_figures(&subject, day(10));
     struct fact_values values;
-    figures_values(figures, &values);
+    figures_values(figures, ALL_FACTS, &values);
     assert_int_equal(values.value[FACT_days_since_last_purchase], -1);
     assert_int_equal(subject_classes(&subject, day(10)).tier, TIER_FOLLOWER);
 }
