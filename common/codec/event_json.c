@@ -262,7 +262,7 @@ static bool close_members(struct json_reader *in, const struct members *members)
     return json_take(in, '}') && (members->others.count == 0 || json_keys_differ(in, &members->others));
 }
 
-static bool is_first(struct members *members, unsigned number)
+static bool is_first(struct members *members, uint32_t number)
 {
     bool first = (members->seen >> number & 1) == 0;
     members->seen |= UINT64_C(1) << number;
@@ -327,23 +327,24 @@ static bool take_member(struct event_reader *r, struct json_reader *in, const st
 {
     enum topic topic = r->event->topic;
     const struct name *name = quick_key(in, &names->fields[topic]);
-    const struct event_field *field = name != NULL ? &names->field_list[name->number] : NULL;
-    struct span key;
-    if (field == NULL) {
+    uint32_t number = name != NULL ? name->number : 0;
+    if (name == NULL) {
+        struct span key;
         if (!take_key(in, &key))
             return false;
-        field = event_field_find(topic, key, NULL);
+        const struct event_field *field = event_field_find(topic, key, NULL);
         if (field == NULL)
             return pass_value(in, members, key);
+        number = (uint32_t)(field - names->field_list);
     }
-    return is_first(members, (unsigned)(field - names->field_list)) && take_field(r, in, names, field);
+    return is_first(members, number) && take_field(r, in, names, &names->field_list[number]);
 }
 
 /* An event out of its text, at the opening bracket: the same as read_event of the tree that it would be. False: it is
  * no JSON. */
-static bool take_event(struct event_reader *r, enum topic topic, struct json_reader *in)
+static bool take_event(struct event_reader *r, enum topic topic, struct json_reader *in,
+                       const struct event_names *names)
 {
-    const struct event_names *names = event_names();
     struct members members;
     *r->event = names->blank[topic];
     r->is_plain = true;
@@ -404,12 +405,12 @@ static bool take_received_at(struct line_reader *r)
 }
 
 /* Read as it comes when its topic is known, as it mostly is. */
-static bool take_line_event(struct line_reader *r)
+static bool take_line_event(struct line_reader *r, const struct event_names *names)
 {
     if (r->topic_fault.reason != REASON_NONE || r->in.at == r->in.end || *r->in.at != '{')
         return json_take_value(&r->in, &r->object);
     r->is_taken = true;
-    return take_event(&r->event, r->topic, &r->in);
+    return take_event(&r->event, r->topic, &r->in, names);
 }
 
 static bool take_line_member(struct line_reader *r, const struct event_names *names, struct members *members)
@@ -428,7 +429,7 @@ static bool take_line_member(struct line_reader *r, const struct event_names *na
     if (!is_first(members, member))
         return false;
     return member == LINE_TOPIC   ? take_topic(r, names)
-           : member == LINE_EVENT ? take_line_event(r)
+           : member == LINE_EVENT ? take_line_event(r, names)
                                   : take_received_at(r);
 }
 
@@ -496,7 +497,7 @@ enum reason event_json_read_bare(enum topic topic, struct span line, struct aren
     struct event_reader r = {.arena = arena, .event = ret_event};
     *ret_field = NULL;
     json_skip_space(&in);
-    if (in.at == in.end || *in.at != '{' || !take_event(&r, topic, &in) || !json_at_end(&in)) {
+    if (in.at == in.end || *in.at != '{' || !take_event(&r, topic, &in, event_names()) || !json_at_end(&in)) {
         *ret_event = event_fields_blank(topic);
         return REASON_UNDECODABLE;
     }

@@ -41,6 +41,13 @@ bool utf8_valid(struct span text)
     return true;
 }
 
+const unsigned char *json_space_end_whole(const unsigned char *at, const unsigned char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
+}
+
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')

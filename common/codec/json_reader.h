@@ -25,11 +25,10 @@ static inline struct json_reader json_reader_of(struct span text, struct arena *
     return (struct json_reader){.at = at, .end = at + text.size, .arena = arena, .marking = marking};
 }
 
-static inline const unsigned char *json_space_end(const unsigned char *at, const unsigned char *end)
+const unsigned char *json_space_end_whole(const unsigned char *at, const unsigned char *end);
+static inline const unsigned char *json_space_end(const unsigned char *at, const unsigned char *end) /* mostly there */
 {
-    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-        at++;
-    return at;
+    return at == end || *at > ' ' ? at : json_space_end_whole(at, end);
 }
 
 static inline void json_skip_space(struct json_reader *r)

@@ -4,15 +4,12 @@
 
 void name_table_add(struct name_table *table, struct span name, const char *behind, unsigned number)
 {
-    struct name *to = &table->names[table->count++];
-    CHECK(table->count <= NAMES_MAX && name.size >= NAME_SIZE_LEAST);
     char written[NAME_WRITTEN_MAX + 1];
     int size = snprintf(written, sizeof written, "\"%.*s%s", (int)name.size, name.data, behind);
-    CHECK(size > 0 && size <= NAME_WRITTEN_MAX);
-    *to = (struct name){.size = (uint32_t)size, .number = number};
-    memcpy(to->written, written, (size_t)size);
+    CHECK(name.size >= NAME_SIZE_LEAST && size <= NAME_WRITTEN_MAX && ++table->count <= NAMES_MAX);
     size_t slot = name_slot(written + 1);
-    while (table->slots[slot] != 0)
+    while (table->slots[slot].size != 0)
         slot = (slot + 1) % NAME_SLOTS;
-    table->slots[slot] = (uint8_t)table->count;
+    table->slots[slot] = (struct name){.size = (uint32_t)size, .number = number};
+    memcpy(table->slots[slot].written, written, (size_t)size);
 }

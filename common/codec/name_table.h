@@ -21,9 +21,8 @@ struct name {
 };
 
 struct name_table {
-    uint8_t slots[NAME_SLOTS]; /* 1 + index of a name; 0 = free. What finds its slot taken is in the next free one. */
+    struct name slots[NAME_SLOTS]; /* size 0 = free; what finds its slot taken is in the next free one */
     uint32_t count;
-    struct name names[NAMES_MAX];
 };
 
 /* The name must fit, and not be there yet. Behind it: "\"", or "\":" for a key. The table is zeroed before its first
@@ -66,12 +65,10 @@ static inline const struct name *name_find(const struct name_table *table, const
 {
     if (end - at < 5 || *at != '"')
         return NULL;
-    for (size_t slot = name_slot(at + 1); table->slots[slot] != 0; slot = (slot + 1) % NAME_SLOTS) {
-        const struct name *name = &table->names[table->slots[slot] - 1];
-        if (name_is(name, at, (size_t)(end - at)))
-            return name;
-    }
-    return NULL;
+    const struct name *name = &table->slots[name_slot(at + 1)];
+    while (name->size != 0 && !name_is(name, at, (size_t)(end - at)))
+        name = name == &table->slots[NAME_SLOTS - 1] ? table->slots : name + 1;
+    return name->size != 0 ? name : NULL;
 }
 
 #endif
