@@ -1,7 +1,5 @@
 #include "common/engine/open_state.h"
 
-#include "common/base/check.h"
-
 #include <stdint.h>
 
 enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 256, SPARE_PART = 4 };
@@ -10,6 +8,7 @@ enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 256, SPARE_PART = 4 };
 struct block {
     char *start;
     size_t at, end;
+    size_t texts_size;       /* of the texts that were brought there */
     const struct facts *old; /* the facts that are copied, as they are; NULL = they stay in the block */
     struct span from, to;    /* the last text copied, and its copy: runs share their keys and ids */
     bool only_measures;      /* what a copy would take; never too little, as a text told twice counts twice */
@@ -44,10 +43,9 @@ static bool copied_last(struct block *block, struct span *text)
 
 static void copy_text(struct block *block, struct span *text)
 {
-    if (block->only_measures) {
-        block->at += text->size;
+    block->texts_size += text->size;
+    if (block->only_measures)
         return;
-    }
     if (block->end - block->at < text->size) {
         block->full = true;
         return;
@@ -191,6 +189,9 @@ static size_t arrays_size(const struct open_state *state)
 static void *copy_items(struct block *block, const void *items, size_t size, size_t room)
 {
     void *copy = block->start + block->at;
+    block->full |= block->at + aligned(room) > block->end;
+    if (block->full)
+        return NULL;
     if (size > 0)
         memcpy(copy, items, size);
     block->at += aligned(room);
@@ -264,12 +265,24 @@ static void keep_figures(struct open_state *state)
 
 /* ---- together ---- */
 
+static size_t with_spare(size_t size)
+{
+    return aligned(size + size / SPARE_PART + SPARE);
+}
+
 size_t open_state_size(const struct open_state *state)
 {
     struct block texts = {.old = &state->pass.facts, .only_measures = true};
     keep_texts(&texts, (struct open_state *)state); /* writes nothing */
-    size_t size = arrays_size(state) + texts.at;
-    return aligned(size + size / SPARE_PART + SPARE);
+    return with_spare(arrays_size(state) + texts.texts_size);
+}
+
+size_t open_state_guess_size(const struct open_state *state)
+{
+    const struct pass *pass = &state->pass;
+    if (pass->texts.block == NULL || !pass->fact_texts_stand || !pass->run_texts_stand)
+        return open_state_size(state);
+    return with_spare(arrays_size(state) + pass->texts.size);
 }
 
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
@@ -278,21 +291,39 @@ struct open_state *open_state_copy(const struct open_state *state, void *memory,
     struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size, .old = &state->pass.facts};
     copy_arrays(&block, copy);
     copy->live = copy_items(&block, NULL, 0, copy->pass.facts.orders_capacity * sizeof *copy->live);
+    if (block.full)
+        return NULL;
     keep_figures(copy);
     keep_texts(&block, copy);
-    CHECK(!block.full);
+    if (block.full)
+        return NULL;
     copy->pass.fact_texts_stand = copy->pass.run_texts_stand = true;
     copy->pass.head.facts_bytes = SPAN_NONE;
-    copy->size = size;
-    copy->text_at = block.at;
+    copy->pass.texts = (struct text_room){.block = memory, .at = block.at, .end = size, .size = block.texts_size};
     return copy;
+}
+
+static struct block block_of(const struct text_room *room)
+{
+    return (struct block){.start = room->block, .at = room->at, .end = room->end, .texts_size = room->size};
+}
+
+void open_state_keep_facts(struct pass *pass)
+{
+    if (pass->texts.block == NULL || pass->fact_texts_stand)
+        return;
+    struct block block = block_of(&pass->texts);
+    keep_fact_texts(&block, &pass->facts);
+    pass->texts.at = block.at;
+    pass->texts.size = block.texts_size;
+    pass->fact_texts_stand = !block.full;
 }
 
 bool open_state_settle(struct open_state *state)
 {
-    struct block block = {.start = (char *)state, .at = state->text_at, .end = state->size};
-    if (state->size == 0)
+    if (state->pass.texts.block == NULL)
         return false;
+    struct block block = block_of(&state->pass.texts);
     bring_arrays(&block, state);
     if (block.full)
         return false;
@@ -301,7 +332,8 @@ bool open_state_settle(struct open_state *state)
         keep_fact_texts(&block, &state->pass.facts);
     if (!state->pass.run_texts_stand)
         keep_run_texts(&block, &state->pass.facts, &state->pass.runs);
-    state->text_at = block.at;
+    state->pass.texts.at = block.at;
+    state->pass.texts.size = block.texts_size;
     state->pass.fact_texts_stand = state->pass.run_texts_stand = !block.full;
     return !block.full;
 }

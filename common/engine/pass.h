@@ -17,6 +17,14 @@ struct holdouts {
     uint64_t known, held_out;
 };
 
+/* The block of an open state, where its texts outlive the visit (open_state.h). */
+struct text_room {
+    char *block;          /* NULL = the state lies in an arena */
+    size_t at, end;       /* free for texts, bytes from its start */
+    size_t size;          /* of all texts that were brought there, bytes; some may be named no more */
+    struct span from, to; /* the last text brought there, and its copy: runs share their causes. SPAN_NONE = none yet */
+};
+
 struct pass {
     /* of the visit: pass_begin */
     const struct step_world *world;
@@ -40,7 +48,8 @@ struct pass {
     bool facts_stand;      /* nothing of them was changed: they are tidy */
     bool fact_texts_stand; /* all that the facts name lies in the open state's block */
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
-    bool figures_stand;    /* the facts are as they were when figures was computed; figures_hold says until when */
+    struct text_room texts;
+    bool figures_stand; /* the facts are as they were when figures was computed; figures_hold says until when */
     enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
     uint64_t classes_stale; /* FACT_BITs: what may have changed since head.classes was read, as figures_changed_facts */
     int64_t boundary_at;    /* the clock alone has changed the figures, here first; NEVER = a fact changed, or nothing */
@@ -50,8 +59,8 @@ struct pass {
     const struct zone *dates_zone; /* by which these are due, when known */
     uint32_t anchors_stand;         /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
     bool zone_ready;
-    const struct zone *zone; /* the customer's (R33), when zone_ready */
-    int64_t local, local_at; /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
+    const struct zone *zone;  /* the customer's (R33), when zone_ready */
+    int64_t local, local_at;  /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
     struct holdouts holdouts; /* of one customer and one playbook: for ever */
     struct state_head head;
     struct runs runs;
@@ -73,6 +82,9 @@ struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for 
 struct span pass_cycle_order(const struct pass *pass); /* id of the cycle's first live order; "" = none (R48) */
 bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
 struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
+
+/* The text as a run may keep it: in the open state's room while there is some, else as it is. */
+struct span pass_run_text(struct pass *pass, struct span text);
 
 /* The customer's facts, classes included, with a run's laid over them (run NULL: none); only those that `facts`, a set of
  * FACT_BITs, names. Valid until the next call. */

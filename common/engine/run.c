@@ -190,25 +190,25 @@ void run_silence(struct pass *pass, const struct rule *rule, struct run *run, co
 static void run_place(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence,
                       int32_t m)
 {
-    run->order_id = key_has_order(rule->once) ? occurrence->order_id : SPAN_NONE;
+    run->order_id = key_has_order(rule->once) ? pass_run_text(pass, occurrence->order_id) : SPAN_NONE;
     run->anchor_at = occurrence->anchor_at;
     run->due_at = run_due_at(pass, rule, run->anchor_at, occurrence->order_id, run->n - m);
     run->decide_at = run->due_at;
     run->state = RUN_WAITING;
     run->fresh = true;
-    run->trace = rule->trigger.kind == TRIGGER_CALENDAR ? SPAN_NONE : pass_trace(pass); /* a date has no such cause */
+    bool has_cause = rule->trigger.kind != TRIGGER_CALENDAR; /* a date has none */
+    run->trace = has_cause ? pass_run_text(pass, pass_trace(pass)) : SPAN_NONE;
     run_backfill(pass, rule, run, occurrence);
 }
 
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
                      int32_t n, int32_t m)
 {
-    struct run run = {.rule = rule->name, .key = key, .n = n, .rule_index = rule->index};
+    struct run run = {.rule = rule->name, .key = pass_run_text(pass, key), .n = n, .rule_index = rule->index};
     run.has_response = occurrence->has_response;
     run.survey = occurrence->survey;
     run.response = occurrence->response;
     run_place(pass, rule, &run, occurrence, m);
-    pass->run_texts_stand = false;
     runs_add(&pass->runs, pass->arena, &run);
 }
 
@@ -266,7 +266,6 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
  * along, as the order that it began with may be folded. */
 static struct track *track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
-    pass->run_texts_stand = false;
     struct track *track = runs_track(&pass->runs, rule->index);
     if (track == NULL) {
         track = runs_track_add(&pass->runs, pass->arena, rule->index, rule->name);
@@ -278,7 +277,7 @@ static struct track *track_anchor(struct pass *pass, const struct rule *rule, co
             track->n = 0;
     }
     track->at = occurrence->anchor_at;
-    track->order_id = occurrence->order_id;
+    track->order_id = pass_run_text(pass, occurrence->order_id);
     track->gone = false;
     return track;
 }
@@ -316,8 +315,7 @@ void run_move(struct pass *pass, const struct rule *rule, struct run *run, const
 {
     run_track_anchor(pass, rule, occurrence);
     const struct track *track = runs_track(&pass->runs, rule->index);
-    run->key = run_key(pass, rule, occurrence);
-    pass->run_texts_stand = false;
+    run->key = pass_run_text(pass, run_key(pass, rule, occurrence));
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
     runs_stir(&pass->runs, run);
 }

@@ -157,6 +157,7 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     pass->source_left |= pass->change.source_left;
     if (!brings_no_text(event, &pass->facts, orders, sources))
         pass->fact_texts_stand = false;
+    open_state_keep_facts(pass);
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -259,6 +260,7 @@ static void pass_begin(struct pass *pass, const struct step_world *world, struct
     pass->event = NULL;
     pass->values = NULL;
     pass->source_left = false;
+    pass->texts.from = pass->texts.to = SPAN_NONE; /* the texts of the visit before are gone */
     pass->records = pass->records_last = pass->transitions = NULL;
 }
 
@@ -347,7 +349,7 @@ struct span step_close(const struct step_world *world, struct arena *arena, cons
     const struct pass *pass = &state->pass;
     if (!pass->facts.known && pass->facts.erased_at == NEVER)
         return SPAN_NONE;
-    return encode(world, arena, &pass->head, &pass->facts, &pass->runs, state->size);
+    return encode(world, arena, &pass->head, &pass->facts, &pass->runs, pass->texts.end);
 }
 
 /* ---- the wake-up ---- */

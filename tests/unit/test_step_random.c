@@ -191,8 +191,17 @@ static void open_settle(struct watch *watch)
     if (open_state_settle(watch->open))
         return;
     struct open_state *old = watch->open;
-    size_t size = open_state_size(old);
-    watch->open = open_state_copy(old, malloc(size), size);
+    size_t size = open_state_size(old), guess = open_state_guess_size(old);
+    for (size_t small = sizeof *old; small < size / 2; small += size / 8) {
+        void *tight = malloc(small); /* where a sanitizer sees what is written behind it */
+        MUST(watch, open_state_copy(old, tight, small) == NULL);
+        free(tight);
+    }
+    void *block = malloc(size > guess ? size : guess);
+    watch->open = open_state_copy(old, block, guess);
+    if (watch->open == NULL)
+        watch->open = open_state_copy(old, block, size);
+    MUST(watch, watch->open != NULL);
     free(old);
 }
 

@@ -36,13 +36,26 @@ void hot_release(struct hot_list *list)
 
 /* ---- blocks ---- */
 
-static struct hot *block_new(struct hot_list *list, const struct open_state *state, struct customer *customer)
+/* NULL: the state does not go into so many bytes. */
+static struct hot *block_of_size(const struct open_state *state, size_t size)
 {
-    size_t size = open_state_size(state);
     struct hot *hot = malloc(HEAD_SIZE + size);
     CHECK(hot != NULL);
-    *hot = (struct hot){.customer = customer, .size = HEAD_SIZE + size};
-    open_state_copy(state, hot_state(hot), size);
+    if (open_state_copy(state, hot_state(hot), size) != NULL) {
+        *hot = (struct hot){.size = HEAD_SIZE + size};
+        return hot;
+    }
+    free(hot);
+    return NULL;
+}
+
+static struct hot *block_new(struct hot_list *list, const struct open_state *state, struct customer *customer)
+{
+    struct hot *hot = block_of_size(state, open_state_guess_size(state));
+    if (hot == NULL)
+        hot = block_of_size(state, open_state_size(state));
+    CHECK(hot != NULL);
+    hot->customer = customer;
     list->size += hot->size;
     return hot;
 }
