@@ -1,7 +1,5 @@
 /* R84, R85: a stored customer's figures at an instant, for the `state` record and for people. */
-#include "common/engine/classes.h"
-#include "common/engine/runs.h"
-#include "common/engine/step.h"
+#include "common/engine/open_state.h"
 
 static void report_counts(const struct figures *figures, struct customer_report *report)
 {
@@ -76,6 +74,23 @@ static bool decode(const struct playbook *playbook, struct arena *arena, struct 
     return span_empty(state) || state_reader_finish(&reader);
 }
 
+static struct customer_report report_of(const struct step_world *world, struct arena *arena, const struct facts *facts,
+                                        const struct runs *runs, int64_t now)
+{
+    struct figures figures;
+    struct customer_report report = {.erased = facts->erased_at != NEVER};
+    figures_compute(facts, world->playbook, arena, now, &figures);
+    report.classes = classes_of(&figures);
+    report_counts(&figures, &report);
+    report_times(&figures, &report);
+    report_flags(&figures, &report);
+    report.fact_count = facts_counted(facts);
+    report.waiting_count = runs->waiting_count;
+    report_traces(runs, arena, &report);
+    report.used_key_count = runs->published_count + runs->used_count;
+    return report;
+}
+
 bool step_report(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
                  int64_t now, struct customer_report *ret_report)
 {
@@ -84,17 +99,12 @@ bool step_report(const struct step_world *world, struct arena *arena, struct spa
     struct runs runs;
     if (!decode(world->playbook, arena, state, &facts, &runs))
         return false;
-    struct figures figures;
-    struct customer_report report = {.erased = facts.erased_at != NEVER};
-    figures_compute(&facts, world->playbook, arena, now, &figures);
-    report.classes = classes_of(&figures);
-    report_counts(&figures, &report);
-    report_times(&figures, &report);
-    report_flags(&figures, &report);
-    report.fact_count = facts_counted(&facts);
-    report.waiting_count = runs.waiting_count;
-    report_traces(&runs, arena, &report);
-    report.used_key_count = runs.published_count + runs.used_count;
-    *ret_report = report;
+    *ret_report = report_of(world, arena, &facts, &runs, now);
     return true;
+}
+
+struct customer_report step_report_open(const struct step_world *world, struct arena *arena,
+                                        const struct open_state *state, int64_t now)
+{
+    return report_of(world, arena, &state->pass.facts, &state->pass.runs, now);
 }

@@ -104,5 +104,7 @@ struct customer_report {
 };
 bool step_report(const struct step_world *world, struct arena *arena, struct span customer_id, struct span state,
                  int64_t now, struct customer_report *ret_report);
+struct customer_report step_report_open(const struct step_world *world, struct arena *arena,
+                                        const struct open_state *state, int64_t now);
 
 #endif

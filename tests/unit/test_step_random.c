@@ -205,6 +205,20 @@ static void open_settle(struct watch *watch)
     free(old);
 }
 
+static void watch_report(struct watch *watch, const struct step_world *world, struct span closed, int64_t now)
+{
+    struct buffer line = {0}, expected_line = {0};
+    struct customer_report report = step_report_open(world, &watch->shop.arena, watch->open, now), expected;
+    MUST(watch, step_report(world, &watch->shop.arena, SPAN("anna"), closed, now, &expected));
+    report_json_write(SPAN("anna"), &report, &line);
+    report_json_write(SPAN("anna"), &expected, &expected_line);
+    MUST(watch, span_equal(buffer_span(&line), buffer_span(&expected_line)));
+    MUST(watch, report.erased == expected.erased && report.fact_count == expected.fact_count &&
+                    report.waiting_count == expected.waiting_count && report.used_key_count == expected.used_key_count);
+    buffer_release(&line);
+    buffer_release(&expected_line);
+}
+
 static void watch_open_visit(struct watch *watch, const struct step_world *world, const struct visit *visit,
                              const struct visit_result *expected)
 {
@@ -226,6 +240,7 @@ static void watch_open_visit(struct watch *watch, const struct step_world *world
     open_settle(watch);
     struct span closed = step_close(world, &watch->shop.arena, watch->open);
     MUST(watch, span_equal(closed, expected->state));
+    watch_report(watch, world, closed, visit->now);
     buffer_release(&line);
     buffer_release(&expected_line);
 }

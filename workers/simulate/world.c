@@ -40,6 +40,16 @@ void world_close_states(struct world *world)
     }
 }
 
+struct customer_report world_report(const struct world *world, const struct customer *customer, int64_t now)
+{
+    struct customer_report report;
+    struct hot *hot = customer_hot(customer);
+    if (hot != NULL)
+        return step_report_open(&world->step, world->arena, hot_state(hot), now);
+    CHECK(step_report(&world->step, world->arena, customer_id(customer), customer_state(customer), now, &report));
+    return report;
+}
+
 /* The visited customer's block from now on. */
 static void keep_open(struct world *world, struct hot *hot, int64_t wake_at)
 {

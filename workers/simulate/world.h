@@ -39,4 +39,7 @@ void world_fire(struct world *world, int64_t clock, int64_t until);
 /* Closes every state that is open: customer_state is then everybody's. */
 void world_close_states(struct world *world);
 
+/* The customer as he stands at `now`, open or not. In the arena. */
+struct customer_report world_report(const struct world *world, const struct customer *customer, int64_t now);
+
 #endif
