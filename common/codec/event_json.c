@@ -198,7 +198,7 @@ static void end_event(struct event_reader *r)
     note(&r->fault, reason, field);
 }
 
-/* An event out of a tree: what a mapping made, or what stands before its line's topic. */
+/* An event out of a tree, as a mapping makes one. */
 static void read_event(struct event_reader *r, enum topic topic, const struct json *object)
 {
     const struct event_field *before = NULL;
@@ -368,8 +368,9 @@ struct line_reader {
     struct fault time_fault;
     enum topic topic;
     int64_t received_at;
-    struct json object; /* the event that had to be read before its topic was */
-    bool is_taken;      /* the event was read */
+    struct span event_text; /* of an object; "" = there is none */
+    bool is_taken;          /* it was read; else its topic stands behind it, or has a fault */
+    struct json other;      /* what the event is instead of an object */
 };
 
 static bool take_topic(struct line_reader *r, const struct event_names *names)
@@ -404,13 +405,38 @@ static bool take_received_at(struct line_reader *r)
     return true;
 }
 
-/* Read as it comes when its topic is known, as it mostly is. */
+/* Past an object, whose brackets are counted. Nothing else is looked at: who reads it later sees what else it is. */
+static bool pass_object(struct json_reader *in)
+{
+    bool in_text = false;
+    for (int depth = 0; in->at < in->end; in->at++) {
+        if (in_text)
+            in->at = json_plain_end(in->at, in->end);
+        if (in->at == in->end)
+            return false;
+        if (*in->at == '"')
+            in_text = !in_text;
+        else if (in_text)
+            in->at += *in->at == '\\' && in->end - in->at > 1;
+        else if (*in->at == '{' || *in->at == '[')
+            depth++;
+        else if ((*in->at == '}' || *in->at == ']') && --depth == 0)
+            return json_take(in, '}');
+    }
+    return false;
+}
+
+/* Read as it comes when its topic is known, as it mostly is; else its place is kept. */
 static bool take_line_event(struct line_reader *r, const struct event_names *names)
 {
-    if (r->topic_fault.reason != REASON_NONE || r->in.at == r->in.end || *r->in.at != '{')
-        return json_take_value(&r->in, &r->object);
-    r->is_taken = true;
-    return take_event(&r->event, r->topic, &r->in, names);
+    const unsigned char *at = r->in.at;
+    if (at == r->in.end || *at != '{')
+        return json_take_value(&r->in, &r->other);
+    bool has_topic = r->topic_fault.reason == REASON_NONE;
+    bool taken = has_topic ? take_event(&r->event, r->topic, &r->in, names) : pass_object(&r->in);
+    r->event_text = (struct span){(const char *)at, (size_t)(r->in.at - at)};
+    r->is_taken = has_topic;
+    return taken;
 }
 
 static bool take_line_member(struct line_reader *r, const struct event_names *names, struct members *members)
@@ -448,16 +474,33 @@ static bool take_line(struct line_reader *r)
     return close_members(&r->in, &members) && json_at_end(&r->in);
 }
 
-/* What could not be read with the line: an event that is none, or stands before its topic, or has none. */
-static void read_kept_event(struct line_reader *r)
+/* The event whose place was kept. False: it is no JSON. */
+static bool take_kept_event(struct line_reader *r)
 {
+    r->in.at = (const unsigned char *)r->event_text.data;
+    r->in.end = r->in.at + r->event_text.size;
+    r->in.depth = 1;
+    if (r->topic_fault.reason == REASON_NONE) {
+        if (!take_event(&r->event, r->topic, &r->in, event_names()))
+            return false;
+    } else {
+        struct json object = {0};
+        if (!json_take_value(&r->in, &object))
+            return false;
+        *r->event.event = event_fields_blank(TOPIC_ORDERS);
+        read_occurred_at(&r->event, &object);
+    }
+    return r->in.at == r->in.end;
+}
+
+/* The line's event after the line. False: it is no JSON. */
+static bool end_line(struct line_reader *r)
+{
+    if (!span_empty(r->event_text))
+        return r->is_taken || take_kept_event(r);
     *r->event.event = event_fields_blank(TOPIC_ORDERS);
-    if (is_absent(&r->object) || r->object.type != JSON_KIND_OBJECT)
-        note(&r->event.fault, is_absent(&r->object) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, field_event);
-    else if (r->topic_fault.reason == REASON_NONE)
-        read_event(&r->event, r->topic, &r->object);
-    else
-        read_occurred_at(&r->event, &r->object);
+    note(&r->event.fault, is_absent(&r->other) ? REASON_MISSING_FIELD : REASON_BAD_TYPE, field_event);
+    return true;
 }
 
 enum reason event_json_read(struct span line, struct arena *arena, struct event *ret_event, int64_t *ret_received_at,
@@ -467,14 +510,12 @@ enum reason event_json_read(struct span line, struct arena *arena, struct event 
                             .event = {.arena = arena, .event = ret_event},
                             .topic_fault = {REASON_MISSING_FIELD, "topic"},
                             .received_at = NEVER};
-    if (!take_line(&r)) {
+    if (!take_line(&r) || !end_line(&r)) {
         *ret_event = event_fields_blank(TOPIC_ORDERS);
         *ret_received_at = NEVER;
         *ret_field = NULL;
         return REASON_UNDECODABLE;
     }
-    if (!r.is_taken)
-        read_kept_event(&r);
     struct fault fault = r.time_fault; /* in this order, wherever in the line they stand */
     note(&fault, r.topic_fault.reason, r.topic_fault.field);
     note(&fault, r.event.fault.reason, r.event.fault.field);

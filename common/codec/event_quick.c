@@ -75,12 +75,13 @@ static inline const unsigned char *quick_whole(const unsigned char *at, const un
 
 const unsigned char *event_quick_time(const unsigned char *at, const unsigned char *end, int64_t *ret_time)
 {
-    int64_t time;
-    at = quick_whole(at, end, &time);
-    if (at == NULL || time > TIMESTAMP_MAX)
+    int64_t time = NEVER;
+    struct span text = {0};
+    const unsigned char *behind = at < end && *at == '"' ? quick_text(at, end, &text) : quick_whole(at, end, &time);
+    if (behind == NULL || (text.size != 0 && !timestamp_parse(text, &time)) || time < 0 || time > TIMESTAMP_MAX)
         return NULL;
     *ret_time = time;
-    return at;
+    return behind;
 }
 
 static inline const unsigned char *quick_between(const struct event_field *field, const unsigned char *at,
