@@ -79,7 +79,7 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
 {
     struct action *action = &pass_record(pass, RECORD_ACTION)->action;
     action->kind = kind;
-    if (!pass->world->counts_only)
+    if (pass->world->counts == NULL)
         action->action_id = action_id(pass, sent->rule, sent->key, sent->n);
     action->rule = sent->rule;
     action->key = sent->key;
@@ -98,6 +98,18 @@ static struct action *action_of_sent(struct pass *pass, const struct sent *sent,
     action->variant = sent->variant;
     action->trace = sent->trace;
     return action;
+}
+
+static void publish_send(struct pass *pass, const struct rule *rule, const struct run *run, const struct sent *sent)
+{
+    if (pass->world->counts != NULL) {
+        pass->world->counts[rule->index].sends++;
+        pass->head.seq++; /* as if there were a record */
+        return;
+    }
+    struct action *action = action_of_sent(pass, sent, ACTION_SEND);
+    action->template_name = rule->template_name;
+    action->variables = variables_of(pass, rule, run);
 }
 
 /* What the guards of later decisions read (R47, R70, R73). */
@@ -124,10 +136,7 @@ void action_send(struct pass *pass, const struct rule *rule, const struct run *r
     sent.made_at = pass->now;
     sent.send_after = pass->now + rule->send_delay_ms; /* R68 */
     sent.expires_at = rule->shelf_life_ms == NEVER ? NEVER : run->due_at + rule->shelf_life_ms;
-    struct action *action = action_of_sent(pass, &sent, ACTION_SEND);
-    action->template_name = rule->template_name;
-    if (!pass->world->counts_only)
-        action->variables = variables_of(pass, rule, run);
+    publish_send(pass, rule, run, &sent);
     count_send(pass, rule, run);
     if (sent.expires_at == NEVER || pass->now < sent.expires_at)
         runs_sent_add(&pass->runs, pass->arena, &sent);

@@ -27,7 +27,7 @@ static struct named named_fact(const struct fact_values *values, enum fact fact)
 
 struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
 {
-    if (pass->world->counts_only || rule->facts_read == 0)
+    if (pass->world->counts != NULL || rule->facts_read == 0)
         return (struct named_list){NULL, 0};
     const struct fact_values *values = pass_values(pass, run, rule->facts_read);
     struct named *items = ARENA_ARRAY(pass->arena, struct named, (size_t)__builtin_popcountll(rule->facts_read));
@@ -42,6 +42,12 @@ struct named_list decision_values(struct pass *pass, const struct rule *rule, co
 void decision_publish(struct pass *pass, const struct run *run, enum outcome outcome, struct span detail, int64_t until,
                       struct named_list values)
 {
+    struct rule_counts *counts = pass->world->counts;
+    if (counts != NULL && run->rule_index >= 0) {
+        counts[run->rule_index].outcomes[outcome]++;
+        pass->head.seq++; /* as if there were a record */
+        return;
+    }
     struct decision *decision = &pass_record(pass, RECORD_DECISION)->decision;
     decision->rule = run->rule;
     decision->key = run->key;

@@ -17,7 +17,14 @@ struct step_world {
     const struct playbook *playbook;
     const struct zones *zones;
     const struct pauses *pauses; /* held rules (R66); NULL = none */
-    bool counts_only;            /* records are only counted: they bear no action ids, variables, values or evidence */
+    /* By the rule's place in the playbook: decisions and sends are counted here instead of recorded, and other records
+     * bear no action ids and no evidence. NULL = all is recorded. */
+    struct rule_counts *counts;
+};
+
+struct rule_counts {
+    int64_t outcomes[OUTCOME_COUNT];
+    int64_t sends;
 };
 
 /* Which rules an operator holds. */

@@ -39,7 +39,7 @@ static void publish(struct pass *pass, enum dimension dimension, int from, int t
     transition->returned = dimension == DIMENSION_TIER && pass->event && from >= 0 &&
                            tier_returns(pass->playbook, (enum tier)from, (enum tier)to); /* R38 */
     transition->backfill = pass->event && pass->event->backfill;                         /* R7 */
-    if (!pass->world->counts_only)
+    if (pass->world->counts == NULL)
         transition->evidence = classes_evidence(&pass->figures, pass->arena, dimension);
 }
 

@@ -61,6 +61,20 @@ static struct replay run(struct simulate_options options, const char *lines)
     return o;
 }
 
+/* The summary alone, for which the engine counts what it would record, says what is the last line of all. */
+static void summarize(struct simulate_options options, const char *lines, const struct replay *whole)
+{
+    size_t size = strlen(whole->out), start = size - 1;
+    while (start > 0 && whole->out[start - 1] != '\n')
+        start--;
+    options.summary = true;
+    struct replay alone = run(options, lines);
+    assert_string_equal(alone.out, whole->out + start);
+    assert_string_equal(alone.errors, whole->errors);
+    free(alone.out);
+    free(alone.errors);
+}
+
 /* However much room there is for open states, the output is the same: for none, for one customer who has to go at once,
  * for a few, for all. */
 static struct replay simulate(struct simulate_options options, const char *lines)
@@ -75,6 +89,7 @@ static struct replay simulate(struct simulate_options options, const char *lines
         free(hot.out);
         free(hot.errors);
     }
+    summarize(options, lines, &o);
     o.records = json_array();
     for (char *line = o.out, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         json_t *record = json_loadb(line, (size_t)(end - line), JSON_REJECT_DUPLICATES, NULL);

@@ -200,6 +200,13 @@ static void report_customers(struct simulation *s, FILE *out)
     free(customers);
 }
 
+static struct rule_counts *counts_new(const struct playbook *playbook)
+{
+    struct rule_counts *counts = calloc(playbook->rule_count + 1, sizeof *counts);
+    CHECK(counts != NULL);
+    return counts;
+}
+
 struct simulate_result simulate_run(const struct simulate_options *options, const struct playbook *playbook,
                                     const struct zones *zones, FILE *in, FILE *out, FILE *errors)
 {
@@ -209,7 +216,8 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     arena_init(&s->line_arena, 0);
     arena_init(&s->arena, 0);
     struct step_world step = {.playbook = playbook, .zones = zones};
-    step.counts_only = options->summary && options->watch == NULL;
+    if (options->summary && options->watch == NULL)
+        step.counts = counts_new(playbook);
     world_init(&s->world, &step, options->hot_size, &s->arena, take_record, s);
     stage_init(&s->stage, out);
     tally_init(&s->tally);
@@ -224,6 +232,8 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     if (options->timing)
         report_timing(s, seconds);
     stage_flush(&s->stage);
+    if (step.counts != NULL)
+        tally_counts(&s->tally, playbook, step.counts);
     report_customers(s, out);
     if (options->watch != NULL)
         show_states(s);
@@ -233,6 +243,7 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     world_release(&s->world);
     arena_release(&s->arena);
     arena_release(&s->line_arena);
+    free(step.counts);
     free(s);
     return result;
 }

@@ -84,6 +84,16 @@ void tally_record(struct tally *tally, const struct record *record)
     }
 }
 
+void tally_counts(struct tally *tally, const struct playbook *playbook, const struct rule_counts *counts)
+{
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        struct tally_rule *rule = rule_of(tally, playbook->rules[i].name);
+        for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+            rule->outcomes[outcome] += counts[i].outcomes[outcome];
+        rule->sends += counts[i].sends;
+    }
+}
+
 static bool zone_insert(uint64_t *slots, size_t slot_count, uint64_t hash)
 {
     for (size_t i = hash & (slot_count - 1);; i = (i + 1) & (slot_count - 1)) {

@@ -33,6 +33,8 @@ void tally_release(struct tally *tally);
 
 void tally_verdict(struct tally *tally, enum verdict verdict);
 void tally_record(struct tally *tally, const struct record *record);
+/* What the engine counted instead of recording (struct step_world). */
+void tally_counts(struct tally *tally, const struct playbook *playbook, const struct rule_counts *counts);
 void tally_unknown_zone(struct tally *tally, struct span name); /* each name counts once */
 void tally_customer(struct tally *tally, const struct customer_report *report);
 
