@@ -59,14 +59,17 @@ static bool track_same(const struct track *track, const struct occurrence *occur
 }
 
 /* R49: another anchor than the track's. Waits: it follows. Decided: again only when the anchor is another and nothing
- * was published. */
-static void anchor_single(struct pass *pass, const struct rule *rule, struct run *run,
+ * was published. False: something was, which other live orders may change (R48). */
+static bool anchor_single(struct pass *pass, const struct rule *rule, struct run *run,
                           const struct occurrence *occurrence)
 {
     if (run)
         run_move(pass, rule, run, occurrence);
     else if (!run_published(pass, rule, run_key(pass, rule, occurrence), 1))
         run_trigger(pass, rule, occurrence);
+    else
+        return false;
+    return true;
 }
 
 /* R50: another anchor than the track's. None before, or one of another cycle: the series is triggered. Else the anchor
@@ -105,26 +108,28 @@ static void referrals_read(struct pass *pass)
     }
 }
 
-/* An anchor that is the track's needs nothing, unless an edit made it a backfill fact. */
-static void anchor_follow(struct pass *pass, const struct rule *rule)
+/* An anchor that is the track's needs nothing, unless an edit made it a backfill fact. False: the track names another
+ * one still. */
+static bool anchor_follow(struct pass *pass, const struct rule *rule)
 {
     const struct track *track = runs_track(&pass->runs, rule->index);
     struct occurrence occurrence;
     bool present = anchor_read(pass, rule, &occurrence);
     if (!present && track == NULL)
-        return;
-    struct run *run = run_waiting(pass, rule);
+        return true;
     bool same = present && track != NULL && track_same(track, &occurrence);
+    if (same && !occurrence.backfill)
+        return true;
+    struct run *run = run_waiting(pass, rule);
     if (same && run)
         run_silence(pass, rule, run, &occurrence);
-    if (same)
-        return;
-    if (!present)
+    else if (!present)
         anchor_gone(pass, track, run);
-    else if (rule->repeats)
+    else if (!same && rule->repeats)
         anchor_series(pass, rule, track, run, &occurrence);
-    else
-        anchor_single(pass, rule, run, &occurrence);
+    else if (!same)
+        return anchor_single(pass, rule, run, &occurrence);
+    return true;
 }
 
 /* Reading them twice does nothing the second time, but for what changed between: the figures that they are read from,
@@ -134,10 +139,15 @@ void anchors_read(struct pass *pass)
     const struct playbook *playbook = pass->playbook;
     if (pass->event != NULL && pass->change.credit_ended)
         referrals_read(pass);
-    for (size_t i = 0; pass->anchors_stand != ANCHORS_ALL && i < playbook->anchored.count; i++) {
+    uint32_t moved = ANCHORS_ALL & ~pass->anchors_stand;
+    if (moved == 0)
+        return;
+    pass->anchors_settled |= moved;
+    for (size_t i = 0; i < playbook->anchored.count; i++) {
         const struct rule *rule = &playbook->rules[playbook->anchored.places[i]];
-        if (!(pass->anchors_stand >> rule->trigger.anchor & 1))
-            anchor_follow(pass, rule);
+        uint32_t anchor = 1u << rule->trigger.anchor;
+        if ((moved & anchor) && !anchor_follow(pass, rule))
+            pass->anchors_settled &= ~anchor;
     }
     pass->anchors_stand = ANCHORS_ALL;
 }

@@ -298,7 +298,7 @@ static bool same_instant(const struct figure_instant *a, const struct figure_ins
     return a->at == b->at && a->order == b->order && a->hash == b->hash && a->backfill == b->backfill;
 }
 
-static bool same_live(const struct figures *a, const struct figures *b)
+bool figures_same_live(const struct figures *a, const struct figures *b)
 {
     return a->live_count == b->live_count && a->cycle_first == b->cycle_first &&
            (a->live_count == 0 || memcmp(a->live, b->live, a->live_count * sizeof *a->live) == 0);
@@ -306,30 +306,39 @@ static bool same_live(const struct figures *a, const struct figures *b)
 
 uint32_t figures_same_anchors(const struct figures *a, const struct figures *b)
 {
-    if (!same_live(a, b))
-        return 0;
+    bool same_cycle = a->cycle_purchase.order == b->cycle_purchase.order; /* R48: whose order these two take */
+    bool same_effect = same_cycle && same_instant(&a->effect_felt, &b->effect_felt);
+    bool same_since = same_cycle && same_instant(&a->subscription_since, &b->subscription_since);
     return (uint32_t)same_instant(&a->first_delivery, &b->first_delivery) << ANCHOR_FIRST_DELIVERY |
            (uint32_t)same_instant(&a->first_purchase, &b->first_purchase) << ANCHOR_FIRST_PURCHASE_EVER |
            (uint32_t)same_instant(&a->cycle_purchase, &b->cycle_purchase) << ANCHOR_FIRST_PURCHASE_OF_CYCLE |
            (uint32_t)same_instant(&a->last_purchase, &b->last_purchase) << ANCHOR_LAST_PURCHASE |
-           (uint32_t)same_instant(&a->effect_felt, &b->effect_felt) << ANCHOR_EFFECT_FELT |
-           (uint32_t)same_instant(&a->subscription_since, &b->subscription_since) << ANCHOR_SUBSCRIPTION_SINCE;
+           (uint32_t)same_effect << ANCHOR_EFFECT_FELT | (uint32_t)same_since << ANCHOR_SUBSCRIPTION_SINCE;
 }
 
 /* ---- what the tables compare ---- */
 
 #define CHANGED(fact, field) ((uint64_t)(a->field != b->field) << FACT_##fact)
 
-static uint64_t changed_counts(const struct figures *a, const struct figures *b)
+static uint64_t changed_orders(const struct figures *a, const struct figures *b)
 {
     return CHANGED(purchases, purchases) | CHANGED(trial, trial) | CHANGED(premium, premium) |
            CHANGED(related, related) | CHANGED(purchases_in_cycle, purchases_in_cycle) |
            CHANGED(settle_purchases, settle_purchases) | CHANGED(money, money_default) | CHANGED(cycle, cycle) |
-           CHANGED(subscription, subscription) | CHANGED(renewals, renewals) | CHANGED(shipped, shipped) |
-           CHANGED(delivered, delivered) | CHANGED(failed, failed) | CHANGED(shipped_in_cycle, shipped_in_cycle) |
-           CHANGED(delivered_in_cycle, delivered_in_cycle) | CHANGED(referrals, referrals) |
-           CHANGED(referrals_converted, referrals_converted) | CHANGED(shares, shares) |
-           CHANGED(events_attended, events_attended) | CHANGED(support_contacts, support_contacts);
+           CHANGED(subscription, subscription) | CHANGED(renewals, renewals);
+}
+
+static uint64_t changed_referrals(const struct figures *a, const struct figures *b)
+{
+    return CHANGED(referrals, referrals) | CHANGED(referrals_converted, referrals_converted) |
+           CHANGED(shares, shares) | CHANGED(events_attended, events_attended) |
+           CHANGED(support_contacts, support_contacts);
+}
+
+static uint64_t changed_deliveries(const struct figures *a, const struct figures *b)
+{
+    return CHANGED(shipped, shipped) | CHANGED(delivered, delivered) | CHANGED(failed, failed) |
+           CHANGED(shipped_in_cycle, shipped_in_cycle) | CHANGED(delivered_in_cycle, delivered_in_cycle);
 }
 
 static uint64_t changed_contacts(const struct figures *a, const struct figures *b)
@@ -365,10 +374,15 @@ static uint64_t changed_days(const struct figures *a, const struct figures *b)
 
 #undef CHANGED
 
-uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures)
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, enum figures_part part)
 {
-    return changed_counts(before, figures) | changed_contacts(before, figures) | changed_answers(before, figures) |
-           changed_days(before, figures);
+    uint64_t changed = changed_days(before, figures) | changed_deliveries(before, figures) |
+                       changed_contacts(before, figures); /* by the clock, too */
+    if (part == FIGURES_ALL)
+        changed |= changed_orders(before, figures) | changed_referrals(before, figures);
+    if (part == FIGURES_ALL || part == FIGURES_RESPONSES)
+        changed |= changed_answers(before, figures);
+    return changed;
 }
 
 /* ---- time ---- */

@@ -110,15 +110,16 @@ static inline bool figures_hold(const struct figures *figures, int64_t now)
     return figures->now <= now && (figures->next_change_at == NEVER || now < figures->next_change_at);
 }
 
-/* Which anchors (a set of enum anchor_fact) are read from the same in both (R48, R49): their instants, and for all of them
- * the live orders and which of these are of the cycle. Of one customer between two moves of his arrays. */
+/* Which anchors (a set of enum anchor_fact) are read from the same in both (R48, R49): their instants and orders. Of one
+ * customer between two moves of his arrays. */
 enum { ANCHORS_ALL = (1 << (ANCHOR_SUBSCRIPTION_SINCE + 1)) - 1 };
 uint32_t figures_same_anchors(const struct figures *a, const struct figures *b);
+bool figures_same_live(const struct figures *a, const struct figures *b); /* orders, and which are of the cycle */
 
-/* Which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
+/* After `part` changed: which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
  * numbers that differ; days that are counted from another instant or have passed a boundary; a goal always, for nobody
  * compares texts here. Of one customer, `before` as it was computed last. */
-uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures);
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, enum figures_part part);
 
 struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
 struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */

@@ -1,66 +1,49 @@
 /* R11: which facts may no longer be told about; and which of the uncounted notes stay (R22 to R25). */
 #include "common/engine/facts.h"
 
-/* Calls visit for every counted fact: orders placed, refunds, parcel facts, subscription changes, answers, referrals. */
-typedef void counted_visit(struct stamp *stamp, void *context);
+/* The counted facts: orders placed, refunds, parcel facts, subscription changes, answers, referrals. */
+struct counted {
+    size_t unfolded;
+    struct stamp *oldest; /* unfolded; NULL = none */
+    int64_t newest_at;    /* of all; NEVER = none */
+};
 
-static void visit_stamp(struct stamp *stamp, counted_visit *visit, void *context)
+static inline void count_stamp(struct counted *counted, struct stamp *stamp)
 {
-    if (stamp_known(stamp))
-        visit(stamp, context);
-}
-
-static void each_counted(struct facts *facts, counted_visit *visit, void *context)
-{
-    for (uint32_t i = 0; i < facts->orders_count; i++)
-        visit_stamp(&facts->orders[i].placed, visit, context);
-    for (uint32_t i = 0; i < facts->refunds_count; i++)
-        visit_stamp(&facts->refunds[i].stamp, visit, context);
-    for (uint32_t i = 0; i < facts->parcels_count; i++) {
-        visit_stamp(&facts->parcels[i].shipped, visit, context);
-        visit_stamp(&facts->parcels[i].delivered, visit, context);
-        visit_stamp(&facts->parcels[i].returned, visit, context);
-    }
-    for (uint32_t i = 0; i < facts->failures_count; i++)
-        visit_stamp(&facts->failures[i].stamp, visit, context);
-    for (uint32_t i = 0; i < facts->changes_count; i++)
-        visit_stamp(&facts->changes[i].stamp, visit, context);
-    for (uint32_t i = 0; i < facts->responses_count; i++)
-        visit_stamp(&facts->responses[i].stamp, visit, context);
-    for (uint32_t i = 0; i < facts->notes_count; i++)
-        if (facts->notes[i].kind == EVENT_REFERRED)
-            visit_stamp(&facts->notes[i].stamp, visit, context);
-}
-
-static void visit_oldest(struct stamp *stamp, void *context)
-{
-    struct stamp **oldest = context;
+    if (!stamp_known(stamp))
+        return;
+    if (stamp->at > counted->newest_at)
+        counted->newest_at = stamp->at;
     if (stamp->folded)
         return;
-    if (!*oldest || stamp->at < (*oldest)->at || (stamp->at == (*oldest)->at && stamp->hash < (*oldest)->hash))
-        *oldest = stamp;
+    counted->unfolded++;
+    const struct stamp *oldest = counted->oldest;
+    if (!oldest || stamp->at < oldest->at || (stamp->at == oldest->at && stamp->hash < oldest->hash))
+        counted->oldest = stamp;
 }
 
-static struct stamp *find_oldest(const struct facts *facts)
+static struct counted count_facts(struct facts *facts)
 {
-    struct stamp *oldest = NULL;
-    each_counted((struct facts *)facts, visit_oldest, &oldest);
-    return oldest;
-}
-
-static void visit_newest(struct stamp *stamp, void *context)
-{
-    int64_t *newest = context;
-    if (stamp->at > *newest)
-        *newest = stamp->at;
-}
-
-/* The time of the customer's newest fact, of those that are counted. */
-static int64_t newest_at(const struct facts *facts)
-{
-    int64_t newest = NEVER;
-    each_counted((struct facts *)facts, visit_newest, &newest);
-    return newest;
+    struct counted counted = {.newest_at = NEVER};
+    for (uint32_t i = 0; i < facts->orders_count; i++)
+        count_stamp(&counted, &facts->orders[i].placed);
+    for (uint32_t i = 0; i < facts->refunds_count; i++)
+        count_stamp(&counted, &facts->refunds[i].stamp);
+    for (uint32_t i = 0; i < facts->parcels_count; i++) {
+        count_stamp(&counted, &facts->parcels[i].shipped);
+        count_stamp(&counted, &facts->parcels[i].delivered);
+        count_stamp(&counted, &facts->parcels[i].returned);
+    }
+    for (uint32_t i = 0; i < facts->failures_count; i++)
+        count_stamp(&counted, &facts->failures[i].stamp);
+    for (uint32_t i = 0; i < facts->changes_count; i++)
+        count_stamp(&counted, &facts->changes[i].stamp);
+    for (uint32_t i = 0; i < facts->responses_count; i++)
+        count_stamp(&counted, &facts->responses[i].stamp);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        if (facts->notes[i].kind == EVENT_REFERRED)
+            count_stamp(&counted, &facts->notes[i].stamp);
+    return counted;
 }
 
 /* Cheap and never too small, so that a usual customer costs nothing. */
@@ -77,28 +60,26 @@ static bool old_enough(const struct playbook *playbook, int64_t at, int64_t newe
 
 bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at)
 {
-    if (counted_at_most(facts) < (size_t)playbook->facts_max || facts_counted(facts) < (size_t)playbook->facts_max)
+    if (counted_at_most(facts) < (size_t)playbook->facts_max)
         return true;
-    const struct stamp *oldest = find_oldest(facts);
-    int64_t newest = newest_at(facts);
-    return oldest && old_enough(playbook, oldest->at, at > newest ? at : newest);
+    struct counted counted = count_facts((struct facts *)facts);
+    if (counted.unfolded < (size_t)playbook->facts_max)
+        return true;
+    int64_t newest_at = at > counted.newest_at ? at : counted.newest_at;
+    return counted.oldest && old_enough(playbook, counted.oldest->at, newest_at);
 }
 
 void history_freeze(struct facts *facts, const struct playbook *playbook)
 {
     if (counted_at_most(facts) <= (size_t)playbook->history_facts)
         return;
-    size_t counted = facts_counted(facts);
-    if (counted <= (size_t)playbook->history_facts)
-        return;
-    int64_t newest = newest_at(facts);
-    while (counted > (size_t)playbook->history_facts) {
-        struct stamp *oldest = find_oldest(facts);
-        if (!old_enough(playbook, oldest->at, newest))
+    for (;;) {
+        struct counted counted = count_facts(facts);
+        struct stamp *oldest = counted.oldest;
+        if (counted.unfolded <= (size_t)playbook->history_facts || !old_enough(playbook, oldest->at, counted.newest_at))
             return;
         oldest->folded = true;
         facts->folded.newest_at = oldest->at > facts->folded.newest_at ? oldest->at : facts->folded.newest_at;
-        counted--;
     }
 }
 
@@ -111,8 +92,18 @@ enum {
 
 /* Each of these needs its newest note. */
 enum note_use {
-    USE_REGISTERED_EMAIL, USE_REGISTERED_LINE, USE_UNREGISTERED_EMAIL, USE_UNREGISTERED_LINE, USE_BOUNCED_EMAIL,
-    USE_BOUNCED_LINE, USE_OPENED_EMAIL, USE_OPENED_LINE, USE_CONSENT, USE_REFUSAL, USE_TIME_ZONE, USE_COUNT
+    USE_REGISTERED_EMAIL,
+    USE_REGISTERED_LINE,
+    USE_UNREGISTERED_EMAIL,
+    USE_UNREGISTERED_LINE,
+    USE_BOUNCED_EMAIL,
+    USE_BOUNCED_LINE,
+    USE_OPENED_EMAIL,
+    USE_OPENED_LINE,
+    USE_CONSENT,
+    USE_REFUSAL,
+    USE_TIME_ZONE,
+    USE_COUNT
 };
 
 static bool note_serves(const struct note *note, enum note_use use)
@@ -120,19 +111,30 @@ static bool note_serves(const struct note *note, enum note_use use)
     bool line = note->channel == EVENT_CHANNEL_LINE;
     bool opened = (note->kind == EVENT_OPENED || note->kind == EVENT_CLICKED) && note->agent == AGENT_HUMAN;
     switch (use) {
-    case USE_REGISTERED_EMAIL: return note->kind == EVENT_REGISTERED && !line;
-    case USE_REGISTERED_LINE: return note->kind == EVENT_REGISTERED && line;
-    case USE_UNREGISTERED_EMAIL: return note->kind == EVENT_UNREGISTERED && !line;
-    case USE_UNREGISTERED_LINE: return note->kind == EVENT_UNREGISTERED && line;
-    case USE_BOUNCED_EMAIL: return note->kind == EVENT_BOUNCED && !line;
-    case USE_BOUNCED_LINE: return note->kind == EVENT_BOUNCED && line;
-    case USE_OPENED_EMAIL: return opened && !line;
-    case USE_OPENED_LINE: return opened && line;
-    case USE_CONSENT: return note->kind == EVENT_CONSENTED || note->marketing_consent == ANSWER_TRUE;
+    case USE_REGISTERED_EMAIL:
+        return note->kind == EVENT_REGISTERED && !line;
+    case USE_REGISTERED_LINE:
+        return note->kind == EVENT_REGISTERED && line;
+    case USE_UNREGISTERED_EMAIL:
+        return note->kind == EVENT_UNREGISTERED && !line;
+    case USE_UNREGISTERED_LINE:
+        return note->kind == EVENT_UNREGISTERED && line;
+    case USE_BOUNCED_EMAIL:
+        return note->kind == EVENT_BOUNCED && !line;
+    case USE_BOUNCED_LINE:
+        return note->kind == EVENT_BOUNCED && line;
+    case USE_OPENED_EMAIL:
+        return opened && !line;
+    case USE_OPENED_LINE:
+        return opened && line;
+    case USE_CONSENT:
+        return note->kind == EVENT_CONSENTED || note->marketing_consent == ANSWER_TRUE;
     case USE_REFUSAL:
         return note->kind == EVENT_OPTED_OUT || note->kind == EVENT_UNSUBSCRIBED || note->kind == EVENT_COMPLAINED;
-    case USE_TIME_ZONE: return !span_empty(note->time_zone);
-    default: return false;
+    case USE_TIME_ZONE:
+        return !span_empty(note->time_zone);
+    default:
+        return false;
     }
 }
 

@@ -15,6 +15,12 @@ static bool names_no_zone(const struct figures *figures)
     return figures->zone_order == FACT_NONE && figures->zone_note == FACT_NONE;
 }
 
+static uint32_t anchors_same(const struct pass *pass, const struct figures *before)
+{
+    uint32_t same = figures_same_anchors(before, &pass->figures);
+    return figures_same_live(before, &pass->figures) ? same : same & pass->anchors_settled;
+}
+
 void pass_read(struct pass *pass)
 {
     pass->values_known = pass->moments = 0;
@@ -34,11 +40,11 @@ void pass_read(struct pass *pass)
     if (part == FIGURES_TIME)
         pass->boundary_at = before.next_change_at;
     if (pass->anchors_stand != 0)
-        pass->anchors_stand &= figures_same_anchors(&before, &pass->figures);
+        pass->anchors_stand &= anchors_same(pass, &before);
     bool known = before.playbook == pass->playbook; /* else these are the first */
     if (part == FIGURES_ALL && !(known && names_no_zone(&before) && names_no_zone(&pass->figures)))
         pass->zone_ready = false; /* none of the parts names a zone */
-    uint64_t changed = known ? figures_changed_facts(&before, &pass->figures) : UINT64_MAX;
+    uint64_t changed = known ? figures_changed_facts(&before, &pass->figures, part) : UINT64_MAX;
     pass->classes_stale |= changed;
     pass->dates_stale |= changed;
 }

@@ -57,7 +57,8 @@ struct pass {
     int64_t dates_at;       /* when the first of the calendar's runs comes due; NEVER = not read yet */
     bool dates_zone_known;
     const struct zone *dates_zone; /* by which these are due, when known */
-    uint32_t anchors_stand;         /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
+    uint32_t anchors_stand;   /* set of enum anchor_fact: they were read, and nothing that they depend on has changed */
+    uint32_t anchors_settled; /* and of them whose rules are all on them, so that they depend on no other live order */
     bool zone_ready;
     const struct zone *zone;  /* the customer's (R33), when zone_ready */
     int64_t local, local_at;  /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */

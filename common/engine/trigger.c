@@ -37,18 +37,21 @@ static void silence_runs(struct pass *pass, const struct rule *rule, const struc
     }
 }
 
-/* PLACED and RENEWED are records of one fact (R9): either may edit what the other triggered. */
-static bool event_concerns(const struct pass *pass, uint64_t kinds)
+/* The event's kind as a set. PLACED and RENEWED are records of one fact (R9): either may edit what the other triggered.
+ */
+static uint64_t event_kinds(const struct pass *pass)
 {
-    const uint64_t placing = UINT64_C(1) << EVENT_PLACED | UINT64_C(1) << EVENT_SUBSCRIPTION_RENEWED;
-    return (kinds >> pass->event->kind & 1) ||
-           (order_placed_by(pass) && !pass->change.order_new && (kinds & placing) != 0);
+    if (pass->event == NULL)
+        return 0;
+    if (order_placed_by(pass) && !pass->change.order_new)
+        return UINT64_C(1) << EVENT_PLACED | UINT64_C(1) << EVENT_SUBSCRIPTION_RENEWED;
+    return UINT64_C(1) << pass->event->kind;
 }
 
 static void trigger_event(struct pass *pass, const struct rule *rule)
 {
     const struct event *event = pass->event;
-    if (!event_concerns(pass, rule->trigger.kinds) || !event_has_fact(pass))
+    if (!event_has_fact(pass))
         return;
     struct occurrence occurrence = {
         .order_id = pass_order_id(pass, pass->change.order), .event_id = event->event_id, .arrived_at = pass->now};
@@ -175,43 +178,34 @@ static void trigger_transitions(struct pass *pass, const struct rule *rule)
     }
 }
 
-/* Most events are no moment of any rule, and most passes make no transition. */
-static bool moment_possible(const struct pass *pass)
-{
-    if (pass->transitions != NULL)
-        return true;
-    return pass->event != NULL && (event_concerns(pass, pass->playbook->trigger_kinds) ||
-                                   pass->change.response != FACT_NONE || pass->change.credit_began);
-}
-
 static void trigger_rule(struct pass *pass, const struct rule *rule)
 {
     switch (rule->trigger.kind) {
     case TRIGGER_EVENT:
-        if (pass->event)
-            trigger_event(pass, rule);
+        trigger_event(pass, rule);
         break;
     case TRIGGER_RESPONSE:
     case TRIGGER_CONCERN:
-        if (pass->event)
-            trigger_answer(pass, rule);
+        trigger_answer(pass, rule);
         break;
     case TRIGGER_REFERRAL_CONVERTED:
-        if (pass->event)
-            trigger_referral(pass, rule);
+        trigger_referral(pass, rule);
         break;
     default:
-        if (rule->moments & pass->moments)
-            trigger_transitions(pass, rule);
+        trigger_transitions(pass, rule);
     }
 }
 
+/* Most events are no moment of any rule, and most passes make no transition. */
 void triggers_fire(struct pass *pass)
 {
-    if (!moment_possible(pass))
-        return;
     const struct playbook *playbook = pass->playbook;
-    const struct rule_places *rules = pass->transitions != NULL ? &playbook->of_moments : &playbook->of_events;
-    for (size_t i = 0; i < rules->count; i++)
-        trigger_rule(pass, &playbook->rules[rules->places[i]]);
+    uint64_t kinds = event_kinds(pass) & playbook->moment_kinds;
+    if (kinds == 0 && pass->moments == 0)
+        return;
+    for (size_t i = 0; i < playbook->moment_count; i++) {
+        const struct rule_moment *moment = &playbook->moments[i];
+        if ((moment->kinds & kinds) || (moment->classes & pass->moments))
+            trigger_rule(pass, &playbook->rules[moment->place]);
+    }
 }

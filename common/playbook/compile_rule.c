@@ -403,7 +403,8 @@ static uint64_t facts_of(const struct rule *rule)
     return facts;
 }
 
-static uint64_t moments_of(const struct trigger *trigger)
+/* Of transitions: where one must end. */
+static uint64_t ends_of(const struct trigger *trigger)
 {
     switch (trigger->kind) {
     case TRIGGER_ENTERS:
@@ -419,21 +420,43 @@ static uint64_t moments_of(const struct trigger *trigger)
     }
 }
 
-#define KIND_BIT(kind) (1u << (kind))
-enum {
-    OF_EVENTS = KIND_BIT(TRIGGER_EVENT) | KIND_BIT(TRIGGER_RESPONSE) | KIND_BIT(TRIGGER_CONCERN) |
-                KIND_BIT(TRIGGER_REFERRAL_CONVERTED),
-    OF_TRANSITIONS = KIND_BIT(TRIGGER_ENTERS) | KIND_BIT(TRIGGER_REACHES) | KIND_BIT(TRIGGER_TIER_UP) |
-                     KIND_BIT(TRIGGER_RETURNED) | KIND_BIT(TRIGGER_SEGMENT_UP)
-};
+static uint64_t kinds_of(const struct trigger *trigger)
+{
+    switch (trigger->kind) {
+    case TRIGGER_EVENT:
+        return trigger->kinds;
+    case TRIGGER_RESPONSE:
+    case TRIGGER_CONCERN:
+        return UINT64_C(1) << EVENT_RESPONSE;
+    case TRIGGER_REFERRAL_CONVERTED:
+        return UINT64_C(1) << EVENT_CREDIT;
+    default:
+        return 0;
+    }
+}
 
-/* So that a step need not look through all rules for those that it may concern. kinds: KIND_BITs. */
-static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, unsigned kinds)
+static void collect_moments(struct compiler *compiler, struct playbook *playbook)
+{
+    struct rule_moment *moments = ARENA_ARRAY(compiler->arena, struct rule_moment, playbook->rule_count);
+    size_t count = 0;
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        const struct trigger *trigger = &playbook->rules[i].trigger;
+        struct rule_moment moment = {kinds_of(trigger), ends_of(trigger), (uint32_t)i};
+        if (moment.kinds != 0 || moment.classes != 0)
+            moments[count++] = moment;
+        playbook->moment_kinds |= moment.kinds;
+    }
+    playbook->moments = moments;
+    playbook->moment_count = count;
+}
+
+/* So that a step need not look through all rules for those that it may concern. */
+static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, enum trigger_kind kind)
 {
     uint32_t *places = ARENA_ARRAY(compiler->arena, uint32_t, playbook->rule_count);
     size_t count = 0;
     for (size_t i = 0; i < playbook->rule_count; i++) {
-        if (kinds & KIND_BIT(playbook->rules[i].trigger.kind))
+        if (playbook->rules[i].trigger.kind == kind)
             places[count++] = (uint32_t)i;
     }
     return (struct rule_places){places, count};
@@ -462,19 +485,15 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
         rules[kept].index = (int)kept;
         rules[kept].name_hash = (uint32_t)hash_xxh64(rules[kept].name);
         rules[kept].facts_read = facts_of(&rules[kept]);
-        rules[kept].moments = moments_of(&rules[kept].trigger);
         rules[kept].known = known_rule_find(rules[kept].name);
         kept++;
     }
     playbook->rules = rules;
     playbook->rule_count = kept;
-    playbook->anchored = places_of(compiler, playbook, KIND_BIT(TRIGGER_ANCHOR));
-    playbook->dated = places_of(compiler, playbook, KIND_BIT(TRIGGER_CALENDAR));
-    playbook->of_events = places_of(compiler, playbook, OF_EVENTS);
-    playbook->of_moments = places_of(compiler, playbook, OF_EVENTS | OF_TRANSITIONS);
+    playbook->anchored = places_of(compiler, playbook, TRIGGER_ANCHOR);
+    playbook->dated = places_of(compiler, playbook, TRIGGER_CALENDAR);
+    collect_moments(compiler, playbook);
     for (size_t i = 0; i < kept; i++) {
-        if (rules[i].trigger.kind == TRIGGER_EVENT)
-            playbook->trigger_kinds |= rules[i].trigger.kinds;
         if (rules[i].trigger.kind == TRIGGER_CALENDAR)
             playbook->dated_facts |= rules[i].facts_read;
     }

@@ -98,7 +98,6 @@ struct rule {
     bool has_while;
     struct expression while_expression;
     uint64_t facts_read;        /* FACT_BITs of what the conditions and `while` name */
-    uint64_t moments;           /* CLASS_BITs: a transition can trigger it only where it ends; 0 = no transition does */
     enum once once;
     enum action_class class;
     enum audience audience;     /* customer; support and content for internal rules */
@@ -124,6 +123,13 @@ struct rule {
 struct rule_places { /* some of the rules, in playbook order */
     const uint32_t *places;
     size_t count;
+};
+
+/* A rule that events or transitions trigger: which of them at most. */
+struct rule_moment {
+    uint64_t kinds;   /* bits 1 << enum event_kind */
+    uint64_t classes; /* CLASS_BITs in which a transition ends */
+    uint32_t place;   /* the rule's */
 };
 
 struct tier_row {
@@ -177,9 +183,9 @@ struct playbook {
     size_t rule_count;
     struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
     uint64_t dated_facts;           /* FACT_BITs of what the conditions of the latter name */
-    struct rule_places of_events;   /* of TRIGGER_EVENT, _RESPONSE, _CONCERN, _REFERRAL_CONVERTED */
-    struct rule_places of_moments;  /* of these and of transitions: all that have a moment, no anchor and no date */
-    uint64_t trigger_kinds;         /* bit set of enum event_kind: what some rule of TRIGGER_EVENT waits for */
+    const struct rule_moment *moments; /* of all rules but these, in playbook order */
+    size_t moment_count;
+    uint64_t moment_kinds;          /* all their kinds */
     struct known_rule known_rules[KNOWN_RULES]; /* by number: where each stands in this playbook */
 };
 
