@@ -4,6 +4,7 @@
 #include "common/io/data_file.h"
 #include "common/io/zone_files.h"
 #include "workers/simulate/customers.h"
+#include "workers/simulate/lines.h"
 #include "workers/simulate/simulate.h"
 
 #include <jansson.h>
@@ -422,6 +423,46 @@ static void r2_customers_wake_by_time_then_id(void **state)
     customers_release(&customers);
 }
 
+static void assert_lines_of_getline(const char *text, size_t size)
+{
+    FILE *in = fmemopen((char *)text, size, "r"), *again = fmemopen((char *)text, size, "r");
+    struct lines lines;
+    struct span line;
+    char *expected = NULL;
+    size_t capacity = 0;
+    assert_true(in != NULL && again != NULL);
+    lines_init(&lines, in);
+    for (ssize_t length; (length = getline(&expected, &capacity, again)) >= 0;) {
+        length -= length > 0 && expected[length - 1] == '\n';
+        assert_true(lines_next(&lines, &line));
+        assert_true(span_equal(line, (struct span){expected, (size_t)length}));
+    }
+    assert_false(lines_next(&lines, &line));
+    assert_false(lines_next(&lines, &line));
+    lines_release(&lines);
+    free(expected);
+    fclose(again);
+    fclose(in);
+}
+
+/* Short ones and none, with NUL and without a last newline; one that ends with its block, one longer than two. */
+static void lines_are_those_of_getline(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 0, 261, 0, 0, 70000, 191877, 4, 262143, 1, 262144, 800000, 3, 100, 1300000, 7};
+    size_t size = 0;
+    char *text = malloc(3 << 20);
+    assert_non_null(text);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        memset(text + size, i % 3 == 0 ? '\0' : 'a' + (int)i, sizes[i]);
+        size += sizes[i];
+        assert_lines_of_getline(text, size > 0 ? size : 1);
+        text[size++] = '\n';
+        assert_lines_of_getline(text, size);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +478,7 @@ int main(void)
         cmocka_unit_test(r12_r30_a_credit_follows_at_the_same_clock),
         cmocka_unit_test(r33_unknown_time_zones_count_by_name),
         cmocka_unit_test(r2_customers_wake_by_time_then_id),
+        cmocka_unit_test(lines_are_those_of_getline),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/codec/event_json.h"
 #include "common/codec/record_json.h"
+#include "workers/simulate/lines.h"
 #include "workers/simulate/progress.h"
 #include "workers/simulate/simulate.h"
 #include "workers/simulate/stage.h"
@@ -118,20 +119,18 @@ static bool is_blank(struct span line)
 
 static void take_lines(struct simulation *s, FILE *in)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    for (ssize_t size; (size = getline(&line, &capacity, in)) >= 0;) {
-        struct span text = {line, (size_t)size};
-        if (text.size > 0 && text.data[text.size - 1] == '\n')
-            text.size--;
-        text = event_json_line(text, ++s->line_number);
+    struct lines lines;
+    struct span line;
+    lines_init(&lines, in);
+    while (lines_next(&lines, &line)) {
+        struct span text = event_json_line(line, ++s->line_number);
         if (!is_blank(text))
             take_line(s, text);
         arena_reset(&s->line_arena);
         arena_reset(&s->arena);
-        progress_line(&s->progress, (size_t)size, s->clock);
+        progress_line(&s->progress, line.size + 1, s->clock);
     }
-    free(line);
+    lines_release(&lines);
 }
 
 /* R83: --until inclusive, else the last line's clock, both with the timers due exactly then. */

@@ -10,7 +10,7 @@
 #include <getopt.h>
 #include <unistd.h>
 
-enum { INPUT_BUFFER_SIZE = 256 << 10, OUTPUT_BUFFER_SIZE = 1 << 20, HOT_MIB_MOST = 1 << 20 };
+enum { OUTPUT_BUFFER_SIZE = 1 << 20, HOT_MIB_MOST = 1 << 20 };
 
 struct arguments {
     struct simulate_options options;
@@ -162,9 +162,7 @@ static struct playbook *load_playbook(const char *named)
 
 static int run(const struct arguments *arguments, const struct playbook *playbook, const struct zones *zones, FILE *in)
 {
-    static char input_buffer[INPUT_BUFFER_SIZE]; /* else every 4,096 bytes are a system call */
     static char output_buffer[OUTPUT_BUFFER_SIZE];
-    setvbuf(in, input_buffer, _IOFBF, sizeof input_buffer);
     setvbuf(stdout, output_buffer, _IOFBF, sizeof output_buffer);
     if (arguments->steps)
         return steps_run(in, arguments->config, playbook, zones, arguments->options.summary);
