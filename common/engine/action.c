@@ -116,7 +116,7 @@ static void publish_send(struct pass *pass, const struct rule *rule, const struc
 static void count_send(struct pass *pass, const struct rule *rule, const struct run *run)
 {
     struct runs *runs = &pass->runs;
-    runs_use(runs, pass->arena, rule, run, run_key_fact(rule, run));
+    runs_use(runs, pass->arena, rule, run);
     if (rule->class == CLASS_MARKETING)
         runs_count_send(runs, pass->arena, pass_today(pass));
     if (rule->cooldown_ms > 0)

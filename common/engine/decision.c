@@ -108,10 +108,9 @@ static bool run_due(const struct pass *pass, const struct run *run, bool fire)
 /* The first that is due; whether others are, too. */
 static struct run *next_due(struct pass *pass, bool fire, bool *ret_others)
 {
-    struct run *first = NULL;
+    struct run *first = NULL, *end = pass->runs.waiting + pass->runs.waiting_count;
     *ret_others = false;
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
-        struct run *run = &pass->runs.waiting[i];
+    for (struct run *run = pass->runs.waiting; run < end; run++) {
         if (!run_due(pass, run, fire))
             continue;
         *ret_others = first != NULL;

@@ -25,6 +25,12 @@ struct text_room {
     struct span from, to; /* the last text brought there, and its copy: runs share their causes. SPAN_NONE = none yet */
 };
 
+/* The last key made of an order's id (R47); key "" = none yet in this visit. */
+struct order_key {
+    enum once once;
+    struct span order_id, key;
+};
+
 struct pass {
     /* of the visit: pass_begin */
     const struct step_world *world;
@@ -39,6 +45,7 @@ struct pass {
     struct fold_change change;  /* that the event made */
     struct fact_values *values; /* the customer's; a run's are laid over them */
     uint64_t values_known;      /* FACT_BITs: of the customer's those that are in */
+    struct order_key order_key;
     struct record *records, *records_last;
     struct record *transitions; /* the first record of this pass's transitions; NULL = none */
     uint64_t moments;           /* CLASS_BITs in which these end */
@@ -129,7 +136,6 @@ int64_t run_due_at(const struct pass *pass, const struct rule *rule, int64_t anc
 /* (rule, key, n) was published, or the once-per-cycle rule was under another live order of the cycle (R47, R48). */
 bool run_published(struct pass *pass, const struct rule *rule, struct span key, int32_t n);
 bool run_used(struct pass *pass, const struct rule *rule, const struct run *run); /* the same of the run's own */
-uint32_t run_key_fact(const struct rule *rule, const struct run *run); /* the fact that a published key names */
 
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);

@@ -9,15 +9,26 @@ static struct span or_dash(struct span id)
     return span_empty(id) ? SPAN("-") : id; /* R48: customers without an order */
 }
 
+/* Most rules of one visit wait on one order, and their keys are one text. */
+static struct span order_key(struct pass *pass, enum once once, struct span order_id)
+{
+    struct order_key *made = &pass->order_key;
+    bool same = made->once == once && made->order_id.data == order_id.data && made->order_id.size == order_id.size;
+    if (same && !span_empty(made->key))
+        return made->key;
+    struct span prefix = once == ONCE_CYCLE ? SPAN("cycle:") : SPAN("order:");
+    *made = (struct order_key){once, order_id, pass_text(pass, prefix, or_dash(order_id), SPAN_NONE)};
+    return made->key;
+}
+
 struct span run_key(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
     switch (rule->once) {
     case ONCE_EVER:
         return SPAN("ever");
     case ONCE_CYCLE:
-        return pass_text(pass, SPAN("cycle:"), or_dash(occurrence->order_id), SPAN_NONE);
     case ONCE_ORDER:
-        return pass_text(pass, SPAN("order:"), or_dash(occurrence->order_id), SPAN_NONE);
+        return order_key(pass, rule->once, occurrence->order_id);
     case ONCE_DELIVERY:
         return pass_text(pass, SPAN("delivery:"), occurrence->event_id, SPAN_NONE);
     case ONCE_RESPONSE:
@@ -40,15 +51,6 @@ struct span run_key(struct pass *pass, const struct rule *rule, const struct occ
 static bool key_has_order(enum once once)
 {
     return once != ONCE_RESPONSE && once != ONCE_CONCERN && once != ONCE_FRIEND && once != ONCE_DATE;
-}
-
-uint32_t run_key_fact(const struct rule *rule, const struct run *run)
-{
-    if (rule->once == ONCE_RESPONSE && run->has_response)
-        return runs_response_hash(run->survey, run->response);
-    bool named =
-        rule->once == ONCE_CYCLE || rule->once == ONCE_ORDER || rule->once == ONCE_TO || rule->once == ONCE_DELIVERY;
-    return named && !span_empty(run->order_id) ? runs_fact_hash(run->order_id) : 0;
 }
 
 /* The order of a key "cycle:<order>"; "" = the key is another, from a playbook under which the rule's scope was not the
@@ -139,11 +141,11 @@ bool run_before(const struct pass *pass, const struct run *a, const struct run *
 
 struct run *run_waiting(struct pass *pass, const struct rule *rule)
 {
-    int index = rule->index;
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
-        struct run *run = &pass->runs.waiting[i];
-        if (!run->ended && run->rule_index == index)
-            return run;
+    struct run *waiting = pass->runs.waiting;
+    uint32_t count = pass->runs.waiting_count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (waiting[i].rule_index == rule->index && !waiting[i].ended)
+            return &waiting[i];
     }
     return NULL;
 }
@@ -151,10 +153,11 @@ struct run *run_waiting(struct pass *pass, const struct rule *rule)
 /* R50: a run takes the place of the one that waits under its key, a slot that of the series' waiting slot. Silently. */
 static void replace_waiting(struct pass *pass, const struct rule *rule, struct span key)
 {
-    int index = rule->index;
-    for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {
-        struct run *run = &pass->runs.waiting[i];
-        if (run->rule_index == index && (rule->repeats || span_equal(run->key, key)))
+    struct run *waiting = pass->runs.waiting;
+    uint32_t count = pass->runs.waiting_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct run *run = &waiting[i];
+        if (run->rule_index == rule->index && (rule->repeats || span_equal(run->key, key)))
             runs_end(&pass->runs, run);
     }
 }

@@ -10,7 +10,7 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
     if (count < *capacity)
         return items;
     *capacity = *capacity ? 2 * *capacity : 8;
-    void *more = arena_take(arena, size * *capacity);
+    void *more = arena_take_raw(arena, size * *capacity);
     if (count > 0)
         memcpy(more, items, size * count);
     return more;
@@ -282,9 +282,14 @@ static struct published published_answer(const struct rule *rule, const struct r
     return published;
 }
 
+static bool key_names_answer(const struct rule *rule, const struct run *run)
+{
+    return rule->once == ONCE_RESPONSE && run->has_response;
+}
+
 bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run)
 {
-    if (rule->once != ONCE_RESPONSE || !run->has_response)
+    if (!key_names_answer(rule, run))
         return false;
     const struct published wanted = published_answer(rule, run);
     return is_published(runs, rule, &wanted);
@@ -300,28 +305,44 @@ static void use_hash(struct runs *runs, struct arena *arena, uint64_t key, uint3
     runs->used[place] = (struct used_key){key, fact};
 }
 
-/* As it is kept; KEY_OTHER: as a hash. */
-static struct published published_of(const struct rule *rule, const struct run *run, uint32_t fact)
+static bool key_names_order(const struct rule *rule, const struct run *run)
 {
-    if (rule->once == ONCE_RESPONSE && run->has_response)
+    bool may =
+        rule->once == ONCE_CYCLE || rule->once == ONCE_ORDER || rule->once == ONCE_TO || rule->once == ONCE_DELIVERY;
+    return may && !span_empty(run->order_id);
+}
+
+/* Of the order or answer that the key names; 0 = none. */
+static uint32_t key_fact(const struct rule *rule, const struct run *run)
+{
+    if (key_names_answer(rule, run))
+        return runs_response_hash(run->survey, run->response);
+    return key_names_order(rule, run) ? runs_fact_hash(run->order_id) : 0;
+}
+
+/* As it is kept; KEY_OTHER: as a hash. */
+static struct published published_of(const struct rule *rule, const struct run *run)
+{
+    if (key_names_answer(rule, run))
         return published_answer(rule, run);
+    bool of_order = key_names_order(rule, run);
     struct published published = {.rule = rule->name_hash, .rule_index = rule->index, .n = run->n};
     read_key(run->key, &published);
     if (published_names_order(&published)) {
-        if (fact == 0 || !span_equal(published.order_id, run->order_id))
+        if (!of_order || !span_equal(published.order_id, run->order_id))
             published.kind = KEY_OTHER;
         published.order_id = run->order_id; /* lies among the facts, where the codec looks for it */
-    } else if (fact != 0) {
+    } else if (of_order) {
         published.kind = KEY_OTHER;
     }
     return published;
 }
 
-void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact)
+void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run)
 {
-    const struct published published = published_of(rule, run, fact);
+    const struct published published = published_of(rule, run);
     if (published.kind == KEY_OTHER) {
-        use_hash(runs, arena, key_hash(rule->name, run->key, run->n), fact);
+        use_hash(runs, arena, key_hash(rule->name, run->key, run->n), key_fact(rule, run));
         slots_add(&runs->used_slots, rule->name_hash, run->n);
         return;
     }
@@ -409,22 +430,21 @@ int64_t runs_arrival(const struct runs *runs, uint64_t record)
 
 void runs_sweep(struct runs *runs)
 {
-    uint32_t kept = 0;
+    struct run *kept = runs->waiting, *end = runs->waiting + runs->waiting_count;
     int64_t first_at = INT64_MAX;
     if (!runs->stirred)
         return;
-    for (uint32_t i = 0; i < runs->waiting_count; i++) {
-        struct run *run = &runs->waiting[i];
+    for (struct run *run = runs->waiting; run < end; run++) {
         if (run->ended)
             continue;
         first_at = run->decide_at < first_at ? run->decide_at : first_at;
         run->fresh = false;
-        if (kept != i)
-            runs->waiting[kept] = *run;
+        if (kept != run)
+            *kept = *run;
         kept++;
     }
-    runs->waiting_count = kept;
-    runs->first_at = kept > 0 ? first_at : NEVER;
+    runs->waiting_count = (uint32_t)(kept - runs->waiting);
+    runs->first_at = kept > runs->waiting ? first_at : NEVER;
     runs->stirred = false;
 }
 

@@ -157,9 +157,8 @@ bool runs_may_use_hash(const struct runs *runs, const struct rule *rule, int32_t
 uint32_t runs_published_from(const struct runs *runs, const struct rule *rule, int32_t n, uint32_t from);
 /* The same for the key `response:` of a run about an answer, which need not be told by its text. */
 bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run);
-/* The run's key, unused so far, is used from now on. fact: of the order or answer that it names (runs_fact_hash); 0 =
- * none. */
-void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run, uint32_t fact);
+/* The run's key, unused so far, is used from now on. */
+void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run);
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */

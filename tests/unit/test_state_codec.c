@@ -603,7 +603,7 @@ static void used_keys_of_every_kind_come_back(void **state)
         run.survey = facts.responses[0].survey;
         run.response = facts.responses[0].response;
         rule.once = keys[i].once;
-        runs_use(&runs, &subject.arena, &rule, &run, run.has_response ? 7 : of_order ? runs_fact_hash(order) : 0);
+        runs_use(&runs, &subject.arena, &rule, &run);
         if (keys[i].kind == KEY_OTHER)
             assert_int_equal(runs.used_count, ++used);
         else
@@ -636,7 +636,7 @@ static void r48_orders_of_hashed_keys_are_asked_for(void **state)
     struct rule rule = subject.playbook->rules[0];
     rule.once = ONCE_CYCLE;
     struct run run = {.key = span_of("cycle:of another"), .n = 1, .order_id = order};
-    runs_use(&runs, &subject.arena, &rule, &run, runs_fact_hash(order));
+    runs_use(&runs, &subject.arena, &rule, &run);
     assert_int_equal(runs.used_count, 1);
     struct facts_asked asked = runs_asked(&runs, &facts, &subject.arena);
     assert_int_equal(asked.cycle_orders_count, 1);
