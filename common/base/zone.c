@@ -432,6 +432,13 @@ static int64_t next_change(const struct zone *zone, int64_t s)
     return best;
 }
 
+int64_t zone_offset(const struct zone *zone, int64_t utc_ms, int64_t *ret_until)
+{
+    int64_t s = floor_div(utc_ms, SECOND_MS), until = zone == NULL ? INT64_MAX : next_change(zone, s);
+    *ret_until = until > INT64_MAX / SECOND_MS ? INT64_MAX : until * SECOND_MS;
+    return zone == NULL ? 0 : offset_at(zone, s) * SECOND_MS;
+}
+
 /* A local time can only be meant with an offset that was in force within OFFSET_MAX_S of it. Of the instants that show
  * this wall clock the earliest counts (overlap, R71). None: a gap, and its end is the first instant after it. */
 int64_t zone_utc(const struct zone *zone, int64_t local_ms)

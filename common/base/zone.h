@@ -28,6 +28,9 @@ void zones_set_version(struct zones *zones, struct span version);
 /* UTC to wall clock. zone NULL = UTC. */
 int64_t zone_local(const struct zone *zone, int64_t utc_ms);
 
+/* What zone_local adds to an instant, ms, and the instant from which it may be another; INT64_MAX = never. */
+int64_t zone_offset(const struct zone *zone, int64_t utc_ms, int64_t *ret_until);
+
 /* Wall clock to UTC. In a gap the first instant after it; in an overlap the earlier of the two (R71). */
 int64_t zone_utc(const struct zone *zone, int64_t local_ms);
 

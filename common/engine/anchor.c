@@ -58,6 +58,15 @@ static bool track_same(const struct track *track, const struct occurrence *occur
     return !track->gone && track->at == occurrence->anchor_at && span_equal(track->order_id, occurrence->order_id);
 }
 
+/* Most rules published nothing yet, so that no key need be put together. */
+static bool was_published(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    const struct runs *runs = &pass->runs;
+    if (runs_published_from(runs, rule, 1, 0) == runs->published_count && !runs_may_use_hash(runs, rule, 1))
+        return false;
+    return run_published(pass, rule, run_key(pass, rule, occurrence), 1);
+}
+
 /* R49: another anchor than the track's. Waits: it follows. Decided: again only when the anchor is another and nothing
  * was published. False: something was, which other live orders may change (R48). */
 static bool anchor_single(struct pass *pass, const struct rule *rule, struct run *run,
@@ -65,7 +74,7 @@ static bool anchor_single(struct pass *pass, const struct rule *rule, struct run
 {
     if (run)
         run_move(pass, rule, run, occurrence);
-    else if (!run_published(pass, rule, run_key(pass, rule, occurrence), 1))
+    else if (!was_published(pass, rule, occurrence))
         run_trigger(pass, rule, occurrence);
     else
         return false;

@@ -52,69 +52,70 @@ static int64_t assumed_at(const struct facts *facts, const struct playbook *play
     return shipped_at + (transit == FIGURE_UNSTATED ? playbook->transit_ms : transit);
 }
 
-static struct figure_instant told(const struct facts *facts, uint32_t index)
+/* By what was told of it; NEVER = it came back. */
+static int64_t told_at(const struct parcel *parcel)
+{
+    const struct stamp *delivered = &parcel->delivered, *returned = &parcel->returned;
+    if (!stamp_known(returned) || delivered->at > returned->record_at)
+        return delivered->at;
+    if (delivered->record_at <= returned->record_at)
+        return NEVER;            /* R15: it came back */
+    return delivered->record_at; /* R15: delivered again, at that time */
+}
+
+/* ret_assumed_at: when it will be assumed to be. */
+static int64_t delivered_at(const struct facts *facts, const struct playbook *playbook, uint32_t index, int64_t now,
+                            int64_t *ret_assumed_at)
+{
+    *ret_assumed_at = NEVER;
+    if (stamp_known(&facts->parcels[index].delivered))
+        return told_at(&facts->parcels[index]);
+    int64_t at = assumed_at(facts, playbook, index);
+    if (at <= now)
+        return at;
+    *ret_assumed_at = at;
+    return NEVER;
+}
+
+static struct figure_instant delivery_instant(const struct facts *facts, uint32_t index, int64_t at)
 {
     const struct parcel *parcel = &facts->parcels[index];
-    const struct stamp *delivered = &parcel->delivered, *returned = &parcel->returned;
-    struct figure_instant instant = {.at = delivered->at,
-                                     .order = parcel->order,
-                                     .fact = index,
-                                     .backfill = delivered->backfill,
-                                     .hash = stamp_record(facts, delivered)};
-    if (!stamp_known(returned) || delivered->at > returned->record_at)
-        return instant;
-    if (delivered->record_at <= returned->record_at)
-        return figure_none; /* R15: it came back */
-    instant.at = delivered->record_at; /* R15: delivered again, at that time */
-    return instant;
+    bool assumed = !stamp_known(&parcel->delivered);
+    const struct stamp *stamp = assumed ? &parcel->shipped : &parcel->delivered;
+    return (struct figure_instant){.at = at,
+                                   .order = parcel->order,
+                                   .fact = index,
+                                   .backfill = stamp->backfill,
+                                   .assumed = assumed,
+                                   .hash = stamp_record(facts, stamp)};
 }
 
 struct figure_instant parcel_delivery(const struct facts *facts, const struct playbook *playbook, uint32_t index,
                                       int64_t now, int64_t *ret_assumed_at)
 {
-    const struct parcel *parcel = &facts->parcels[index];
+    int64_t assumed, at = delivered_at(facts, playbook, index, now, &assumed);
     if (ret_assumed_at)
-        *ret_assumed_at = NEVER;
-    if (stamp_known(&parcel->delivered))
-        return told(facts, index);
-    int64_t at = assumed_at(facts, playbook, index);
-    if (at == NEVER)
-        return figure_none;
-    if (at > now) {
-        if (ret_assumed_at)
-            *ret_assumed_at = at;
-        return figure_none;
-    }
-    return (struct figure_instant){.at = at,
-                                   .order = parcel->order,
-                                   .fact = index,
-                                   .backfill = parcel->shipped.backfill,
-                                   .assumed = true,
-                                   .hash = stamp_record(facts, &parcel->shipped)};
+        *ret_assumed_at = assumed;
+    return at == NEVER ? figure_none : delivery_instant(facts, index, at);
 }
 
-static int compare_deliveries(const struct facts *facts, const struct figure_instant *a, const struct figure_instant *b)
+/* Of two deliveries of one time: by order id, then parcel. */
+static int compare_parcels(const struct facts *facts, uint32_t a, uint32_t b)
 {
-    if (a->at != b->at)
-        return a->at < b->at ? -1 : 1;
-    int order = span_compare(facts->orders[a->order].id, facts->orders[b->order].id);
-    if (order != 0)
-        return order;
-    uint64_t left = facts->parcels[a->fact].hash, right = facts->parcels[b->fact].hash;
-    return (left > right) - (left < right);
+    const struct parcel *left = &facts->parcels[a], *right = &facts->parcels[b];
+    int order = span_compare(facts->orders[left->order].id, facts->orders[right->order].id);
+    return order != 0 ? order : (left->hash > right->hash) - (left->hash < right->hash);
 }
 
-static void count_delivery(struct figures *figures, struct figure_instant delivery)
+static void count_delivery(struct figures *figures, uint32_t index, int64_t at)
 {
-    if (delivery.at == NEVER)
-        return;
+    const struct facts *facts = figures->facts;
+    const struct figure_instant *first = &figures->first_delivery, *last = &figures->last_delivery;
     figures->delivered_in_cycle++;
-    if (figures->first_delivery.at == NEVER ||
-        compare_deliveries(figures->facts, &delivery, &figures->first_delivery) < 0)
-        figures->first_delivery = delivery;
-    if (figures->last_delivery.at == NEVER ||
-        compare_deliveries(figures->facts, &delivery, &figures->last_delivery) > 0)
-        figures->last_delivery = delivery;
+    if (first->at == NEVER || at < first->at || (at == first->at && compare_parcels(facts, index, first->fact) < 0))
+        figures->first_delivery = delivery_instant(facts, index, at);
+    if (last->at == NEVER || at > last->at || (at == last->at && compare_parcels(facts, index, last->fact) > 0))
+        figures->last_delivery = delivery_instant(facts, index, at);
 }
 
 static void count_folded(struct figures_work *work)
@@ -135,19 +136,18 @@ static void count_parcel(struct figures_work *work, uint32_t index)
     struct figures *figures = work->figures;
     const struct parcel *parcel = &figures->facts->parcels[index];
     bool shipped = parcel_shipped(parcel), in_cycle = work->in_cycle[parcel->order];
-    int64_t will_be_at;
-    struct figure_instant delivery =
-        parcel_delivery(figures->facts, figures->playbook, index, figures->now, &will_be_at);
+    int64_t will_be_at, at = delivered_at(figures->facts, figures->playbook, index, figures->now, &will_be_at);
     instant_lower(&figures->deliveries_change_at, will_be_at);
     figures->shipped += shipped;
-    figures->delivered += delivery.at != NEVER;
+    figures->delivered += at != NEVER;
     if (!in_cycle)
         return;
     figures->shipped_in_cycle += shipped;
     if (shipped)
         instant_lower(&figures->first_shipped,
                       stamp_known(&parcel->shipped) ? parcel->shipped.at : parcel->returned.at);
-    count_delivery(figures, delivery);
+    if (at != NEVER)
+        count_delivery(figures, index, at);
 }
 
 /* Parcels of live orders only (R14); counted ever, and of the cycle (R29). */

@@ -188,6 +188,8 @@ static void keep_group(const struct facts *facts, bool *keep, enum note_group gr
 
 bool history_compact_notes(struct facts *facts, struct arena *arena)
 {
+    if (facts->notes_count <= SPARE_NOTES)
+        return false;
     uint32_t in_group[3] = {0, 0, 0};
     for (uint32_t i = 0; i < facts->notes_count; i++)
         in_group[note_group(&facts->notes[i])]++;

@@ -76,21 +76,24 @@ struct span pass_trace(const struct pass *pass)
 
 const struct zone *pass_zone(struct pass *pass)
 {
-    if (!pass->zone_ready) {
-        pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures));
-        pass->zone_ready = true;
-        pass->local_at = NEVER;
-    }
+    if (pass->zone_ready)
+        return pass->zone;
+    const struct zone *before = pass->zone;
+    pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures));
+    pass->zone_ready = true;
+    if (pass->zone != before)
+        pass->offset_until = NEVER;
     return pass->zone;
 }
 
 int64_t pass_local(struct pass *pass)
 {
     const struct zone *zone = pass_zone(pass);
-    if (pass->local_at != pass->now)
-        pass->local = zone_local(zone, pass->now);
-    pass->local_at = pass->now;
-    return pass->local;
+    if (pass->now < pass->offset_from || pass->now >= pass->offset_until) {
+        pass->offset = zone_offset(zone, pass->now, &pass->offset_until);
+        pass->offset_from = pass->now;
+    }
+    return pass->now + pass->offset;
 }
 
 int64_t pass_today(struct pass *pass)

@@ -68,7 +68,7 @@ struct pass {
     uint32_t anchors_settled; /* and of them whose rules are all on them, so that they depend on no other live order */
     bool zone_ready;
     const struct zone *zone;  /* the customer's (R33), when zone_ready */
-    int64_t local, local_at;  /* the wall clock there at local_at, while zone_ready; NEVER = not read yet */
+    int64_t offset, offset_from, offset_until; /* the wall clock there shows so many ms more than UTC, from, until */
     struct holdouts holdouts; /* of one customer and one playbook: for ever */
     struct state_head head;
     struct runs runs;

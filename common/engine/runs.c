@@ -350,6 +350,18 @@ void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, c
     slots_add(&runs->published_slots, published.rule, published.n);
 }
 
+enum {
+    DAYS_BACK = 8, /* a week looks six days back (R70); two more, for a customer who moves west over the date line */
+    DAYS_AHEAD = 2 /* more than any wall clock is ahead of UTC */
+};
+
+/* Before this instant the day counts, wherever the customer lives. NEVER: of a damaged state. */
+static int64_t day_end_at(int64_t day)
+{
+    int64_t end_at;
+    return __builtin_mul_overflow(day + DAYS_BACK + 1 - DAYS_AHEAD, DAY_MS, &end_at) ? NEVER : end_at;
+}
+
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
 {
     for (uint32_t i = 0; i < runs->days_count; i++) {
@@ -360,7 +372,7 @@ void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
     }
     struct day_count *added = ARRAY_PUSH(runs, arena, days);
     *added = (struct day_count){day, 1};
-    runs->days_end_at = NEVER;
+    runs->days_end_at = day_end_at(day) < runs->days_end_at ? day_end_at(day) : runs->days_end_at;
 }
 
 int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day)
@@ -472,11 +484,6 @@ void runs_expire(struct runs *runs, int64_t now)
         sent_expire(runs, now);
 }
 
-enum {
-    DAYS_BACK = 8, /* a week looks six days back (R70); two more, for a customer who moves west over the date line */
-    DAYS_AHEAD = 2 /* more than any wall clock is ahead of UTC */
-};
-
 void runs_expire_days(struct runs *runs, int64_t today)
 {
     uint32_t kept = 0;
@@ -488,9 +495,7 @@ void runs_expire_days(struct runs *runs, int64_t today)
         runs->days[kept++] = runs->days[i];
     }
     runs->days_count = kept;
-    runs->days_end_at = INT64_MAX;
-    if (kept > 0 && __builtin_mul_overflow(oldest + DAYS_BACK + 1 - DAYS_AHEAD, DAY_MS, &runs->days_end_at))
-        runs->days_end_at = NEVER; /* of a damaged state */
+    runs->days_end_at = kept > 0 ? day_end_at(oldest) : INT64_MAX;
 }
 
 static void ask(struct span *orders, uint32_t *count, struct span order_id)

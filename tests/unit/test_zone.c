@@ -54,6 +54,35 @@ static void offsets_agree_with_zoneinfo(void **state)
     }
 }
 
+/* From change to change through a hundred years: up to its end an offset is what zone_local adds, and no longer. */
+static void an_offset_holds_until_its_end(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"America/New_York", "Europe/London", "Pacific/Apia", "Asia/Tokyo"};
+    int changes = 0;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct zone *zone = zone_of(names[i]);
+        int64_t until;
+        for (int64_t utc = at("1970-06-01T00:00:00.500Z"); utc < at("2070-01-01T00:00:00Z"); utc = until) {
+            int64_t offset = zone_offset(zone, utc, &until);
+            assert_int_equal(utc + offset, zone_local(zone, utc));
+            if (until == INT64_MAX)
+                break;
+            assert_true(until > utc);
+            for (int part = 1; part <= 8; part++) {
+                int64_t between = utc + (until - 1 - utc) / 8 * part;
+                assert_int_equal(between + offset, zone_local(zone, between));
+            }
+            assert_int_equal(until - 1 + offset, zone_local(zone, until - 1));
+            changes += until + offset != zone_local(zone, until);
+        }
+    }
+    assert_true(changes > 300);
+    int64_t until;
+    assert_int_equal(zone_offset(NULL, at("2020-01-01T00:00:00Z"), &until), 0);
+    assert_int_equal(until, INT64_MAX);
+}
+
 static void local_times_agree_with_zoneinfo(void **state)
 {
     (void)state;
@@ -150,7 +179,7 @@ int main(void)
         cmocka_unit_test(offsets_agree_with_zoneinfo), cmocka_unit_test(local_times_agree_with_zoneinfo),
         cmocka_unit_test(r71_gap_and_overlap),         cmocka_unit_test(round_trip),
         cmocka_unit_test(utc_without_a_zone),          cmocka_unit_test(r33_names),
-        cmocka_unit_test(bad_tables_are_refused),
+        cmocka_unit_test(bad_tables_are_refused),      cmocka_unit_test(an_offset_holds_until_its_end),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
