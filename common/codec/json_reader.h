@@ -1,5 +1,5 @@
 /* Reading JSON by hand: one value after another out of the text, without a tree of what is around them. json.c makes
- * its trees with it; event_json.c reads a line's members with it straight into an event.
+ * its trees with it; event_line.c reads a line's members with it straight into an event.
  *
  * A reader that has met a fault is not read on: every json_take_... that says false leaves `at` anywhere. Who opens an
  * object by himself counts it in `depth`, and sees to it that no key is twice (json_keys_differ). */
