@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 import generate  # noqa: E402
 import model  # noqa: E402
 import playbook  # noqa: E402
+from own_playbook import own_playbook  # noqa: E402
 from simulate import simulate  # noqa: E402
 
 IGNORED = ("seq", "evidence", "values", "variables", "template", "detail")
@@ -138,6 +139,10 @@ def histories(options):
         if seed % MOVING_EVERY == 0:
             lines = generate.generate(seed, 1, options.events, moving=True)
             yield f"{seed}-moving", lines, generate.until_of(lines, seed)
+        if seed % OWN_EVERY == 0:
+            with own_playbook(options, seed):
+                lines = generate.generate(seed, options.customers, options.events, shop=seed % 2 == 0)
+                yield f"{seed}-own", lines, generate.until_of(lines, seed)
         if seed % FOLDED_EVERY == 0:
             lines = generate.generate(seed, 1, 5 * options.events, folded=True)
             with short_history(options, *SHORT_HISTORIES[seed // FOLDED_EVERY % len(SHORT_HISTORIES)]):
@@ -146,6 +151,7 @@ def histories(options):
 
 FOLDED_EVERY = 5  # seeds: these take long
 MOVING_EVERY = 2
+OWN_EVERY = 3
 SHORT_HISTORIES = [(4, 20), (16, 60), (64, 400)]  # facts, days
 
 

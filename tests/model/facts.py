@@ -502,7 +502,7 @@ class Base:
         """All instants at which time alone may change something; those gone by do no harm."""
         instants = []
         if self.live:
-            instants += [self.live[-1].time + 60 * DAY, self.live[-1].time + playbook.LAPSE]
+            instants += [self.live[-1].time + 60 * DAY, self.live[-1].time + 90 * DAY]
         for parcel in self.cycle_parcels:
             delivery = parcel.delivery()
             if delivery:

@@ -77,6 +77,8 @@ def decide(customer, view, run):
     for name in rule.conditions:
         if not holds(name, view, run):
             return Verdict("condition", name)
+    if rule.trigger[0] == "event" and "FAILED" not in rule.trigger[1] and run.order in view.base.void:
+        return Verdict("cancelled", "order_void")  # R78: placed after its cancellation arrived
     if rule.holds and not holds(rule.holds, view, run):
         return Verdict("while", rule.holds)
     if rule.shelf is not None and now - run.due > rule.shelf:
@@ -88,10 +90,14 @@ def decide(customer, view, run):
         return Verdict("holdout")
     if customer.published(rule, run.key, run.n, view):
         return Verdict("once")
+    if cooling_down(customer, rule, now):
+        return Verdict("cooldown")
     if marketing:
         zone = view.base.zone
         local = local_time(now, zone)
         if capped(customer, local.date()):
+            if rule.on_cap == "drop":
+                return Verdict("capped")
             return Verdict("deferred", "capped",
                            at_hour(local.date() + datetime.timedelta(days=1), playbook.WINDOW_START, zone))
         if not playbook.WINDOW_START <= local.hour < playbook.WINDOW_END:
@@ -109,6 +115,12 @@ def held_out(customer_id, rule):
     """R72."""
     return (share_hash("holdout", rule.name, customer_id) < playbook.HOLDOUT
             or share_hash("holdout", "*", customer_id) < playbook.GLOBAL_CONTROL)
+
+
+def cooling_down(customer, rule, now):
+    """R73."""
+    sends = [send.action["made_at"] for send in customer.sends if send.run.rule is rule]
+    return rule.cooldown is not None and bool(sends) and now - sends[-1] < rule.cooldown
 
 
 def capped(customer, today):

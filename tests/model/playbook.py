@@ -43,7 +43,7 @@ SEGMENTS = ["unknown"] + [f"{kind}_{height}" for kind in ("detractor", "passive"
 class Rule:
     def __init__(self, name, trigger, delay, conditions, cls, shelf, priority, once, every=None, times=None,
                  holds=None, channels=("line", "email"), audience="customer", strategy=None, contents=None,
-                 unbroken=False):
+                 unbroken=False, cooldown=None, on_cap="defer"):
         self.name = name
         self.trigger = trigger
         self.delay = delay  # ms, or the name of a product figure
@@ -60,6 +60,8 @@ class Rule:
         self.strategy = strategy
         self.contents = contents
         self.unbroken = unbroken
+        self.cooldown = cooldown  # ms (R73)
+        self.on_cap = on_cap
         self.place = None
         self.template = name
 

@@ -124,7 +124,8 @@ class Runs:
         """R50, R62: a series goes on with the next n within its key's scope; a rotation over all its series."""
         slots = self.slots.get(rule.name, [])
         if not rule.contents:
-            slots = [slot for slot in slots if slot[0] == key or slot[1] in view.base.cycle_order_ids]
+            slots = [slot for slot in slots
+                     if slot[0] == key or (rule.once == "cycle" and slot[1] in view.base.cycle_order_ids)]
         return 1 + max((n for _, _, n in slots), default=0)
 
     def start_series(self, rule, key, order, anchor, delay, backfill, arrived_at, view):
@@ -238,13 +239,15 @@ class Runs:
                 self.silence(run, run.fact.content().arrived_at)
 
     def follow_series(self, rule, now, before, waiting, key, view):
+        if now.same(before):
+            return
         delay = delay_of(rule, now.order)
         kept = before is not None and (before.order_id in view.base.cycle_order_ids
                                        or (before.order_id is None and view.base.cycle == 1))
         if not kept:
             self.start_series(rule, key, now.order_id, now.time, delay, now.backfill, now.arrived_at, view)
             return
-        for run in waiting if not now.same(before) else []:
+        for run in waiting:
             due = now.time + delay + (run.n - run.m) * rule.every
             self.add(Run(rule, key, now.order_id, now.time, due, now.backfill, now.arrived_at, run.n, run.m))
 
