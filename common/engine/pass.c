@@ -103,7 +103,14 @@ int64_t pass_today(struct pass *pass)
 
 uint32_t pass_order(const struct pass *pass, struct span order_id)
 {
-    return span_empty(order_id) ? FACT_NONE : facts_find_order(&pass->facts, order_id);
+    const struct order *orders = pass->facts.orders;
+    if (span_empty(order_id))
+        return FACT_NONE;
+    for (uint32_t i = 0; i < pass->facts.orders_count; i++) { /* mostly the very text: then no byte of it is read */
+        if (orders[i].id.data == order_id.data && orders[i].id.size == order_id.size)
+            return i;
+    }
+    return facts_find_order(&pass->facts, order_id);
 }
 
 struct span pass_order_id(const struct pass *pass, uint32_t order)

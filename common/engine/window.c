@@ -49,8 +49,8 @@ static int64_t start_after(const struct playbook *playbook, const struct zone *z
 
 int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
 {
-    int64_t day = window_day(zone, now);
-    if (time_of_day(zone_local(zone, now)) >= playbook->window_start_ms)
+    int64_t local = zone_local(zone, now), day = floor_div(local, DAY_MS);
+    if (time_of_day(local) >= playbook->window_start_ms)
         day++;
     return start_after(playbook, zone, day, now);
 }
