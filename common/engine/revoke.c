@@ -126,11 +126,12 @@ static bool has_left(const struct pass *pass, const struct run *run)
            classes_value(&pass->head.classes, trigger->dimension) != trigger->value;
 }
 
-/* A stay ends by a transition, or begins to count as unbroken with another playbook (R81). */
+/* A stay ends by a transition of its dimension, or begins to count as unbroken with another playbook (R81). */
 void runs_cancel(struct pass *pass)
 {
     struct voided voided = voided_orders(pass);
-    if (!any_voided(&voided) && pass->transitions == NULL && !pass->another_playbook)
+    bool stays_end = (pass->moments & pass->playbook->stays) || pass->another_playbook;
+    if (!any_voided(&voided) && !stays_end)
         return;
     struct endings endings = {ARENA_ARRAY(pass->arena, struct ending, pass->runs.waiting_count), 0};
     for (uint32_t i = 0; i < pass->runs.waiting_count; i++) {

@@ -351,15 +351,18 @@ void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, c
 }
 
 enum {
-    DAYS_BACK = 8, /* a week looks six days back (R70); two more, for a customer who moves west over the date line */
-    DAYS_AHEAD = 2 /* more than any wall clock is ahead of UTC */
+    DAYS_BACK = 8,   /* a week looks six days back (R70); two more, for a customer who moves west over the date line */
+    HOURS_AHEAD = 26 /* no wall clock is further ahead of UTC (zone.c) */
 };
 
 /* Before this instant the day counts, wherever the customer lives. NEVER: of a damaged state. */
 static int64_t day_end_at(int64_t day)
 {
     int64_t end_at;
-    return __builtin_mul_overflow(day + DAYS_BACK + 1 - DAYS_AHEAD, DAY_MS, &end_at) ? NEVER : end_at;
+    if (__builtin_mul_overflow(day + DAYS_BACK + 1, DAY_MS, &end_at) ||
+        __builtin_sub_overflow(end_at, HOURS_AHEAD * HOUR_MS, &end_at))
+        return NEVER;
+    return end_at;
 }
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)

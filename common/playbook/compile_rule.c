@@ -494,7 +494,10 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
     playbook->dated = places_of(compiler, playbook, TRIGGER_CALENDAR);
     collect_moments(compiler, playbook);
     for (size_t i = 0; i < kept; i++) {
-        if (rules[i].trigger.kind == TRIGGER_CALENDAR)
+        const struct trigger *trigger = &rules[i].trigger;
+        if (trigger->kind == TRIGGER_ENTERS && trigger->unbroken)
+            playbook->stays |= CLASS_BITS(trigger->dimension);
+        if (trigger->kind == TRIGGER_CALENDAR)
             playbook->dated_facts |= rules[i].facts_read;
     }
 }

@@ -182,6 +182,7 @@ struct playbook {
     const struct rule *rules;       /* in playbook order */
     size_t rule_count;
     struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
+    uint64_t stays;                 /* CLASS_BITs of the dimensions in which an unbroken stay counts for a rule (R56) */
     uint64_t dated_facts;           /* FACT_BITs of what the conditions of the latter name */
     const struct rule_moment *moments; /* of all rules but these, in playbook order */
     size_t moment_count;
