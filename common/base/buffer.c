@@ -7,12 +7,10 @@
 
 enum { BUFFER_FIRST_SIZE = 256 };
 
-static void reserve(struct buffer *buffer, size_t more)
+void buffer_grow(struct buffer *buffer, size_t size)
 {
-    CHECK(more < SIZE_MAX / 4 && buffer->size < SIZE_MAX / 4);
-    size_t needed = buffer->size + more + 1;
-    if (needed <= buffer->capacity)
-        return;
+    CHECK(size < SIZE_MAX / 4 && buffer->size < SIZE_MAX / 4);
+    size_t needed = buffer->size + size + 1;
     size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_FIRST_SIZE;
     while (capacity < needed)
         capacity *= 2;
@@ -34,35 +32,10 @@ void buffer_reset(struct buffer *buffer)
         buffer->data[0] = '\0';
 }
 
-char *buffer_extend(struct buffer *buffer, size_t size)
+static void pair_put(char *at, uint64_t pair)
 {
-    reserve(buffer, size);
-    char *room = buffer->data + buffer->size;
-    buffer->size += size;
-    buffer->data[buffer->size] = '\0';
-    return room;
-}
-
-void buffer_add(struct buffer *buffer, const void *data, size_t size)
-{
-    char *room = buffer_extend(buffer, size);
-    if (size != 0)
-        memcpy(room, data, size);
-}
-
-void buffer_add_span(struct buffer *buffer, struct span bytes)
-{
-    buffer_add(buffer, bytes.data, bytes.size);
-}
-
-void buffer_add_text(struct buffer *buffer, const char *text)
-{
-    buffer_add(buffer, text, strlen(text));
-}
-
-void buffer_add_char(struct buffer *buffer, char c)
-{
-    *buffer_extend(buffer, 1) = c;
+    at[0] = (char)('0' + pair / 10);
+    at[1] = (char)('0' + pair % 10);
 }
 
 void buffer_add_integer(struct buffer *buffer, int64_t value)
@@ -70,12 +43,16 @@ void buffer_add_integer(struct buffer *buffer, int64_t value)
     char digits[20];
     size_t at = sizeof digits;
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
+    for (; rest >= 100; rest /= 100) {
+        at -= 2;
+        pair_put(digits + at, rest % 100);
+    }
+    if (rest >= 10)
+        pair_put(digits + (at -= 2), rest);
+    else
+        digits[--at] = (char)('0' + rest);
     if (value < 0)
-        buffer_add_char(buffer, '-');
+        digits[--at] = '-';
     buffer_add(buffer, digits + at, sizeof digits - at);
 }
 

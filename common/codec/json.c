@@ -408,18 +408,18 @@ static void add_escape(struct buffer *buffer, unsigned char c)
 
 void json_add_text(struct buffer *buffer, struct span text)
 {
-    size_t done = 0;
     text = text.data ? text : SPAN("");
+    const unsigned char *done = (const unsigned char *)text.data, *end = done + text.size, *at = done;
     buffer_add_char(buffer, '"');
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+    while ((at = json_plain_end(at, end)) < end) {
+        unsigned char c = *at++;
+        if (c >= 0x80)
             continue;
-        buffer_add(buffer, text.data + done, i - done);
+        buffer_add(buffer, done, (size_t)(at - 1 - done));
         add_escape(buffer, c);
-        done = i + 1;
+        done = at;
     }
-    buffer_add(buffer, text.data + done, text.size - done);
+    buffer_add(buffer, done, (size_t)(end - done));
     buffer_add_char(buffer, '"');
 }
 

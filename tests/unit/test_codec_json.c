@@ -235,12 +235,68 @@ static void texts_written_are_read_back(void **state)
     buffer_release(&text);
 }
 
+/* Every byte at every place of three words, beside a text that needs two bytes a letter. */
+static void what_needs_an_escape_is_found_anywhere(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    char plain[27];
+    for (size_t at = 0; at < 24; at++) {
+        for (int c = 0; c < 128; c++) {
+            for (size_t i = 0; i < sizeof plain - 3; i++)
+                plain[i] = (char)('a' + i % 26);
+            memcpy(plain + 24, "\xc3\xa9z", 3);
+            plain[at] = (char)c;
+            buffer_reset(&text);
+            json_add_text(&text, (struct span){plain, sizeof plain});
+            compare(text.data, text.size);
+            const struct json *read = json_read(buffer_span(&text), &arena);
+            assert_true(read != NULL && span_equal(read->text, (struct span){plain, sizeof plain}));
+            bool escaped = c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+            assert_int_equal(memchr(text.data, '\\', text.size) != NULL, escaped);
+        }
+        arena_reset(&arena);
+    }
+    buffer_release(&text);
+}
+
+static void assert_written(int64_t number)
+{
+    char expected[32];
+    struct buffer text = {0};
+    snprintf(expected, sizeof expected, "%lld", (long long)number);
+    buffer_add_integer(&text, number);
+    assert_string_equal(text.data, expected);
+    buffer_release(&text);
+}
+
+static void numbers_are_written_at_every_length(void **state)
+{
+    (void)state;
+    int64_t power = 1;
+    for (int digits = 1; digits <= 19; digits++) {
+        const int64_t around[] = {power - 1, power, power + 1, power / 7 * 9};
+        for (size_t i = 0; i < COUNT_OF(around); i++) {
+            assert_written(around[i]);
+            assert_written(-around[i]);
+        }
+        power = digits < 19 ? power * 10 : power;
+    }
+    assert_written(INT64_MAX);
+    assert_written(INT64_MIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_jansson_reads),       cmocka_unit_test(mutations_are_read_as_by_jansson),
-        cmocka_unit_test(a_lone_surrogate_may_be_marked), cmocka_unit_test(many_keys_twice_are_found),
-        cmocka_unit_test(nesting_without_end_is_refused), cmocka_unit_test(texts_written_are_read_back),
+        cmocka_unit_test(what_needs_an_escape_is_found_anywhere),
+        cmocka_unit_test(numbers_are_written_at_every_length),
+        cmocka_unit_test(reads_what_jansson_reads),
+        cmocka_unit_test(mutations_are_read_as_by_jansson),
+        cmocka_unit_test(a_lone_surrogate_may_be_marked),
+        cmocka_unit_test(many_keys_twice_are_found),
+        cmocka_unit_test(nesting_without_end_is_refused),
+        cmocka_unit_test(texts_written_are_read_back),
     };
     arena_init(&arena, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
