@@ -21,6 +21,7 @@ from own_playbook import own_playbook  # noqa: E402
 from simulate import simulate  # noqa: E402
 
 IGNORED = ("seq", "evidence", "values", "variables", "template", "detail")
+SUMMARY_EVERY = 10  # histories
 PLAYBOOK = os.path.join(ROOT, "schemas", "playbook.yaml")
 
 
@@ -38,6 +39,7 @@ class Comparison:
         self.ignored = () if options.all else IGNORED[options.seq:]
         self.options = options
         self.version = playbook_version()
+        self.asked = 0
         if options.products:
             playbook.PRODUCTS[:] = model.load_products(options.products)
 
@@ -48,19 +50,30 @@ class Comparison:
         records, states, summary = simulate(lines, until, self.options.strategy, self.version)
         return self.plain(records + states + [summary])
 
+    def run_engine(self, file, until, *options):
+        """The lines printed; or None, and what the program said."""
+        command = [self.program, "simulate", *options]
+        if self.options.playbook:
+            command += ["--playbook", self.options.playbook]
+        if until is not None:
+            command += ["--until", str(until)]
+        run = subprocess.run(command + [file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        errors = run.stderr.decode("utf-8", "replace")[-400:]
+        return (None, f"status {run.returncode}: {errors}") if run.returncode else (run.stdout.decode("utf-8").splitlines(), "")
+
     def engine_records(self, lines, until):
+        self.asked += 1
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
             file.write("".join(line + "\n" for line in lines))
             file.flush()
-            command = [self.program, "simulate", "--decisions", "--states"]
-            if self.options.playbook:
-                command += ["--playbook", self.options.playbook]
-            if until is not None:
-                command += ["--until", str(until)]
-            run = subprocess.run(command + [file.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-        if run.returncode:
-            return [{"type": "failed", "status": run.returncode, "errors": run.stderr.decode("utf-8", "replace")[-400:]}]
-        return self.plain([json.loads(line) for line in run.stdout.decode("utf-8").splitlines()])
+            printed, errors = self.run_engine(file.name, until, "--decisions", "--states")
+            if printed and self.asked % SUMMARY_EVERY == 0:  # alone, it is made in another order: customer by customer
+                alone, errors = self.run_engine(file.name, until, "--summary")
+                if alone != printed[-1:]:
+                    printed, errors = None, errors or f"--summary alone says {alone}"
+        if printed is None:
+            return [{"type": "failed", "errors": errors}]
+        return self.plain([json.loads(line) for line in printed])
 
     def difference(self, lines, until):
         """None when equal; else (place, engine's records, model's records)."""

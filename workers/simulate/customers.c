@@ -53,6 +53,11 @@ void customer_set_hot(struct customer *customer, struct hot *hot)
     memcpy(customer->bytes + customer->id_size, &hot, sizeof(struct hot *));
 }
 
+uint32_t customer_number(const struct customer *customer)
+{
+    return customer->number;
+}
+
 int64_t customer_wake_at(const struct customer *customer)
 {
     return customer->wake_at;
@@ -167,6 +172,8 @@ void customers_set_wake(struct customers *customers, struct customer *customer, 
         return;
     bool waited = customer->wake_at != NEVER;
     customer->wake_at = wake_at;
+    if (customers->no_heap)
+        return;
     if (wake_at == NEVER)
         heap_remove(customers, wake.number);
     else if (waited)
@@ -178,6 +185,11 @@ void customers_set_wake(struct customers *customers, struct customer *customer, 
 struct customer *customers_first(const struct customers *customers)
 {
     return customers->heap_count == 0 ? NULL : customers->all[customers->heap[0].number];
+}
+
+struct customer *customers_at(const struct customers *customers, size_t number)
+{
+    return customers->all[number];
 }
 
 struct customer *customers_second(const struct customers *customers)

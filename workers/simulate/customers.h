@@ -16,6 +16,7 @@ struct slot; /* one place of the table */
 struct wake; /* one place of the heap */
 
 struct customers {
+    bool no_heap; /* nobody asks who wakes first */
     struct slot *slots;
     size_t slot_count;      /* a power of two */
     struct customer **all;  /* by number */
@@ -45,9 +46,12 @@ struct hot *customer_hot(const struct customer *customer);         /* NULL: he h
 struct customer *customers_first(const struct customers *customers);
 struct customer *customers_second(const struct customers *customers);
 
+uint32_t customer_number(const struct customer *customer); /* from 0, for life */
 struct span customer_id(const struct customer *customer);
 struct span customer_state(const struct customer *customer); /* of one who is not open */
 int64_t customer_wake_at(const struct customer *customer);
+
+struct customer *customers_at(const struct customers *customers, size_t number); /* number < count */
 
 /* All, by id bytewise; count of them, to be freed by the caller. */
 struct customer **customers_sorted(const struct customers *customers);

@@ -61,10 +61,10 @@ static bool is_future(const struct simulation *s, const struct event *event, int
     return event->occurred_at != NEVER && event->occurred_at > next + s->playbook->max_ahead_ms;
 }
 
-/* R2: before the clock moves, everything due before its new time fires. */
+/* R2: before the clock moves, everything due before its new time fires; in turn, when its customer is met. */
 static void move_clock(struct simulation *s, int64_t next)
 {
-    if (s->clock != NEVER && next > s->clock)
+    if (s->clock != NEVER && next > s->clock && !s->world.in_turn)
         world_fire(&s->world, s->clock, next - 1);
     s->clock = next;
 }
@@ -218,6 +218,8 @@ struct simulate_result simulate_run(const struct simulate_options *options, cons
     if (options->summary && options->watch == NULL)
         step.counts = counts_new(playbook);
     world_init(&s->world, &step, options->hot_size, &s->arena, take_record, s);
+    if (step.counts != NULL)
+        world_take_in_turn(&s->world);
     stage_init(&s->stage, out);
     tally_init(&s->tally);
     progress_start(&s->progress, options->progress ? in : NULL);

@@ -10,6 +10,11 @@ void world_init(struct world *world, const struct step_world *step, size_t hot_s
     customers_init(&world->customers);
 }
 
+void world_take_in_turn(struct world *world)
+{
+    world->in_turn = world->customers.no_heap = true;
+}
+
 void world_release(struct world *world)
 {
     hot_release(&world->hot);
@@ -91,12 +96,15 @@ static void emit_records(struct world *world, const struct visit_result *result)
         world->emit(world->context, record);
 }
 
+static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool reset,
+                                 bool *ret_unknown_zone);
+
 /* At the same clock (R12). */
 static void apply_credits(struct world *world, const struct visit_result *result, int64_t now)
 {
     for (const struct credit_out *credit = result->credits; credit != NULL; credit = credit->next) {
         bool unknown_zone;
-        world_apply(world, &credit->event, now, &unknown_zone);
+        apply(world, &credit->event, now, false, &unknown_zone);
     }
 }
 
@@ -149,18 +157,54 @@ static struct visit_result visit(struct world *world, struct customer *customer,
     return world->hot.size_max > 0 ? visit_hot(world, customer, visit) : visit_stored(world, customer, visit);
 }
 
-struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
+/* His timers up to then, each at its own time. reset: nothing in the arena is needed any more. The customer may move.
+ */
+static struct customer *catch_up(struct world *world, struct customer *customer, int64_t until, bool reset)
 {
+    uint32_t number = customer_number(customer);
+    for (int64_t due; (due = customer_wake_at(customer)) != NEVER && due <= until;) {
+        struct span id = arena_copy(world->arena, customer_id(customer));
+        struct visit_result result =
+            visit(world, customer, &(struct visit){.customer_id = id, .now = due, .fire_now = true});
+        CHECK(result.wake_at == NEVER || result.wake_at > due); /* else this loop would never end */
+        customer = customers_at(&world->customers, number);
+        if (reset)
+            arena_reset(world->arena);
+    }
+    return customer;
+}
+
+static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool reset,
+                                 bool *ret_unknown_zone)
+{
+    struct customer *customer = customers_find(&world->customers, event->customer_id);
+    if (world->in_turn && customer != NULL)
+        customer = catch_up(world, customer, now - 1, reset);
     struct visit_result result =
-        visit(world, customers_find(&world->customers, event->customer_id),
+        visit(world, customer,
               &(struct visit){.customer_id = event->customer_id, .events = event, .event_count = 1, .now = now});
+    /* what was due before fired before or in this step: it must not go back behind this event (R2) */
+    CHECK(!world->in_turn || result.wake_at == NEVER || result.wake_at >= now);
     *ret_unknown_zone = result.unknown_time_zone_count != 0;
     return result.results[0];
+}
+
+struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
+{
+    return apply(world, event, now, true, ret_unknown_zone);
+}
+
+static void fire_in_turn(struct world *world, int64_t until)
+{
+    for (size_t i = 0; i < world->customers.count; i++)
+        catch_up(world, customers_at(&world->customers, i), until, true);
 }
 
 void world_fire(struct world *world, int64_t clock, int64_t until)
 {
     struct customer *customer;
+    if (world->in_turn)
+        fire_in_turn(world, until);
     while ((customer = customers_first(&world->customers)) != NULL && customer_wake_at(customer) <= until) {
         int64_t due = customer_wake_at(customer);
         int64_t now = due > clock ? due : clock;
