@@ -31,6 +31,15 @@ static inline bool span_equal(struct span a, struct span b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Whether the text begins with the prefix; *ret_rest: what is behind it, else as it was. */
+static inline bool span_starts(struct span text, struct span prefix, struct span *ret_rest)
+{
+    if (text.size < prefix.size || memcmp(text.data, prefix.data, prefix.size) != 0)
+        return false;
+    *ret_rest = (struct span){text.data + prefix.size, text.size - prefix.size};
+    return true;
+}
+
 /* Bytewise order, the shorter first on a tie: the order of ids everywhere in RULINGS.md. */
 static inline int span_compare(struct span a, struct span b)
 {

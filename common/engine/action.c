@@ -42,12 +42,10 @@ static void add_text(struct variables *variables, const char *name, struct span 
         variables->items[variables->count++] = (struct named){.name = span_of(name), .type = NAMED_TEXT, .text = text};
 }
 
-static struct span after_prefix(struct span key, const char *prefix)
+static struct span after_prefix(struct span key, struct span prefix)
 {
-    struct span p = span_of(prefix);
-    if (key.size < p.size || memcmp(key.data, p.data, p.size) != 0)
-        return SPAN_NONE;
-    return (struct span){key.data + p.size, key.size - p.size};
+    struct span rest;
+    return span_starts(key, prefix, &rest) ? rest : SPAN_NONE;
 }
 
 static struct named_list variables_of(struct pass *pass, const struct rule *rule, const struct run *run)
@@ -63,9 +61,9 @@ static struct named_list variables_of(struct pass *pass, const struct rule *rule
     variables.items[variables.count++] = (struct named){
         .name = SPAN("days"), .type = NAMED_INTEGER, .integer = floor_div(pass->now - run->anchor_at, DAY_MS)};
     if (rule->once == ONCE_CONCERN)
-        add_text(&variables, "concern", after_prefix(run->key, "concern:"));
+        add_text(&variables, "concern", after_prefix(run->key, SPAN("concern:")));
     if (rule->once == ONCE_FRIEND)
-        add_text(&variables, "friend", after_prefix(run->key, "referral:"));
+        add_text(&variables, "friend", after_prefix(run->key, SPAN("referral:")));
     add_text(&variables, "survey", rule->survey);
     if (rule->content_count > 0)
         add_text(&variables, "content", rule->contents[(size_t)(run->n - 1) % rule->content_count]); /* R62 */

@@ -92,18 +92,8 @@ enum {
 
 /* Each of these needs its newest note. */
 enum note_use {
-    USE_REGISTERED_EMAIL,
-    USE_REGISTERED_LINE,
-    USE_UNREGISTERED_EMAIL,
-    USE_UNREGISTERED_LINE,
-    USE_BOUNCED_EMAIL,
-    USE_BOUNCED_LINE,
-    USE_OPENED_EMAIL,
-    USE_OPENED_LINE,
-    USE_CONSENT,
-    USE_REFUSAL,
-    USE_TIME_ZONE,
-    USE_COUNT
+    USE_REGISTERED_EMAIL, USE_REGISTERED_LINE, USE_UNREGISTERED_EMAIL, USE_UNREGISTERED_LINE, USE_BOUNCED_EMAIL,
+    USE_BOUNCED_LINE, USE_OPENED_EMAIL, USE_OPENED_LINE, USE_CONSENT, USE_REFUSAL, USE_TIME_ZONE, USE_COUNT
 };
 
 static bool note_serves(const struct note *note, enum note_use use)
@@ -111,30 +101,19 @@ static bool note_serves(const struct note *note, enum note_use use)
     bool line = note->channel == EVENT_CHANNEL_LINE;
     bool opened = (note->kind == EVENT_OPENED || note->kind == EVENT_CLICKED) && note->agent == AGENT_HUMAN;
     switch (use) {
-    case USE_REGISTERED_EMAIL:
-        return note->kind == EVENT_REGISTERED && !line;
-    case USE_REGISTERED_LINE:
-        return note->kind == EVENT_REGISTERED && line;
-    case USE_UNREGISTERED_EMAIL:
-        return note->kind == EVENT_UNREGISTERED && !line;
-    case USE_UNREGISTERED_LINE:
-        return note->kind == EVENT_UNREGISTERED && line;
-    case USE_BOUNCED_EMAIL:
-        return note->kind == EVENT_BOUNCED && !line;
-    case USE_BOUNCED_LINE:
-        return note->kind == EVENT_BOUNCED && line;
-    case USE_OPENED_EMAIL:
-        return opened && !line;
-    case USE_OPENED_LINE:
-        return opened && line;
-    case USE_CONSENT:
-        return note->kind == EVENT_CONSENTED || note->marketing_consent == ANSWER_TRUE;
+    case USE_REGISTERED_EMAIL: return note->kind == EVENT_REGISTERED && !line;
+    case USE_REGISTERED_LINE: return note->kind == EVENT_REGISTERED && line;
+    case USE_UNREGISTERED_EMAIL: return note->kind == EVENT_UNREGISTERED && !line;
+    case USE_UNREGISTERED_LINE: return note->kind == EVENT_UNREGISTERED && line;
+    case USE_BOUNCED_EMAIL: return note->kind == EVENT_BOUNCED && !line;
+    case USE_BOUNCED_LINE: return note->kind == EVENT_BOUNCED && line;
+    case USE_OPENED_EMAIL: return opened && !line;
+    case USE_OPENED_LINE: return opened && line;
+    case USE_CONSENT: return note->kind == EVENT_CONSENTED || note->marketing_consent == ANSWER_TRUE;
     case USE_REFUSAL:
         return note->kind == EVENT_OPTED_OUT || note->kind == EVENT_UNSUBSCRIBED || note->kind == EVENT_COMPLAINED;
-    case USE_TIME_ZONE:
-        return !span_empty(note->time_zone);
-    default:
-        return false;
+    case USE_TIME_ZONE: return !span_empty(note->time_zone);
+    default: return false;
     }
 }
 

@@ -4,14 +4,11 @@
 
 enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 256, SPARE_PART = 4 };
 
-/* A block and how far its texts go. */
+/* A block that is being filled. */
 struct block {
-    char *start;
-    size_t at, end;
-    size_t texts_size;       /* of the texts that were brought there */
+    struct text_room room;
     const struct facts *old; /* the facts that are copied, as they are; NULL = they stay in the block */
-    struct span from, to;    /* the last text copied, and its copy: runs share their keys and ids */
-    bool only_measures;      /* what a copy would take; never too little, as a text told twice counts twice */
+    bool only_measures; /* what a copy would take, in room.size; never too little, as a text told twice counts twice */
     bool full;
 };
 
@@ -28,37 +25,22 @@ static uint32_t with_room(uint32_t count)
 
 /* ---- texts ---- */
 
-static bool inside(const struct block *block, const void *at)
-{
-    return (uintptr_t)at - (uintptr_t)block->start < block->end;
-}
-
-static bool copied_last(struct block *block, struct span *text)
-{
-    if (text->data != block->from.data || text->size != block->from.size)
-        return false;
-    *text = block->to;
-    return true;
-}
-
 static void copy_text(struct block *block, struct span *text)
 {
-    block->texts_size += text->size;
     if (block->only_measures)
-        return;
-    if (block->end - block->at < text->size) {
+        block->room.size += text->size;
+    else if (!text_room_bring(&block->room, text))
         block->full = true;
-        return;
-    }
-    block->from = *text;
-    text->data = memcpy(block->start + block->at, text->data, text->size);
-    block->to = *text;
-    block->at += text->size;
+}
+
+static bool is_kept(const struct block *block, struct span *text)
+{
+    return text->size == 0 || text_room_has(&block->room, text->data) || text_room_had_last(&block->room, text);
 }
 
 static void keep_text(struct block *block, struct span *text)
 {
-    if (text->size > 0 && !inside(block, text->data) && !copied_last(block, text))
+    if (!is_kept(block, text))
         copy_text(block, text);
 }
 
@@ -81,7 +63,7 @@ static uint32_t own_order(const struct block *block, struct span id)
 /* Runs name an order by its own text, which the codec then finds by where it lies. */
 static void keep_order_id(struct block *block, const struct facts *facts, struct span *id)
 {
-    if (id->size == 0 || inside(block, id->data) || copied_last(block, id))
+    if (is_kept(block, id))
         return;
     uint32_t order = own_order(block, *id);
     if (order == FACT_NONE && !block->only_measures)
@@ -89,8 +71,8 @@ static void keep_order_id(struct block *block, const struct facts *facts, struct
     if (order == FACT_NONE) {
         copy_text(block, id);
     } else if (!block->only_measures) {
-        block->from = *id;
-        block->to = *id = facts->orders[order].id;
+        block->room.from = *id;
+        block->room.to = *id = facts->orders[order].id;
     }
 }
 
@@ -188,13 +170,13 @@ static size_t arrays_size(const struct open_state *state)
 
 static void *copy_items(struct block *block, const void *items, size_t size, size_t room)
 {
-    void *copy = block->start + block->at;
-    block->full |= block->at + aligned(room) > block->end;
+    void *copy = block->room.block + block->room.at;
+    block->full |= block->room.at + aligned(room) > block->room.end;
     if (block->full)
         return NULL;
     if (size > 0)
         memcpy(copy, items, size);
-    block->at += aligned(room);
+    block->room.at += aligned(room);
     return copy;
 }
 
@@ -217,22 +199,24 @@ static void copy_arrays(struct block *block, struct open_state *state)
  * up. An empty one, too: what it grows into must last. */
 static void *bring_items(struct block *block, const void *items, size_t size, size_t room)
 {
-    if (inside(block, items) || block->full)
+    if (text_room_has(&block->room, items) || block->full)
         return (void *)items;
-    size_t at = aligned(block->at);
-    if (at + room > block->end) {
+    size_t at = aligned(block->room.at);
+    if (at + room > block->room.end) {
         block->full = true;
         return (void *)items;
     }
-    block->at = at + room;
-    return size > 0 ? memcpy(block->start + at, items, size) : block->start + at;
+    block->room.at = at + room;
+    char *place = block->room.block + at;
+    return size > 0 ? memcpy(place, items, size) : place;
 }
 
 static void bring_arrays(struct block *block, struct open_state *state)
 {
     const struct order *orders = state->pass.facts.orders;
 #define BRING(owner, name)                                                                                             \
-    if (__builtin_expect(!inside(block, (owner)->name), false)) { /* one visit in seven, of one array or two */        \
+    if (__builtin_expect(!text_room_has(&block->room, (owner)->name),                                                  \
+                         false)) { /* one visit in seven, of one array or two */                                       \
         uint32_t room = with_room((owner)->name##_count);                                                              \
         (owner)->name = bring_items(block, (owner)->name, (owner)->name##_count * sizeof *(owner)->name,               \
                                     room * sizeof *(owner)->name);                                                     \
@@ -274,7 +258,7 @@ size_t open_state_size(const struct open_state *state)
 {
     struct block texts = {.old = &state->pass.facts, .only_measures = true};
     keep_texts(&texts, (struct open_state *)state); /* writes nothing */
-    return with_spare(arrays_size(state) + texts.texts_size);
+    return with_spare(arrays_size(state) + texts.room.size);
 }
 
 size_t open_state_guess_size(const struct open_state *state)
@@ -288,7 +272,8 @@ size_t open_state_guess_size(const struct open_state *state)
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
 {
     struct open_state *copy = memcpy(memory, state, sizeof *state);
-    struct block block = {.start = memory, .at = aligned(sizeof *state), .end = size, .old = &state->pass.facts};
+    struct block block = {.room = {.block = memory, .at = aligned(sizeof *state), .end = size},
+                          .old = &state->pass.facts};
     copy_arrays(&block, copy);
     copy->live = copy_items(&block, NULL, 0, copy->pass.facts.orders_capacity * sizeof *copy->live);
     if (block.full)
@@ -299,23 +284,17 @@ struct open_state *open_state_copy(const struct open_state *state, void *memory,
         return NULL;
     copy->pass.fact_texts_stand = copy->pass.run_texts_stand = true;
     copy->pass.head.facts_bytes = SPAN_NONE;
-    copy->pass.texts = (struct text_room){.block = memory, .at = block.at, .end = size, .size = block.texts_size};
+    copy->pass.texts = block.room;
     return copy;
-}
-
-static struct block block_of(const struct text_room *room)
-{
-    return (struct block){.start = room->block, .at = room->at, .end = room->end, .texts_size = room->size};
 }
 
 void open_state_keep_facts(struct pass *pass)
 {
     if (pass->texts.block == NULL || pass->fact_texts_stand)
         return;
-    struct block block = block_of(&pass->texts);
+    struct block block = {.room = pass->texts};
     keep_fact_texts(&block, &pass->facts);
-    pass->texts.at = block.at;
-    pass->texts.size = block.texts_size;
+    pass->texts = block.room;
     pass->fact_texts_stand = !block.full;
 }
 
@@ -323,7 +302,7 @@ bool open_state_settle(struct open_state *state)
 {
     if (state->pass.texts.block == NULL)
         return false;
-    struct block block = block_of(&state->pass.texts);
+    struct block block = {.room = state->pass.texts};
     bring_arrays(&block, state);
     if (block.full)
         return false;
@@ -332,8 +311,7 @@ bool open_state_settle(struct open_state *state)
         keep_fact_texts(&block, &state->pass.facts);
     if (!state->pass.run_texts_stand)
         keep_run_texts(&block, &state->pass.facts, &state->pass.runs);
-    state->pass.texts.at = block.at;
-    state->pass.texts.size = block.texts_size;
+    state->pass.texts = block.room;
     state->pass.fact_texts_stand = state->pass.run_texts_stand = !block.full;
     return !block.full;
 }

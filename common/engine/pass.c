@@ -145,28 +145,13 @@ struct span pass_text(struct pass *pass, struct span a, struct span b, struct sp
     return (struct span){text, size};
 }
 
-/* The unsigned difference of a text before the block is larger than any block. */
-static bool at_home(const struct text_room *room, struct span text)
-{
-    return room->block != NULL && (uintptr_t)text.data - (uintptr_t)room->block < room->end;
-}
-
 struct span pass_run_text(struct pass *pass, struct span text)
 {
     struct text_room *room = &pass->texts;
-    if (text.size == 0 || at_home(room, text))
+    if (text.size == 0 || text_room_has(room, text.data) || text_room_had_last(room, &text))
         return text;
-    if (text.data == room->from.data && text.size == room->from.size)
-        return room->to;
-    if (room->block == NULL || room->end - room->at < text.size) {
+    if (room->block == NULL || !text_room_bring(room, &text))
         pass->run_texts_stand = false; /* open_state_settle sees to it */
-        return text;
-    }
-    room->from = text;
-    text.data = memcpy(room->block + room->at, text.data, text.size);
-    room->at += text.size;
-    room->size += text.size;
-    room->to = text;
     return text;
 }
 

@@ -22,8 +22,35 @@ struct text_room {
     char *block;          /* NULL = the state lies in an arena */
     size_t at, end;       /* free for texts, bytes from its start */
     size_t size;          /* of all texts that were brought there, bytes; some may be named no more */
-    struct span from, to; /* the last text brought there, and its copy: runs share their causes. SPAN_NONE = none yet */
+    struct span from, to; /* the last text brought there, and its copy: runs share their keys, ids and causes */
 };
+
+static inline bool text_room_has(const struct text_room *room, const void *at)
+{
+    return room->block != NULL && (uintptr_t)at - (uintptr_t)room->block < room->end;
+}
+
+/* The text's copy of a moment ago, when it is the one brought last. */
+static inline bool text_room_had_last(const struct text_room *room, struct span *text)
+{
+    if (text->data != room->from.data || text->size != room->from.size)
+        return false;
+    *text = room->to;
+    return true;
+}
+
+/* Moves the text into the room, which must exist. False: it is full, and the text stays where it is. */
+static inline bool text_room_bring(struct text_room *room, struct span *text)
+{
+    if (room->end - room->at < text->size)
+        return false;
+    room->from = *text;
+    text->data = memcpy(room->block + room->at, text->data, text->size);
+    room->to = *text;
+    room->at += text->size;
+    room->size += text->size;
+    return true;
+}
 
 /* The last key made of an order's id (R47); key "" = none yet in this visit. */
 struct order_key {
@@ -140,8 +167,8 @@ bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
 
-/* The rule's track names this anchor now (R49). */
-void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+/* The rule's track, which names this anchor now (R49). */
+struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
 
 /* An anchor that has moved: the waiting run of the rule follows it (R49). */
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);

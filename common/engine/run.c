@@ -53,22 +53,13 @@ static bool key_has_order(enum once once)
     return once != ONCE_RESPONSE && once != ONCE_CONCERN && once != ONCE_FRIEND && once != ONCE_DATE;
 }
 
-/* The order of a key "cycle:<order>"; "" = the key is another, from a playbook under which the rule's scope was not the
- * cycle. */
-static struct span cycle_of_key(struct span key)
-{
-    struct span prefix = SPAN("cycle:");
-    if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0)
-        return SPAN_NONE;
-    return (struct span){key.data + prefix.size, key.size - prefix.size};
-}
-
 /* R48: a rule of once a cycle under its own key, or that of any live order of the cycle. */
 static bool published_in_cycle(struct pass *pass, const struct rule *rule, struct span key, int32_t n)
 {
     const struct runs *runs = &pass->runs;
     const struct figures *figures = &pass->figures;
-    struct span order_id = cycle_of_key(key);
+    struct span order_id = SPAN_NONE; /* of a key from a playbook under which the rule's scope was not the cycle */
+    span_starts(key, SPAN("cycle:"), &order_id);
     if (span_empty(order_id) && runs_used(runs, rule, key, n))
         return true;
     uint32_t i = runs_published_from(runs, rule, n, 0);
@@ -267,7 +258,7 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 /* The rule's track, from now on on this anchor. What it says of the order before is kept, and under another one nothing
  * is decided yet: that order may be void tomorrow, and must not leave its slots behind. Only what counts for ever goes
  * along, as the order that it began with may be folded. */
-static struct track *track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
     struct track *track = runs_track(&pass->runs, rule->index);
     if (track == NULL) {
@@ -289,16 +280,11 @@ static void series_trigger(struct pass *pass, const struct rule *rule, const str
                            struct span key)
 {
     int32_t last = series_last(pass, rule, occurrence->order_id);
-    struct track *track = track_anchor(pass, rule, occurrence);
+    struct track *track = run_track_anchor(pass, rule, occurrence);
     track->m = last + 1;
     track->ended = rule->times > 0 && track->m > rule->times;
     if (!track->ended)
         run_make(pass, rule, occurrence, key, track->m, track->m);
-}
-
-void run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
-{
-    track_anchor(pass, rule, occurrence);
 }
 
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
@@ -316,8 +302,7 @@ void run_trigger(struct pass *pass, const struct rule *rule, const struct occurr
 
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
 {
-    run_track_anchor(pass, rule, occurrence);
-    const struct track *track = runs_track(&pass->runs, rule->index);
+    const struct track *track = run_track_anchor(pass, rule, occurrence);
     run->key = pass_run_text(pass, run_key(pass, rule, occurrence));
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
     runs_stir(&pass->runs, run);

@@ -107,14 +107,6 @@ static uint32_t used_place(const struct runs *runs, uint64_t key)
     return low;
 }
 
-static bool key_starts(struct span key, struct span prefix, struct span *ret_rest)
-{
-    if (key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0)
-        return false;
-    *ret_rest = (struct span){key.data + prefix.size, key.size - prefix.size};
-    return true;
-}
-
 /* A class as a number; -1 = no dimension has a value of that name. No two have the same. */
 static int class_number(struct span name)
 {
@@ -179,16 +171,16 @@ static void read_key(struct span key, struct published *published)
     published->order_id = SPAN_NONE;
     if (span_equal(key, SPAN("ever"))) {
         published->kind = KEY_EVER;
-    } else if (key_starts(key, SPAN("cycle:"), &published->order_id)) {
+    } else if (span_starts(key, SPAN("cycle:"), &published->order_id)) {
         published->kind = KEY_CYCLE;
-    } else if (key_starts(key, SPAN("order:"), &published->order_id)) {
+    } else if (span_starts(key, SPAN("order:"), &published->order_id)) {
         published->kind = KEY_ORDER;
-    } else if (key_starts(key, SPAN("to:"), &rest)) {
+    } else if (span_starts(key, SPAN("to:"), &rest)) {
         read_key_to(rest, published);
-    } else if (key_starts(key, SPAN("concern:"), &rest)) {
+    } else if (span_starts(key, SPAN("concern:"), &rest)) {
         published->kind = KEY_CONCERN;
         published->number = concern_number(rest);
-    } else if (key_starts(key, SPAN("date:"), &rest)) {
+    } else if (span_starts(key, SPAN("date:"), &rest)) {
         published->kind = KEY_DATE;
         published->number = day_number(rest);
     }

@@ -1,7 +1,7 @@
 /* The lines of a file, read by large blocks and lent where they lie: getline copies each. A line may be of any size;
  * the room grows with the longest. A block is waited for, so this is for files and pipes, not for a person's typing. */
-#ifndef ORIORI_SIMULATE_LINES_H
-#define ORIORI_SIMULATE_LINES_H
+#ifndef ORIORI_WORKERS_SIMULATE_LINES_H
+#define ORIORI_WORKERS_SIMULATE_LINES_H
 
 #include "common/base/span.h"
 

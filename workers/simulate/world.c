@@ -157,16 +157,22 @@ static struct visit_result visit(struct world *world, struct customer *customer,
     return world->hot.size_max > 0 ? visit_hot(world, customer, visit) : visit_stored(world, customer, visit);
 }
 
-/* His timers up to then, each at its own time. reset: nothing in the arena is needed any more. The customer may move.
+/* The customer may move. */
+static void fire(struct world *world, struct customer *customer, int64_t now)
+{
+    struct span id = arena_copy(world->arena, customer_id(customer));
+    struct visit_result result =
+        visit(world, customer, &(struct visit){.customer_id = id, .now = now, .fire_now = true});
+    CHECK(result.wake_at == NEVER || result.wake_at > now); /* else who fires until nothing is due would never end */
+}
+
+/* His timers up to then, each at its own time. reset: nothing in the arena is needed any more. Returns where he is now.
  */
 static struct customer *catch_up(struct world *world, struct customer *customer, int64_t until, bool reset)
 {
     uint32_t number = customer_number(customer);
     for (int64_t due; (due = customer_wake_at(customer)) != NEVER && due <= until;) {
-        struct span id = arena_copy(world->arena, customer_id(customer));
-        struct visit_result result =
-            visit(world, customer, &(struct visit){.customer_id = id, .now = due, .fire_now = true});
-        CHECK(result.wake_at == NEVER || result.wake_at > due); /* else this loop would never end */
+        fire(world, customer, due);
         customer = customers_at(&world->customers, number);
         if (reset)
             arena_reset(world->arena);
@@ -209,10 +215,7 @@ void world_fire(struct world *world, int64_t clock, int64_t until)
         int64_t due = customer_wake_at(customer);
         int64_t now = due > clock ? due : clock;
         expect(customers_second(&world->customers));
-        struct span id = arena_copy(world->arena, customer_id(customer)); /* the customer may move */
-        struct visit_result result =
-            visit(world, customer, &(struct visit){.customer_id = id, .now = now, .fire_now = true});
-        CHECK(result.wake_at == NEVER || result.wake_at > now); /* else this loop would never end */
+        fire(world, customer, now);
         clock = now;
         arena_reset(world->arena);
     }
