@@ -347,9 +347,11 @@ def r81_a_playbook_is_activated_under_load(rig):
     def start(name):
         rig.start(name, instance_id=name, playbook=str(first if name == "a" else second))
 
-    for name in ("a", "b"):  # b has another file: a birth may go by it, nothing else
-        start(name)
-    rig.produce(load.take(1200))
+    start("a")
+    rig.produce(load.take(600))
+    rig.drain()  # by now all shards are born, by a's file: had b given birth to them all, the first activation would have nothing to do
+    start("b")  # b has another file, and nothing goes by it
+    rig.produce(load.take(600))
     rig.drain()
     broken = rig.folder / "broken.yaml"
     broken.write_text("version: x\n")
