@@ -1,6 +1,7 @@
 /* One visit to one customer: the order of everything (R2, R42). */
 #include "common/engine/step.h"
 
+#include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/engine/open_state.h"
 #include "common/engine/pass.h"
@@ -220,30 +221,58 @@ static struct span encode(const struct step_world *world, struct arena *arena, c
 
 /* ---- the visit ---- */
 
+static bool alive(const struct pass *pass)
+{
+    return pass->head.classified && pass->facts.erased_at == NEVER;
+}
+
+/* What was due before, at the clock of this visit; and what another playbook changes (R81). */
+static bool timers_late(struct pass *pass)
+{
+    pass->another_playbook = pass->runs.playbook != pass->playbook->mark;
+    if (!alive(pass) || !(pass->another_playbook || due_before(pass, pass->now)))
+        return false;
+    if (pass->another_playbook) {
+        facts_changed(pass, FIGURES_ALL); /* what is kept of them may differ */
+        facts_moved(pass);
+        pass->dates_zone_known = false; /* the default zone may be another */
+    }
+    playbook_change(pass);
+    pass_timers(pass, false);
+    pass->another_playbook = false;
+    return true;
+}
+
+static bool timers_now(struct pass *pass)
+{
+    if (!alive(pass) || !due_before(pass, pass->now + 1))
+        return false;
+    pass_timers(pass, true);
+    return true;
+}
+
+/* Visits without events, one at each instant before `until` at which something is due. */
+static uint32_t timers_in_turn(struct pass *pass, int64_t until)
+{
+    uint32_t count = 0;
+    while (alive(pass) && due_before(pass, until)) {
+        pass->now = wake_at(&pass->runs);
+        timers_late(pass);
+        timers_now(pass);
+        pass_tidy(pass);
+        CHECK(!due_before(pass, pass->now + 1)); /* else this would never end */
+        count++;
+    }
+    return count;
+}
+
 /* R2: his own timers before T, the events in order, then what is due at T. Returns whether anything was touched. */
 static bool visit_run(struct pass *pass, const struct visit *visit, struct visit_result *result)
 {
-    bool touched = false, alive = pass->head.classified && pass->facts.erased_at == NEVER;
-    pass->another_playbook = pass->runs.playbook != pass->playbook->mark;
-    if (alive && (pass->another_playbook || due_before(pass, pass->now))) {
-        if (pass->another_playbook) {
-            facts_changed(pass, FIGURES_ALL); /* what is kept of them may differ */
-            facts_moved(pass);
-            pass->dates_zone_known = false; /* the default zone may be another */
-        }
-        playbook_change(pass);
-        pass_timers(pass, false);
-        pass->another_playbook = false;
-        touched = true;
-    }
+    bool touched = timers_late(pass);
     for (size_t i = 0; i < visit->event_count; i++)
         touched |= apply_event(pass, &visit->events[i], &result->results[i], result);
-    alive = pass->head.classified && pass->facts.erased_at == NEVER;
-    if (alive && visit->fire_now && due_before(pass, pass->now + 1)) {
-        pass_timers(pass, true);
-        touched = true;
-    }
-    return touched;
+    return (visit->fire_now && timers_now(pass)) || touched;
 }
 
 bool step_erased(struct span state)
@@ -276,11 +305,14 @@ static struct pass *pass_new(const struct step_world *world, struct arena *arena
 static struct visit_result visit_pass(struct pass *pass, const struct visit *visit)
 {
     struct visit_result result = {.state = visit->state, .wake_at = NEVER};
+    if (visit->in_turn)
+        result.fired_before = timers_in_turn(pass, visit->now);
     pass->now = visit->now;
     result.results = ARENA_ARRAY(pass->arena, struct event_result, visit->event_count);
     result.changed = visit_run(pass, visit, &result);
     if (result.changed && pass->facts.erased_at == NEVER)
         pass_tidy(pass);
+    result.changed |= result.fired_before > 0;
     result.records = pass->records;
     if (pass->facts.erased_at == NEVER)
         result.wake_at = wake_at(&pass->runs);

@@ -52,6 +52,9 @@ struct visit {
     size_t event_count;
     int64_t now; /* T */
     bool fire_now;
+    /* His timers before T fire each at its own time, as if somebody had visited him at each, instead of late: for who
+     * does not visit everybody in the order of time. */
+    bool in_turn;
 };
 
 struct credit_out { /* to be forwarded: an EVENT_CREDIT event of customer referrer (event.customer_id) */
@@ -62,6 +65,7 @@ struct credit_out { /* to be forwarded: an EVENT_CREDIT event of customer referr
 struct visit_result {
     struct span state;   /* the new blob, in the arena; the caller's own span when nothing changed; empty = still unknown */
     bool changed;        /* the blob differs from the one given */
+    uint32_t fired_before; /* in_turn: at how many instants before T */
     int64_t wake_at;     /* when the customer must be visited without an event; NEVER = not at all */
     struct record *records; /* in seq order; NULL = none */
     struct credit_out *credits;

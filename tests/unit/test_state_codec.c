@@ -71,7 +71,7 @@ enum { RICH_MOST = 32 };
 static struct span visit(struct span blob, const struct event *event)
 {
     struct step_world world = {.playbook = subject.playbook};
-    struct visit visit = {ID("c1"), blob, event, 1, subject.now, true};
+    struct visit visit = {ID("c1"), blob, event, 1, subject.now, true, false};
     struct visit_result result;
     assert_true(step_visit(&world, &subject.arena, &visit, &result));
     return result.state;

@@ -28,7 +28,8 @@ struct watch {
     size_t send_count;
     int64_t seq;
     bool erased;
-    struct open_state *open; /* the same customer, kept open; malloc */
+    struct open_state *open;    /* the same customer, kept open; malloc */
+    struct open_state *in_turn; /* of a customer whom only his events reach; NULL = not met yet */
 };
 
 static uint32_t roll(struct watch *watch, uint32_t sides)
@@ -179,18 +180,18 @@ static void watch_records(struct watch *watch, const struct visit_result *result
 
 /* ---- a state that stays open is the state that is closed and opened at every visit ---- */
 
-static void open_begin(struct watch *watch, const struct step_world *world)
+static struct open_state *open_begin(struct watch *watch, const struct step_world *world)
 {
     struct open_state *fresh = step_open(world, &watch->shop.arena, SPAN_NONE);
     size_t size = open_state_size(fresh);
-    watch->open = open_state_copy(fresh, malloc(size), size);
+    return open_state_copy(fresh, malloc(size), size);
 }
 
-static void open_settle(struct watch *watch)
+/* Returns where the state lies now. */
+static struct open_state *open_settle(struct watch *watch, struct open_state *old)
 {
-    if (open_state_settle(watch->open))
-        return;
-    struct open_state *old = watch->open;
+    if (open_state_settle(old))
+        return old;
     size_t size = open_state_size(old), guess = open_state_guess_size(old);
     for (size_t small = sizeof *old; small < size / 2; small += size / 8) {
         void *tight = malloc(small); /* where a sanitizer sees what is written behind it */
@@ -198,11 +199,12 @@ static void open_settle(struct watch *watch)
         free(tight);
     }
     void *block = malloc(size > guess ? size : guess);
-    watch->open = open_state_copy(old, block, guess);
-    if (watch->open == NULL)
-        watch->open = open_state_copy(old, block, size);
-    MUST(watch, watch->open != NULL);
+    struct open_state *copy = open_state_copy(old, block, guess);
+    if (copy == NULL)
+        copy = open_state_copy(old, block, size);
+    MUST(watch, copy != NULL);
     free(old);
+    return copy;
 }
 
 static void watch_report(struct watch *watch, const struct step_world *world, struct span closed, int64_t now)
@@ -225,7 +227,7 @@ static void watch_open_visit(struct watch *watch, const struct step_world *world
     struct buffer line = {0}, expected_line = {0};
     struct visit_result result;
     if (watch->open == NULL)
-        open_begin(watch, world);
+        watch->open = open_begin(watch, world);
     step_visit_open(world, &watch->shop.arena, visit, watch->open, &result);
     const struct record *record = result.records, *wanted = expected->records;
     for (; record != NULL && wanted != NULL; record = record->next, wanted = wanted->next) {
@@ -237,7 +239,7 @@ static void watch_open_visit(struct watch *watch, const struct step_world *world
     }
     MUST(watch, record == NULL && wanted == NULL);
     MUST(watch, result.wake_at == expected->wake_at);
-    open_settle(watch);
+    watch->open = open_settle(watch, watch->open);
     struct span closed = step_close(world, &watch->shop.arena, watch->open);
     MUST(watch, span_equal(closed, expected->state));
     watch_report(watch, world, closed, visit->now);
@@ -275,6 +277,23 @@ static struct visit_result watch_visit(struct watch *watch, const struct event *
     return result;
 }
 
+/* The customer whom only his events reach, each of them behind the timers that were due before, is the one who was
+ * visited at every timer. */
+static void watch_in_turn(struct watch *watch, const struct event *event, int64_t now)
+{
+    struct shop *shop = &watch->shop;
+    const struct step_world world = {.playbook = shop->playbook, .zones = shop->zones};
+    const struct visit visit = {
+        .customer_id = SPAN("anna"), .events = event, .event_count = 1, .now = now, .in_turn = true};
+    struct visit_result result;
+    if (watch->in_turn == NULL)
+        watch->in_turn = open_begin(watch, &world);
+    step_visit_open(&world, &shop->arena, &visit, watch->in_turn, &result);
+    watch->in_turn = open_settle(watch, watch->in_turn);
+    MUST(watch, result.wake_at == shop->wake_at);
+    MUST(watch, span_equal(step_close(&world, &shop->arena, watch->in_turn), buffer_span(&shop->state)));
+}
+
 static void watch_timers(struct watch *watch, int64_t until, const struct zone *zone)
 {
     while (watch->shop.wake_at != NEVER && watch->shop.wake_at < until) {
@@ -292,6 +311,7 @@ static void watch_open(struct watch *watch, uint64_t seed)
 static void watch_close(struct watch *watch)
 {
     free(watch->open);
+    free(watch->in_turn);
     shop_close(&watch->shop);
 }
 
@@ -321,6 +341,7 @@ static void one_history(uint64_t seed, bool zones_differ)
             event.time_zone = SPAN_NONE;
         identify(&watch, &event, id, sizeof id, now);
         watch_visit(&watch, &event, 1, now, false, zone);
+        watch_in_turn(&watch, &event, now);
         arena_reset(&watch.shop.arena);
     }
     watch_timers(&watch, now + 400 * DAY_MS, zones_differ ? NULL : tokyo);

@@ -45,7 +45,7 @@ static int teardown(void **state)
 /* The same visit to the blob and to the state kept open gives the same bytes. */
 static struct visit_result visit_at(struct span customer_id, int64_t now, const struct event *event)
 {
-    struct visit visit = {customer_id, blob, event, event != NULL, now, true};
+    struct visit visit = {customer_id, blob, event, event != NULL, now, true, false};
     struct visit_result result, open_result;
     assert_true(step_visit(&world, &subject.arena, &visit, &result));
     struct open_state *read = step_open(&world, &subject.arena, blob);

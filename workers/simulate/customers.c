@@ -53,11 +53,6 @@ void customer_set_hot(struct customer *customer, struct hot *hot)
     memcpy(customer->bytes + customer->id_size, &hot, sizeof(struct hot *));
 }
 
-uint32_t customer_number(const struct customer *customer)
-{
-    return customer->number;
-}
-
 int64_t customer_wake_at(const struct customer *customer)
 {
     return customer->wake_at;

@@ -46,7 +46,6 @@ struct hot *customer_hot(const struct customer *customer);         /* NULL: he h
 struct customer *customers_first(const struct customers *customers);
 struct customer *customers_second(const struct customers *customers);
 
-uint32_t customer_number(const struct customer *customer); /* from 0, for life */
 struct span customer_id(const struct customer *customer);
 struct span customer_state(const struct customer *customer); /* of one who is not open */
 int64_t customer_wake_at(const struct customer *customer);

@@ -90,21 +90,19 @@ void world_expect(const struct world *world, struct span id)
 
 static void emit_records(struct world *world, const struct visit_result *result)
 {
-    world->visit_count++;
-    world->changed_count += result->changed;
+    int64_t visits = 1 + (int64_t)result->fired_before;
+    world->visit_count += visits;
+    world->changed_count += result->changed ? visits : 0;
     for (const struct record *record = result->records; record != NULL; record = record->next)
         world->emit(world->context, record);
 }
-
-static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool reset,
-                                 bool *ret_unknown_zone);
 
 /* At the same clock (R12). */
 static void apply_credits(struct world *world, const struct visit_result *result, int64_t now)
 {
     for (const struct credit_out *credit = result->credits; credit != NULL; credit = credit->next) {
         bool unknown_zone;
-        apply(world, &credit->event, now, false, &unknown_zone);
+        world_apply(world, &credit->event, now, &unknown_zone);
     }
 }
 
@@ -161,49 +159,33 @@ static struct visit_result visit(struct world *world, struct customer *customer,
 static void fire(struct world *world, struct customer *customer, int64_t now)
 {
     struct span id = arena_copy(world->arena, customer_id(customer));
-    struct visit_result result =
-        visit(world, customer, &(struct visit){.customer_id = id, .now = now, .fire_now = true});
+    const struct visit at_now = {.customer_id = id, .now = now, .fire_now = true, .in_turn = world->in_turn};
+    struct visit_result result = visit(world, customer, &at_now);
     CHECK(result.wake_at == NEVER || result.wake_at > now); /* else who fires until nothing is due would never end */
 }
 
-/* His timers up to then, each at its own time. reset: nothing in the arena is needed any more. Returns where he is now.
- */
-static struct customer *catch_up(struct world *world, struct customer *customer, int64_t until, bool reset)
-{
-    uint32_t number = customer_number(customer);
-    for (int64_t due; (due = customer_wake_at(customer)) != NEVER && due <= until;) {
-        fire(world, customer, due);
-        customer = customers_at(&world->customers, number);
-        if (reset)
-            arena_reset(world->arena);
-    }
-    return customer;
-}
-
-static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool reset,
-                                 bool *ret_unknown_zone)
+struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
 {
     struct customer *customer = customers_find(&world->customers, event->customer_id);
-    if (world->in_turn && customer != NULL)
-        customer = catch_up(world, customer, now - 1, reset);
-    struct visit_result result =
-        visit(world, customer,
-              &(struct visit){.customer_id = event->customer_id, .events = event, .event_count = 1, .now = now});
+    const struct visit at_now = {
+        .customer_id = event->customer_id, .events = event, .event_count = 1, .now = now, .in_turn = world->in_turn};
+    struct visit_result result = visit(world, customer, &at_now);
     /* what was due before fired before or in this step: it must not go back behind this event (R2) */
     CHECK(!world->in_turn || result.wake_at == NEVER || result.wake_at >= now);
     *ret_unknown_zone = result.unknown_time_zone_count != 0;
     return result.results[0];
 }
 
-struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
-{
-    return apply(world, event, now, true, ret_unknown_zone);
-}
-
 static void fire_in_turn(struct world *world, int64_t until)
 {
-    for (size_t i = 0; i < world->customers.count; i++)
-        catch_up(world, customers_at(&world->customers, i), until, true);
+    for (size_t i = 0; i < world->customers.count; i++) {
+        struct customer *customer = customers_at(&world->customers, i);
+        int64_t due = customer_wake_at(customer);
+        if (due == NEVER || due > until)
+            continue;
+        fire(world, customer, until);
+        arena_reset(world->arena);
+    }
 }
 
 void world_fire(struct world *world, int64_t clock, int64_t until)
