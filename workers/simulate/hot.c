@@ -2,11 +2,17 @@
 
 #include "common/base/check.h"
 
+#include <limits.h>
+#include <malloc.h>
+#include <sys/mman.h>
+
 enum {
     HEAD_SIZE = (sizeof(struct hot) + 15) & ~(size_t)15,
     CACHE_LINE = 64,
     EXPECTED_SIZE = 40 * CACHE_LINE, /* a block's heads and a few runs */
-    FIRST_CAPACITY = 64
+    FIRST_CAPACITY = 64,
+    PAGE = 4096,
+    MMAP_MAX_USUAL = 65536 /* as mallopt(3) has it */
 };
 
 struct hot_place {
@@ -35,6 +41,27 @@ void hot_release(struct hot_list *list)
 }
 
 /* ---- blocks ---- */
+
+/* Blocks lie anywhere in tens of MiB, and a visit touches a few pages of one: in small pages that is a fault for each
+ * first touch, and a walk through the page tables for most others. So the heap takes what the blocks will need at once,
+ * in large pages, and has it back. Where there are none, or another heap, nothing is lost. */
+static void heap_in_large_pages(size_t size)
+{
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    mallopt(M_MMAP_MAX, 0); /* else so large a piece would not be the heap's */
+    char *room = malloc(size);
+    if (room != NULL)
+        madvise((void *)((uintptr_t)room & ~(uintptr_t)(PAGE - 1)), size, MADV_HUGEPAGE);
+    free(room);
+    mallopt(M_MMAP_MAX, MMAP_MAX_USUAL);
+}
+
+void hot_init(struct hot_list *list, size_t size_max)
+{
+    *list = (struct hot_list){.size_max = size_max};
+    if (size_max > 0)
+        heap_in_large_pages(size_max);
+}
 
 /* NULL: the state does not go into so many bytes. */
 static struct hot *block_of_size(const struct open_state *state, size_t size)

@@ -27,6 +27,8 @@ struct hot_list {
     size_t size, size_max; /* bytes of all blocks; 0 = keep none */
 };
 
+/* Before much else is allocated: the heap is made ready for the blocks. */
+void hot_init(struct hot_list *list, size_t size_max);
 void hot_release(struct hot_list *list); /* with all blocks */
 
 struct open_state *hot_state(struct hot *hot);

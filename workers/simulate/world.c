@@ -6,7 +6,7 @@ void world_init(struct world *world, const struct step_world *step, size_t hot_s
                 void (*emit)(void *context, const struct record *record), void *context)
 {
     *world = (struct world){.step = *step, .arena = arena, .emit = emit, .context = context};
-    world->hot.size_max = hot_size;
+    hot_init(&world->hot, hot_size);
     customers_init(&world->customers);
 }
 
