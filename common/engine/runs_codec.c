@@ -16,6 +16,11 @@
 
 /* ---- the tables ---- */
 
+/* A key as two numbers: what stands before its rest, and the rest as a text. Mostly the rest is the order's id. */
+struct key_written {
+    int64_t prefix, rest, order;
+};
+
 struct tables {
     struct arena *arena;
     const struct facts *facts;
@@ -28,6 +33,8 @@ struct tables {
     struct span *traces;
     uint32_t traces_count, traces_capacity;
     uint32_t last_order; /* where the last search ended */
+    struct span last_key, last_order_id;
+    struct key_written last_written; /* of these; of no texts at first, as both are */
 };
 
 enum { RULES_FIRST = 48 };
@@ -90,9 +97,9 @@ static int known_by_hash(const struct playbook *playbook, uint32_t hash)
     return -1;
 }
 
-static int64_t hashed_reference(struct tables *tables, uint32_t hash, int index)
+static int64_t hashed_reference_apart(struct tables *tables, uint32_t hash, int index)
 {
-    int known = index >= 0 ? tables->playbook->rules[index].known : known_by_hash(tables->playbook, hash);
+    int known = index >= 0 ? -1 : known_by_hash(tables->playbook, hash);
     if (known >= 0)
         return known;
     if (index >= 0 && tables->places[index] != 0)
@@ -104,17 +111,30 @@ static int64_t hashed_reference(struct tables *tables, uint32_t hash, int index)
     return rule_reference(rules_add(tables, SPAN_NONE, hash, index));
 }
 
-/* FACT_NONE = no order of that id is among the facts. */
-static uint32_t order_place(struct tables *tables, struct span id)
+/* Most are known. */
+static inline int64_t hashed_reference(struct tables *tables, uint32_t hash, int index)
+{
+    int known = index >= 0 ? tables->playbook->rules[index].known : -1;
+    return known >= 0 ? known : hashed_reference_apart(tables, hash, index);
+}
+
+static uint32_t order_place_apart(struct tables *tables, struct span id)
 {
     const struct facts *facts = tables->facts;
-    if (tables->last_order < facts->orders_count && same_bytes(facts->orders[tables->last_order].id, id))
-        return tables->last_order;
     for (uint32_t i = 0; i < facts->orders_count; i++) {
         if (same_bytes(facts->orders[i].id, id))
             return tables->last_order = i;
     }
     return facts_find_order(facts, id);
+}
+
+/* FACT_NONE = no order of that id is among the facts. */
+static inline uint32_t order_place(struct tables *tables, struct span id)
+{
+    const struct facts *facts = tables->facts;
+    if (tables->last_order < facts->orders_count && same_bytes(facts->orders[tables->last_order].id, id))
+        return tables->last_order;
+    return order_place_apart(tables, id);
 }
 
 static uint32_t trace_place(struct tables *tables, struct span trace)
@@ -191,18 +211,24 @@ static void write_optional_time(struct state_writer *writer, int64_t time)
         state_write_time(writer, time);
 }
 
-/* A key as two numbers: what stands before its rest, and the rest as a text. Mostly the rest is the order's id. */
-struct key_written {
-    int64_t prefix, rest, order;
-};
-
-static struct key_written key_of_texts(struct tables *tables, struct span key, struct span order_id)
+static struct key_written key_of_other_texts(struct tables *tables, struct span key, struct span order_id)
 {
     size_t prefix = key_prefix(key);
     struct span rest = key_rest(key, prefix);
     int64_t order = text_reference(tables, order_id);
     return (struct key_written){(int64_t)prefix, span_equal(rest, order_id) ? order : text_reference(tables, rest),
                                 order};
+}
+
+/* Runs of one anchor stand together and share their texts. */
+static struct key_written key_of_texts(struct tables *tables, struct span key, struct span order_id)
+{
+    if (!same_bytes(tables->last_key, key) || !same_bytes(tables->last_order_id, order_id)) {
+        tables->last_written = key_of_other_texts(tables, key, order_id);
+        tables->last_key = key;
+        tables->last_order_id = order_id;
+    }
+    return tables->last_written;
 }
 
 /* What most runs have not stands beside them. */
@@ -316,29 +342,51 @@ static int64_t track_marks(const struct track *track)
            (int64_t)TRACK_N * track->n;
 }
 
-static int compare_integers(int64_t a, int64_t b)
-{
-    return (a > b) - (a < b);
-}
-
 /* 0: nothing but the rule differs, as in ten tracks of one delivery. */
-static int compare_anchors(const struct track *a, const struct track *b)
+static inline int compare_anchors(const struct track *a, const struct track *b)
 {
-    int order = compare_integers(a->at, b->at);
-    if (order == 0)
-        order = compare_integers(track_marks(a), track_marks(b));
-    if (order == 0)
-        order = compare_integers(a->m, b->m);
-    if (order == 0 && !same_bytes(a->order_id, b->order_id))
-        order = span_compare(a->order_id, b->order_id);
-    return order;
+    if (a->at != b->at)
+        return a->at < b->at ? -1 : 1;
+    int64_t a_marks = track_marks(a), b_marks = track_marks(b);
+    if (a_marks != b_marks)
+        return a_marks < b_marks ? -1 : 1;
+    if (a->m != b->m)
+        return a->m < b->m ? -1 : 1;
+    return same_bytes(a->order_id, b->order_id) ? 0 : span_compare(a->order_id, b->order_id);
 }
 
-static int compare_tracks(const void *a, const void *b)
+static bool stands_before(const struct track *a, const struct track *b)
 {
-    const struct track *const *left = a, *const *right = b;
-    int order = compare_anchors(*left, *right);
-    return order != 0 ? order : compare_integers((*left)->rule, (*right)->rule);
+    int order = compare_anchors(a, b);
+    return order < 0 || (order == 0 && a->rule < b->rule);
+}
+
+/* Among those before it, which are in order. */
+static void track_insert(const struct track **tracks, uint32_t at)
+{
+    const struct track *track = tracks[at];
+    uint32_t from = 0, to = at;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (stands_before(track, tracks[middle]))
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    memmove(&tracks[to + 1], &tracks[to], (at - to) * sizeof *tracks);
+    tracks[to] = track;
+}
+
+/* They come from a blob in order: out of it is what the visit changed. */
+static const struct track **tracks_in_order(const struct runs *runs, struct arena *arena)
+{
+    const struct track **tracks = arena_take_raw(arena, runs->tracks_count * sizeof *tracks);
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        tracks[i] = &runs->tracks[i];
+        if (i > 0 && stands_before(tracks[i], tracks[i - 1]))
+            track_insert(tracks, i);
+    }
+    return tracks;
 }
 
 /* Of the tracks that begin here: how many are alike. */
@@ -366,18 +414,13 @@ static void write_track_group(struct state_writer *writer, struct tables *tables
 /* In an order of their own, whatever order they lie in: a state that stayed open need not keep them as a blob would. */
 static void write_tracks(struct state_writer *writer, struct tables *tables, const struct runs *runs)
 {
-    const struct track **tracks = arena_take_raw(tables->arena, runs->tracks_count * sizeof *tracks);
-    uint32_t groups = 0;
-    for (uint32_t i = 0; i < runs->tracks_count; i++)
-        tracks[i] = &runs->tracks[i];
-    qsort(tracks, runs->tracks_count, sizeof *tracks, compare_tracks);
-    for (uint32_t i = 0; i < runs->tracks_count; groups++)
-        i += tracks_alike(&tracks[i], runs->tracks_count - i);
+    const struct track **tracks = tracks_in_order(runs, tables->arena);
+    uint32_t *alike = arena_take_raw(tables->arena, runs->tracks_count * sizeof *alike), groups = 0;
+    for (uint32_t i = 0; i < runs->tracks_count; i += alike[groups++])
+        alike[groups] = tracks_alike(&tracks[i], runs->tracks_count - i);
     state_write_count(writer, groups);
-    for (uint32_t i = 0, alike; i < runs->tracks_count; i += alike) {
-        alike = tracks_alike(&tracks[i], runs->tracks_count - i);
-        write_track_group(writer, tables, &tracks[i], alike);
-    }
+    for (uint32_t g = 0; g < groups; tracks += alike[g++])
+        write_track_group(writer, tables, tracks, alike[g]);
     state_write_array_end(writer, groups);
 }
 
@@ -618,10 +661,11 @@ static struct span key_of(struct arena *arena, int64_t prefix, struct span rest,
     if (before->prefix == prefix && before->rest == rest.data)
         return before->key;
     struct span start = key_prefixes[prefix];
-    char *key = arena_take(arena, start.size + rest.size + 1);
+    char *key = arena_take_raw(arena, start.size + rest.size + 1);
     memcpy(key, start.data, start.size);
     if (rest.size > 0)
         memcpy(key + start.size, rest.data, rest.size);
+    key[start.size + rest.size] = '\0';
     *before = (struct key_read){prefix, rest.data, {key, start.size + rest.size}};
     return before->key;
 }
@@ -857,7 +901,8 @@ static int64_t read_order(const struct tables *tables, int64_t order, struct pub
 }
 
 /* False: none of ours. */
-static bool rare_key_read(const struct tables *tables, int64_t key, struct published *published)
+static bool __attribute__((noinline))
+rare_key_read(const struct tables *tables, int64_t key, struct published *published)
 {
     const struct facts *facts = tables->facts;
     int64_t subject = (-1 - key) / RARE_KINDS;
@@ -885,7 +930,8 @@ static bool rare_key_read(const struct tables *tables, int64_t key, struct publi
     }
 }
 
-static void read_published_key(struct state_reader *reader, const struct tables *tables, struct published *published)
+static inline void read_published_key(struct state_reader *reader, const struct tables *tables,
+                                      struct published *published)
 {
     int64_t most = 2 * (int64_t)tables->facts->orders_count;
     int64_t key = state_read_range(reader, before_3(reader) ? 0 : INT64_MIN, most);
@@ -896,7 +942,7 @@ static void read_published_key(struct state_reader *reader, const struct tables 
         return;
     }
     published->kind = key == 0 ? KEY_EVER : key % 2 ? KEY_CYCLE : KEY_ORDER;
-    published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(key - 1) / 2].id;
+    published->order_id = key == 0 ? SPAN_NONE : tables->facts->orders[(uint64_t)(key - 1) / 2].id;
 }
 
 static void read_tracks_1(struct runs *runs, const struct tables *tables, struct state_reader *reader)

@@ -15,7 +15,7 @@
 /* A release that first reads a version does not write it yet (schemas/README.md). Two test builds play the next two
  * releases (tests/rolling): there version 4 is version 3 under another number. */
 #ifndef ORIORI_STATE_READ
-#define ORIORI_STATE_READ 3
+#define ORIORI_STATE_READ    3
 #define ORIORI_STATE_WRITTEN 3
 #endif
 
@@ -64,8 +64,7 @@ static inline unsigned char *state_writer_extend(struct state_writer *writer, si
 }
 
 void state_write_long_whole(struct state_writer *writer, int64_t value);
-/* The difference to the time before, in the largest of the units that it is a multiple of; never NEVER. */
-void state_write_time(struct state_writer *writer, int64_t time);
+void state_write_time_whole(struct state_writer *writer, int64_t time);
 void state_write_fixed(struct state_writer *writer, const void *bytes, size_t size);
 void state_write_text(struct state_writer *writer, struct span text); /* Avro string, bytes */
 
@@ -76,6 +75,15 @@ static inline void state_write_long(struct state_writer *writer, int64_t value)
         writer->data[writer->size++] = (unsigned char)((uint64_t)value << 1 ^ (uint64_t)(value >> 63));
     else
         state_write_long_whole(writer, value);
+}
+
+/* The difference to the time before, in the largest of the units that it is a multiple of; never NEVER. */
+static inline void state_write_time(struct state_writer *writer, int64_t time)
+{
+    if (time == writer->base)
+        state_write_long(writer, 0);
+    else
+        state_write_time_whole(writer, time);
 }
 
 static inline void state_write_fixed64(struct state_writer *writer, uint64_t hash) /* Avro fixed(8), little-endian */
@@ -100,7 +108,8 @@ struct state_reader {
 };
 int64_t state_read_fail(struct state_reader *reader); /* marks it failed and at its end; 0 */
 int64_t state_read_long_whole(struct state_reader *reader);
-int64_t state_read_time(struct state_reader *reader); /* outside STATE_TIME_LEAST .. _MOST: failed */
+int64_t state_read_time_whole(struct state_reader *reader);
+struct span state_read_text_whole(struct state_reader *reader);
 
 static inline int64_t state_read_long(struct state_reader *reader)
 {
@@ -118,6 +127,15 @@ static inline int64_t state_read_range(struct state_reader *reader, int64_t leas
         return value;
     state_read_fail(reader);
     return least; /* outside: failed, least */
+}
+
+/* Outside STATE_TIME_LEAST .. _MOST: failed. Many are the time before once more. */
+static inline int64_t state_read_time(struct state_reader *reader)
+{
+    if (reader->at == reader->end || *reader->at != 0)
+        return state_read_time_whole(reader);
+    reader->at++;
+    return reader->base;
 }
 
 static inline uint64_t state_read_fixed64(struct state_reader *reader)
@@ -140,14 +158,43 @@ static inline uint32_t state_read_fixed32(struct state_reader *reader)
     return le32toh(bytes);
 }
 
-struct span state_read_text(struct state_reader *reader); /* borrowed from the blob */
+static inline struct span state_read_text(struct state_reader *reader) /* borrowed from the blob */
+{
+    if (reader->at == reader->end || *reader->at != 0)
+        return state_read_text_whole(reader);
+    reader->at++;
+    return SPAN_NONE;
+}
+
 /* A count of items that each take at least item_size_min bytes, so that a claim cannot make us allocate. Avro's array
  * is one block of that count (no negative counts), closed by a 0 that state_read_array_end takes; count 0 has no end.
+ * Most arrays of most customers are empty.
  */
-uint32_t state_read_count(struct state_reader *reader, size_t item_size_min);
-void state_read_array_end(struct state_reader *reader, uint32_t count);
-void state_write_count(struct state_writer *writer, size_t count);
-void state_write_array_end(struct state_writer *writer, size_t count);
+static inline uint32_t state_read_count(struct state_reader *reader, size_t item_size_min)
+{
+    int64_t count = state_read_range(reader, 0, INT32_MAX);
+    if (count * (int64_t)item_size_min > reader->end - reader->at) /* what is left behind the count itself */
+        return (uint32_t)state_read_fail(reader);
+    return (uint32_t)count;
+}
+
+static inline void state_read_array_end(struct state_reader *reader, uint32_t count)
+{
+    if (count)
+        state_read_range(reader, 0, 0);
+}
+
+static inline void state_write_count(struct state_writer *writer, size_t count)
+{
+    state_write_long(writer, (int64_t)count);
+}
+
+static inline void state_write_array_end(struct state_writer *writer, size_t count)
+{
+    if (count)
+        state_write_long(writer, 0);
+}
+
 bool state_reader_finish(const struct state_reader *reader); /* nothing failed, nothing left over */
 
 /* ---- the state ---- */

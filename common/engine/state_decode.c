@@ -188,14 +188,24 @@ static void read_note(struct decoder *decoder, struct note *note)
     note->friend_hash = note->names_friend ? state_read_fixed64(reader) : 0;
 }
 
-/* The array's items, with room for a few more so that applying an event seldom copies it. Item sizes are the least that
- * the schema can write: a claim of more items than the bytes can hold is refused before any memory is taken. */
+/* Items not yet read, with room for a few more so that applying an event seldom copies the array; of what nobody told
+ * there is none. */
+static void *take_items(struct arena *arena, uint32_t count, size_t item_size, uint32_t *ret_capacity)
+{
+    *ret_capacity = count > 0 ? count + 2 : 0;
+    if (count == 0)
+        return NULL;
+    void *items = arena_take_raw(arena, *ret_capacity * item_size);
+    return memset(items, 0, count * item_size);
+}
+
+/* Item sizes are the least that the schema can write: a claim of more items than the bytes can hold is refused before
+ * any memory is taken. */
 #define READ_ARRAY(decoder, name, item_size_min)                                                                       \
     do {                                                                                                               \
         struct facts *facts_ = (decoder)->facts;                                                                       \
         uint32_t count_ = state_read_count((decoder)->reader, (item_size_min));                                        \
-        facts_->name##_capacity = count_ + 2;                                                                          \
-        facts_->name = arena_take((decoder)->arena, facts_->name##_capacity * sizeof *facts_->name);                   \
+        facts_->name = take_items((decoder)->arena, count_, sizeof *facts_->name, &facts_->name##_capacity);           \
         facts_->name##_count = count_;                                                                                 \
     } while (0)
 

@@ -49,12 +49,8 @@ static int64_t in_units(int64_t delta)
     return delta / time_units[unit] * UNIT_COUNT + unit;
 }
 
-void state_write_time(struct state_writer *writer, int64_t time)
+void state_write_time_whole(struct state_writer *writer, int64_t time)
 {
-    if (time == writer->base) {
-        state_write_long(writer, 0);
-        return;
-    }
     write_long(writer, in_units(time - writer->base));
     writer->base = time;
 }
@@ -70,17 +66,6 @@ void state_write_text(struct state_writer *writer, struct span text)
 {
     state_write_long(writer, (int64_t)text.size);
     state_write_fixed(writer, text.data, text.size);
-}
-
-void state_write_count(struct state_writer *writer, size_t count)
-{
-    state_write_long(writer, (int64_t)count);
-}
-
-void state_write_array_end(struct state_writer *writer, size_t count)
-{
-    if (count)
-        state_write_long(writer, 0);
 }
 
 struct span state_writer_finish(struct state_writer *writer)
@@ -137,21 +122,19 @@ int64_t state_read_long_whole(struct state_reader *reader)
     return read_long(reader);
 }
 
-int64_t state_read_time(struct state_reader *reader)
+int64_t state_read_time_whole(struct state_reader *reader)
 {
-    int64_t delta = read_long(reader);
+    int64_t delta = read_long(reader), time;
     if (reader->version != STATE_VERSION_FIRST &&
         __builtin_mul_overflow(delta >> UNIT_BITS, time_units[delta & (UNIT_COUNT - 1)], &delta))
         return state_read_fail(reader);
-    int64_t time = (int64_t)((uint64_t)reader->base + (uint64_t)delta);
-    if (delta < -2 * STATE_TIME_MOST || delta > 2 * STATE_TIME_MOST || time < STATE_TIME_LEAST ||
-        time > STATE_TIME_MOST)
+    if (__builtin_add_overflow(reader->base, delta, &time) || time < STATE_TIME_LEAST || time > STATE_TIME_MOST)
         return state_read_fail(reader);
     reader->base = time;
     return time;
 }
 
-struct span state_read_text(struct state_reader *reader)
+struct span state_read_text_whole(struct state_reader *reader)
 {
     int64_t size = state_read_range(reader, 0, reader->end - reader->at);
     if (reader->failed || size > reader->end - reader->at) {
@@ -161,20 +144,6 @@ struct span state_read_text(struct state_reader *reader)
     struct span text = {(const char *)reader->at, (size_t)size};
     reader->at += size;
     return text;
-}
-
-uint32_t state_read_count(struct state_reader *reader, size_t item_size_min)
-{
-    int64_t count = state_read_range(reader, 0, INT32_MAX);
-    if (count * (int64_t)item_size_min > reader->end - reader->at) /* what is left behind the count itself */
-        return (uint32_t)state_read_fail(reader);
-    return (uint32_t)count;
-}
-
-void state_read_array_end(struct state_reader *reader, uint32_t count)
-{
-    if (count)
-        state_read_range(reader, 0, 0);
 }
 
 bool state_reader_finish(const struct state_reader *reader)
