@@ -415,15 +415,21 @@ int64_t zone_local(const struct zone *zone, int64_t utc_ms)
     return zone == NULL ? utc_ms : utc_ms + offset_at(zone, floor_div(utc_ms, SECOND_MS)) * SECOND_MS;
 }
 
+bool zone_is(const struct zone *zone, struct span name)
+{
+    return span_equal(span_of(zone->name), name);
+}
+
 /* The next instant after s at which the offset may change; INT64_MAX: none. */
 static int64_t next_change(const struct zone *zone, int64_t s)
 {
-    int64_t best = INT64_MAX, year = year_of(s);
     size_t after = first_after(zone, s);
     if (after < zone->count)
-        best = zone->at_s[after];
-    if (best != INT64_MAX || !zone->rule.daylight)
+        return zone->at_s[after];
+    int64_t best = INT64_MAX;
+    if (!zone->rule.daylight)
         return best;
+    int64_t year = year_of(s);
     for (int64_t y = year - 1; y <= year + 1; y++) {
         int64_t start = rule_start_s(&zone->rule, y), end = rule_end_s(&zone->rule, y);
         best = start > s && start < best ? start : best;

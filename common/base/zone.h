@@ -21,6 +21,8 @@ bool zones_add(struct zones *zones, struct span name, struct span tzif);
 /* NULL: no such zone. Names are case-sensitive, as the database spells them. */
 const struct zone *zones_find(const struct zones *zones, struct span name);
 
+bool zone_is(const struct zone *zone, struct span name); /* of that name */
+
 /* The version of the tz database, as text ("2024a", or "" when unknown). */
 struct span zones_version(const struct zones *zones);
 void zones_set_version(struct zones *zones, struct span version);

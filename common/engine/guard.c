@@ -107,14 +107,16 @@ static struct verdict_guard check_caps(struct pass *pass, const struct rule *rul
         return passes;
     if (rule->on_cap == ON_CAP_DROP)
         return fails(OUTCOME_CAPPED, SPAN_NONE);
-    return deferred(SPAN("capped"), window_next_day_start(playbook, pass_zone(pass), pass->now)); /* R69 */
+    const struct wall_clock clock = pass_clock(pass);
+    return deferred(SPAN("capped"), window_next_day_start(playbook, &clock)); /* R69 */
 }
 
 static struct verdict_guard check_quiet(struct pass *pass)
 {
-    if (window_open_then(pass->playbook, pass_local(pass)))
+    const struct wall_clock clock = pass_clock(pass);
+    if (window_open_then(pass->playbook, clock.local))
         return passes;
-    return deferred(SPAN("quiet"), window_next_start(pass->playbook, pass_zone(pass), pass->now)); /* R71 */
+    return deferred(SPAN("quiet"), window_next_start(pass->playbook, &clock)); /* R71 */
 }
 
 /* ---- reach (R75) ---- */

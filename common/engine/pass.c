@@ -79,7 +79,7 @@ const struct zone *pass_zone(struct pass *pass)
     if (pass->zone_ready)
         return pass->zone;
     const struct zone *before = pass->zone;
-    pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures));
+    pass->zone = window_zone(pass->playbook, pass->world->zones, figures_time_zone(&pass->figures), before);
     pass->zone_ready = true;
     if (pass->zone != before)
         pass->offset_until = NEVER;
@@ -94,6 +94,12 @@ int64_t pass_local(struct pass *pass)
         pass->offset_from = pass->now;
     }
     return pass->now + pass->offset;
+}
+
+struct wall_clock pass_clock(struct pass *pass)
+{
+    int64_t local = pass_local(pass);
+    return (struct wall_clock){pass->zone, pass->now, local, pass->offset_until};
 }
 
 int64_t pass_today(struct pass *pass)

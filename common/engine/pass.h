@@ -9,6 +9,7 @@
 
 #include "common/engine/classes.h"
 #include "common/engine/runs.h"
+#include "common/engine/window.h"
 
 /* Of which rules it is known whether they leave this customer out (R72): bits by the rule's place in the playbook.
  * Beyond these many each decision works it out anew. */
@@ -111,6 +112,7 @@ struct span pass_event_id(const struct pass *pass);                   /* "" when
 struct span pass_trace(const struct pass *pass);                      /* of the event, as in struct event */
 const struct zone *pass_zone(struct pass *pass);                      /* R33 */
 int64_t pass_local(struct pass *pass);                                /* the wall clock there, as if UTC */
+struct wall_clock pass_clock(struct pass *pass);
 int64_t pass_today(struct pass *pass);                                /* local day since 1970 */
 uint32_t pass_order(const struct pass *pass, struct span order_id);   /* FACT_NONE = none of that id */
 struct span pass_order_id(const struct pass *pass, uint32_t order);   /* "" for FACT_NONE */

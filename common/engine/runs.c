@@ -90,7 +90,8 @@ void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *se
 {
     struct sent *added = ARRAY_PUSH(runs, arena, sent);
     *added = *sent;
-    runs->sent_ends_at = NEVER;
+    if (sent->expires_at != NEVER && sent->expires_at < runs->sent_ends_at)
+        runs->sent_ends_at = sent->expires_at;
 }
 
 /* The first place whose key is not below the given one. */

@@ -2,10 +2,13 @@
 
 #include "common/base/check.h"
 
-const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name)
+const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name,
+                               const struct zone *before)
 {
     if (zones == NULL)
         return NULL;
+    if (before != NULL && zone_is(before, span_empty(name) ? playbook->time_zone : name))
+        return before;
     const struct zone *zone = span_empty(name) ? NULL : zones_find(zones, name);
     return zone ? zone : zones_find(zones, playbook->time_zone);
 }
@@ -38,26 +41,28 @@ bool window_open(const struct playbook *playbook, const struct zone *zone, int64
 
 /* When the clock was put back over the window's start, the earlier instant that shows it (R71) may be gone already:
  * what waits then goes by the wall clock as it runs on, so that a deferral always ends after now. */
-static int64_t start_after(const struct playbook *playbook, const struct zone *zone, int64_t day, int64_t now)
+static int64_t start_after(const struct playbook *playbook, const struct wall_clock *clock, int64_t day)
 {
-    int64_t start = window_instant(zone, day, playbook->window_start_ms);
-    if (start > now)
+    int64_t ahead = day * DAY_MS + playbook->window_start_ms - clock->local;
+    if (ahead > 0 && clock->now + ahead < clock->until)
+        return clock->now + ahead; /* what shows it earlier is gone, if it was */
+    int64_t start = window_instant(clock->zone, day, playbook->window_start_ms);
+    if (start > clock->now)
         return start;
-    int64_t ahead = day * DAY_MS + playbook->window_start_ms - zone_local(zone, now);
-    return now + (ahead > 0 ? ahead : 1);
+    return clock->now + (ahead > 0 ? ahead : 1);
 }
 
-int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
+int64_t window_next_start(const struct playbook *playbook, const struct wall_clock *clock)
 {
-    int64_t local = zone_local(zone, now), day = floor_div(local, DAY_MS);
-    if (time_of_day(local) >= playbook->window_start_ms)
+    int64_t day = floor_div(clock->local, DAY_MS);
+    if (time_of_day(clock->local) >= playbook->window_start_ms)
         day++;
-    return start_after(playbook, zone, day, now);
+    return start_after(playbook, clock, day);
 }
 
-int64_t window_next_day_start(const struct playbook *playbook, const struct zone *zone, int64_t now)
+int64_t window_next_day_start(const struct playbook *playbook, const struct wall_clock *clock)
 {
-    return start_after(playbook, zone, window_day(zone, now) + 1, now);
+    return start_after(playbook, clock, floor_div(clock->local, DAY_MS) + 1);
 }
 
 /* False: the year has no such day, for 29 February comes in leap years only (R62). */
@@ -70,6 +75,13 @@ static bool date_in_year(const struct calendar_date *date, int64_t year, int64_t
     return month_again == date->month && day_again == date->day;
 }
 
+/* Whether any zone's clock may show some time of the day after `after` and before `before` (NEVER: at all). */
+static bool may_lie_between(int64_t local_day, int64_t after, int64_t before)
+{
+    int64_t day_ms = local_day * DAY_MS;
+    return day_ms + 3 * DAY_MS > after && (before == NEVER || day_ms - 2 * DAY_MS < before);
+}
+
 int64_t window_next_date(const struct trigger *trigger, const struct zone *zone, int64_t now, int64_t *ret_day)
 {
     int64_t year;
@@ -80,7 +92,7 @@ int64_t window_next_date(const struct trigger *trigger, const struct zone *zone,
     for (int64_t ahead = -1; ahead <= 1 || (ahead <= 8 && best == NEVER); ahead++) {
         for (size_t i = 0; i < trigger->date_count; i++) {
             int64_t local_day;
-            if (!date_in_year(&trigger->dates[i], year + ahead, &local_day))
+            if (!date_in_year(&trigger->dates[i], year + ahead, &local_day) || !may_lie_between(local_day, now, best))
                 continue;
             int64_t at = window_instant(zone, local_day, trigger->time_of_day_ms);
             if (at > now && (best == NEVER || at < best)) {

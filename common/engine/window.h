@@ -5,8 +5,9 @@
 #include "common/base/zone.h"
 #include "common/playbook/playbook.h"
 
-/* The customer's zone: the named one, else the playbook's default (R33); NULL (= UTC) when the database lacks both. */
-const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name);
+/* The customer's zone: the named one (before, when that is it), else the playbook's default (R33); NULL (= UTC) when the database lacks both. */
+const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name,
+                               const struct zone *before);
 
 int64_t window_day(const struct zone *zone, int64_t now);
 
@@ -17,11 +18,18 @@ int64_t window_instant(const struct zone *zone, int64_t day, int64_t time_of_day
 bool window_open(const struct playbook *playbook, const struct zone *zone, int64_t now);
 bool window_open_then(const struct playbook *playbook, int64_t local); /* the same of the wall clock there */
 
+/* A zone's wall clock. Until an instant behind now it runs on as it does now (zone_offset). */
+struct wall_clock {
+    const struct zone *zone;
+    int64_t now, local; /* what it shows now, as if UTC */
+    int64_t until;
+};
+
 /* The next start of the window after now: where a message held by the quiet hours waits. */
-int64_t window_next_start(const struct playbook *playbook, const struct zone *zone, int64_t now);
+int64_t window_next_start(const struct playbook *playbook, const struct wall_clock *clock);
 
 /* The start of the next local day's window: where a capped message waits (R69). */
-int64_t window_next_day_start(const struct playbook *playbook, const struct zone *zone, int64_t now);
+int64_t window_next_day_start(const struct playbook *playbook, const struct wall_clock *clock);
 
 /* The first instant after now at which one of the trigger's dates comes (R62), and that date's local day. 02-29 comes
  * in leap years only. */
