@@ -1,5 +1,7 @@
 #include "common/base/hash.h"
 
+#include "common/base/sha1.h"
+
 #include <endian.h>
 #include <sha1.h>
 #include <sha2.h>
@@ -42,7 +44,7 @@ uint32_t hash_home_shard(struct span customer_id, uint32_t shard_count)
     return ((uint32_t)hash_murmur2(customer_id) & 0x7fffffffu) % shard_count;
 }
 
-enum { SHA1_BLOCK = 64, SHA1_TAIL = 9, SHA1_AT_ONCE = 256 }; /* TAIL: a byte 0x80 and the length in bits */
+enum { SHA1_TAIL = 9, SHA1_AT_ONCE = 256 }; /* TAIL: a byte 0x80 and the length in bits */
 
 static void sha1_long(const struct span *parts, size_t count, unsigned char ret_digest[20])
 {
@@ -64,7 +66,7 @@ void hash_sha1(const struct span *parts, size_t count, unsigned char ret_digest[
         sha1_long(parts, count, ret_digest);
         return;
     }
-    size_t whole = (size + SHA1_TAIL + SHA1_BLOCK - 1) / SHA1_BLOCK * SHA1_BLOCK, at = 0;
+    size_t whole = (size + SHA1_TAIL + SHA1_BLOCK_SIZE - 1) / SHA1_BLOCK_SIZE * SHA1_BLOCK_SIZE, at = 0;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].size > 0)
             memcpy(blocks + at, parts[i].data, parts[i].size);
@@ -74,12 +76,11 @@ void hash_sha1(const struct span *parts, size_t count, unsigned char ret_digest[
     blocks[size] = 0x80;
     uint64_t bits = htobe64((uint64_t)size * 8);
     memcpy(blocks + whole - sizeof bits, &bits, sizeof bits);
-    SHA1_CTX context;
-    SHA1Init(&context);
-    for (at = 0; at < whole; at += SHA1_BLOCK)
-        SHA1Transform(context.state, blocks + at);
+    uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}; /* FIPS 180-4 */
+    for (at = 0; at < whole; at += SHA1_BLOCK_SIZE)
+        sha1_block(state, blocks + at);
     for (size_t i = 0; i < 5; i++) {
-        uint32_t word = htobe32(context.state[i]);
+        uint32_t word = htobe32(state[i]);
         memcpy(ret_digest + i * sizeof word, &word, sizeof word);
     }
 }
