@@ -4,7 +4,8 @@
 #define OPENS_WINDOW_MS (60 * DAY_MS) /* R25 */
 enum { OPENS_KEPT = 32 };             /* R25 */
 
-/* The newest of a kind of fact, by (time, id). */
+/* The newest of a kind of fact, by (time, id). Facts lie about as they came and are read from the last to the first:
+ * most are then seen at a glance to be older. Of one time and id (from two sources) that which came first counts. */
 struct newest {
     int64_t at;
     const struct stamp *stamp;
@@ -12,7 +13,7 @@ struct newest {
 
 static void take_newer(struct newest *newest, const struct stamp *stamp)
 {
-    if (newest->stamp && (stamp->at < newest->at || (stamp->at == newest->at && stamp->hash <= newest->stamp->hash)))
+    if (newest->stamp && (stamp->at < newest->at || (stamp->at == newest->at && stamp->hash < newest->stamp->hash)))
         return;
     *newest = (struct newest){stamp->at, stamp};
 }
@@ -30,7 +31,8 @@ struct contact {
     struct newest consent, refusal, zone;
     struct span zone_name;                /* that `zone` states */
     uint32_t zone_order, zone_note;       /* that `zone` is of */
-    const struct note *opens[OPENS_KEPT]; /* the newest, newest first */
+    int64_t opens_after;                  /* an open or click of this time or before is of no count */
+    const struct note *opens[OPENS_KEPT]; /* the newest after it, newest first */
     size_t open_count;
 };
 
@@ -43,9 +45,9 @@ static bool open_newer(const struct note *a, const struct note *b)
 static void keep_open(struct contact *contact, const struct note *note)
 {
     size_t at = contact->open_count;
-    if (at == OPENS_KEPT && !open_newer(note, contact->opens[--at]))
+    if (note->stamp.at <= contact->opens_after || (at == OPENS_KEPT && open_newer(contact->opens[--at], note)))
         return;
-    for (; at > 0 && open_newer(note, contact->opens[at - 1]); at--)
+    for (; at > 0 && !open_newer(contact->opens[at - 1], note); at--)
         contact->opens[at] = contact->opens[at - 1];
     contact->opens[at] = note;
     contact->open_count += contact->open_count < OPENS_KEPT;
@@ -59,7 +61,7 @@ static bool zone_is_last(const struct contact *contact, struct span time_zone, c
     if (last->stamp == NULL || stamp->at != last->at)
         return last->stamp == NULL || stamp->at > last->at;
     uint64_t id = stamp->hash & STAMP_TIE_MASK, last_id = last->stamp->hash & STAMP_TIE_MASK;
-    return id != last_id ? id > last_id : span_compare(time_zone, contact->zone_name) > 0;
+    return id != last_id ? id > last_id : span_compare(time_zone, contact->zone_name) >= 0;
 }
 
 static void take_zone(struct contact *contact, struct span time_zone, const struct stamp *stamp, uint32_t order,
@@ -147,43 +149,52 @@ static void set_consent(struct figures *figures, const struct contact *contact)
     const struct newest *consent = &contact->consent, *refusal = &contact->refusal;
     figures->consent = consent->stamp && (!refusal->stamp || consent->at > refusal->at); /* R23: tie: the refusal */
     const struct newest *deciding = figures->consent ? consent : refusal;
-    if (!deciding->stamp)
-        return;
-    figures->consent_at = deciding->at;
-    figures->consent_source = deciding->stamp->source;
+    figures->consent_at = deciding->stamp ? deciding->at : NEVER;
+    figures->consent_source = deciding->stamp ? deciding->stamp->source : 0;
 }
 
 static void count_opens(struct figures_work *work, const struct contact *contact)
 {
     struct figures *figures = work->figures;
-    if (contact->open_count)
-        figures->last_open_at = contact->opens[0]->stamp.at;
+    figures->opens_60d = figures->clicks_60d = 0;
+    figures->last_open_at = figures->first_open = figures->contacts_change_at = NEVER;
+    for (size_t i = 0; i < 2; i++) {
+        const struct newest *opened = &contact->channels[i].opened;
+        if (opened->stamp && (figures->last_open_at == NEVER || opened->at > figures->last_open_at))
+            figures->last_open_at = opened->at;
+    }
     for (size_t i = 0; i < contact->open_count; i++) {
         const struct note *note = contact->opens[i];
-        int64_t until = note->stamp.at + OPENS_WINDOW_MS;
-        if (figures->now >= until)
-            break;
         figures->opens_60d += note->kind == EVENT_OPENED;
         figures->clicks_60d += note->kind == EVENT_CLICKED;
-        instant_lower(&figures->contacts_change_at, until);
+        instant_lower(&figures->contacts_change_at, note->stamp.at + OPENS_WINDOW_MS);
         if (figures->cycle_start != NEVER && note->stamp.at >= figures->cycle_start)
             figures->first_open = note->stamp.at; /* R25: the oldest kept in the cycle */
     }
-    figures_change_at(figures, figures->contacts_change_at);
     if (figures->first_open == NEVER && figures->cycle_start != NEVER && figures->last_open_at != NEVER &&
         figures->last_open_at >= figures->cycle_start)
         figures->first_open = figures->last_open_at; /* R25: else the last one's time */
+}
+
+/* All but the opens, of which none are there yet. */
+static void contact_init(struct contact *contact, int64_t now)
+{
+    memset(contact, 0, offsetof(struct contact, opens));
+    contact->zone_order = contact->zone_note = FACT_NONE;
+    contact->opens_after = now - OPENS_WINDOW_MS;
+    contact->open_count = 0;
 }
 
 void figures_contacts(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    struct contact contact = {.zone_order = FACT_NONE, .zone_note = FACT_NONE};
-    for (uint32_t i = 0; i < facts->orders_count; i++)
-        read_order(&contact, facts, i);
-    for (uint32_t i = 0; i < facts->notes_count; i++)
+    struct contact contact;
+    contact_init(&contact, figures->now);
+    for (uint32_t i = facts->notes_count; i-- > 0;)
         read_note(&contact, facts, i);
+    for (uint32_t i = facts->orders_count; i-- > 0;)
+        read_order(&contact, facts, i);
     figures->registered_email = registered(&contact.channels[EVENT_CHANNEL_EMAIL]);
     figures->registered_line = registered(&contact.channels[EVENT_CHANNEL_LINE]);
     figures->bounced_email = bounced(&contact.channels[EVENT_CHANNEL_EMAIL]);

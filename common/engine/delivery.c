@@ -90,6 +90,17 @@ static struct figure_instant delivery_instant(const struct facts *facts, uint32_
                                    .hash = stamp_record(facts, stamp)};
 }
 
+/* A parcel and when it was delivered. */
+struct delivery {
+    uint32_t parcel;
+    int64_t at; /* NEVER = there is none */
+};
+
+static struct figure_instant delivery_of(const struct facts *facts, const struct delivery *delivery)
+{
+    return delivery->at == NEVER ? figure_none : delivery_instant(facts, delivery->parcel, delivery->at);
+}
+
 struct figure_instant parcel_delivery(const struct facts *facts, const struct playbook *playbook, uint32_t index,
                                       int64_t now, int64_t *ret_assumed_at)
 {
@@ -107,31 +118,39 @@ static int compare_parcels(const struct facts *facts, uint32_t a, uint32_t b)
     return order != 0 ? order : (left->hash > right->hash) - (left->hash < right->hash);
 }
 
-static void count_delivery(struct figures *figures, uint32_t index, int64_t at)
+struct deliveries { /* of the cycle */
+    struct delivery first, last;
+};
+
+static void count_delivery(struct deliveries *deliveries, const struct facts *facts, uint32_t index, int64_t at)
 {
-    const struct facts *facts = figures->facts;
-    const struct figure_instant *first = &figures->first_delivery, *last = &figures->last_delivery;
-    figures->delivered_in_cycle++;
-    if (first->at == NEVER || at < first->at || (at == first->at && compare_parcels(facts, index, first->fact) < 0))
-        figures->first_delivery = delivery_instant(facts, index, at);
-    if (last->at == NEVER || at > last->at || (at == last->at && compare_parcels(facts, index, last->fact) > 0))
-        figures->last_delivery = delivery_instant(facts, index, at);
+    struct delivery *first = &deliveries->first, *last = &deliveries->last;
+    if (first->at == NEVER || at < first->at || (at == first->at && compare_parcels(facts, index, first->parcel) < 0))
+        *first = (struct delivery){index, at};
+    if (last->at == NEVER || at > last->at || (at == last->at && compare_parcels(facts, index, last->parcel) > 0))
+        *last = (struct delivery){index, at};
 }
 
-static void count_folded(struct figures_work *work)
+static void count_folded(struct figures *figures)
 {
-    struct figures *figures = work->figures;
     const struct folded *folded = &figures->facts->folded;
     figures->shipped = folded->shipped;
     figures->delivered = folded->delivered;
     figures->failed = folded->failed;
-    if (work->folded_cycle) {
-        figures->shipped_in_cycle = folded->cycle_shipped;
-        figures->delivered_in_cycle = folded->cycle_delivered;
-    }
+    bool in_cycle = figures_cycle_folded(figures);
+    figures->shipped_in_cycle = in_cycle ? folded->cycle_shipped : 0;
+    figures->delivered_in_cycle = in_cycle ? folded->cycle_delivered : 0;
 }
 
-static void count_parcel(struct figures_work *work, uint32_t index)
+static void mark_cycle(struct figures_work *work)
+{
+    const struct figures *figures = work->figures;
+    work->in_cycle = ARENA_ARRAY(work->arena, bool, figures->facts->orders_count);
+    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
+        work->in_cycle[figures->live[i]] = true;
+}
+
+static void count_parcel(struct figures_work *work, struct deliveries *deliveries, uint32_t index)
 {
     struct figures *figures = work->figures;
     const struct parcel *parcel = &figures->facts->parcels[index];
@@ -146,8 +165,10 @@ static void count_parcel(struct figures_work *work, uint32_t index)
     if (shipped)
         instant_lower(&figures->first_shipped,
                       stamp_known(&parcel->shipped) ? parcel->shipped.at : parcel->returned.at);
-    if (at != NEVER)
-        count_delivery(figures, index, at);
+    if (at != NEVER) {
+        figures->delivered_in_cycle++;
+        count_delivery(deliveries, figures->facts, index, at);
+    }
 }
 
 /* Parcels of live orders only (R14); counted ever, and of the cycle (R29). */
@@ -155,11 +176,15 @@ void figures_deliveries(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    count_folded(work);
+    struct deliveries deliveries = {{FACT_NONE, NEVER}, {FACT_NONE, NEVER}};
+    count_folded(figures);
+    mark_cycle(work);
+    figures->first_shipped = figures->deliveries_change_at = NEVER;
     for (uint32_t i = 0; i < facts->parcels_count; i++)
         if (order_live(&facts->orders[facts->parcels[i].order]))
-            count_parcel(work, i);
-    figures_change_at(figures, figures->deliveries_change_at);
+            count_parcel(work, &deliveries, i);
+    figures->first_delivery = delivery_of(facts, &deliveries.first);
+    figures->last_delivery = delivery_of(facts, &deliveries.last);
     for (uint32_t i = 0; i < facts->failures_count; i++)
         figures->failed += order_live(&facts->orders[facts->parcels[facts->failures[i].parcel].order]);
     figures->first_effect_after_ms = order_effect_after(facts, figures->playbook, figures->first_delivery.order);

@@ -59,12 +59,12 @@ static int compare_orders(uint32_t a, uint32_t b, const struct facts *facts)
     return span_compare(left->id, right->id);
 }
 
-void figures_orders_sort(struct figures_work *work)
+static void sort_orders(struct figures_work *work)
 {
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    work->in_cycle = ARENA_ARRAY(work->arena, bool, facts->orders_count);
     figures->live = ARENA_ARRAY(work->arena, uint32_t, facts->orders_count);
+    figures->live_count = 0;
     for (uint32_t i = 0; i < facts->orders_count; i++)
         if (order_live(&facts->orders[i]))
             figures->live[figures->live_count++] = i;
@@ -86,6 +86,7 @@ static uint32_t skip_folded(struct figures *figures)
     const struct folded *folded = &figures->facts->folded;
     const struct order *orders = figures->facts->orders;
     figures->cycle = 1;
+    figures->cycle_first = 0;
     if (folded->cycle == 0)
         return 1;
     uint32_t position = 0;
@@ -109,9 +110,6 @@ static void find_cycle(struct figures_work *work)
         figures->cycle++; /* R29 */
         figures->cycle_first = i;
     }
-    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
-        work->in_cycle[figures->live[i]] = true;
-    work->folded_cycle = figures->facts->folded.cycle == figures->cycle && figures->facts->folded.cycle > 0;
 }
 
 static struct figure_instant purchase_instant(const struct figures *figures, uint32_t position)
@@ -126,37 +124,56 @@ static struct figure_instant purchase_instant(const struct figures *figures, uin
                                    .hash = stamp_record(figures->facts, &order->placed)};
 }
 
-/* R32: per currency, in bytewise order. */
-static void money_add(struct figures *figures, struct span currency, int64_t minor)
+static struct span currency_of(const struct figures *figures, struct span stated)
 {
-    if (span_empty(currency))
-        currency = figures->playbook->currency; /* R86 */
-    size_t at = 0;
-    while (at < figures->money_count && span_compare(figures->money[at].currency, currency) < 0)
-        at++;
-    if (at == figures->money_count || !span_equal(figures->money[at].currency, currency)) {
-        memmove(&figures->money[at + 1], &figures->money[at], (figures->money_count - at) * sizeof *figures->money);
-        figures->money[at] = (struct customer_money){currency, 0};
-        figures->money_count++;
-    }
-    figures->money[at].minor = amount_add(figures->money[at].minor, minor);
+    return span_empty(stated) ? figures->playbook->currency : stated; /* R86 */
 }
 
-static void count_money(struct figures_work *work)
+/* R32: each currency is a sum of its own. Of `currency`, the folded purchases first. */
+static int64_t money_in(const struct figures *figures, struct span currency)
 {
-    struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
-    figures->money =
-        ARENA_ARRAY(work->arena, struct customer_money, figures->live_count + facts->folded.money_count + 1);
+    int64_t minor = 0;
     for (uint32_t i = 0; i < facts->folded.money_count; i++)
-        money_add(figures, facts->folded.money[i].currency, facts->folded.money[i].minor);
+        if (span_equal(currency_of(figures, facts->folded.money[i].currency), currency))
+            minor = amount_add(minor, facts->folded.money[i].minor);
     for (uint32_t i = 0; i < figures->live_count; i++) {
         const struct order *order = &facts->orders[figures->live[i]];
-        money_add(figures, order->currency, order_paid(order)); /* R14: a part refund */
+        if (span_equal(currency_of(figures, order->currency), currency))
+            minor = amount_add(minor, order_paid(order)); /* R14: a part refund */
     }
-    for (size_t i = 0; i < figures->money_count; i++)
-        if (span_equal(figures->money[i].currency, figures->playbook->currency))
-            figures->money_default = figures->money[i].minor;
+    return minor;
+}
+
+struct moneys {
+    struct customer_money *items;
+    size_t count;
+};
+
+static void money_name(const struct figures *figures, struct moneys *moneys, struct span stated)
+{
+    struct span currency = currency_of(figures, stated);
+    size_t at = 0;
+    while (at < moneys->count && span_compare(moneys->items[at].currency, currency) < 0)
+        at++;
+    if (at < moneys->count && span_equal(moneys->items[at].currency, currency))
+        return;
+    memmove(&moneys->items[at + 1], &moneys->items[at], (moneys->count - at) * sizeof *moneys->items);
+    moneys->items[at] = (struct customer_money){currency, money_in(figures, currency)};
+    moneys->count++;
+}
+
+const struct customer_money *figures_money(const struct figures *figures, struct arena *arena, size_t *ret_count)
+{
+    const struct facts *facts = figures->facts;
+    struct moneys moneys = {NULL, 0};
+    moneys.items = ARENA_ARRAY(arena, struct customer_money, figures->live_count + facts->folded.money_count);
+    for (uint32_t i = 0; i < facts->folded.money_count; i++)
+        money_name(figures, &moneys, facts->folded.money[i].currency);
+    for (uint32_t i = 0; i < figures->live_count; i++)
+        money_name(figures, &moneys, facts->orders[figures->live[i]].currency);
+    *ret_count = moneys.count;
+    return moneys.items;
 }
 
 void figures_orders(struct figures_work *work)
@@ -164,6 +181,8 @@ void figures_orders(struct figures_work *work)
     struct figures *figures = work->figures;
     const struct facts *facts = figures->facts;
     const struct folded *folded = &facts->folded;
+    sort_orders(work);
+    figures_subscription(work);
     find_cycle(work);
     figures->purchases = folded->purchases + figures->live_count;
     figures->trial = folded->trial;
@@ -177,7 +196,7 @@ void figures_orders(struct figures_work *work)
         figures->related += order->related;
     }
     figures->purchases_in_cycle = figures->live_count - figures->cycle_first;
-    figures->purchases_in_cycle += work->folded_cycle ? folded->cycle_purchases : 0;
+    figures->purchases_in_cycle += figures_cycle_folded(figures) ? folded->cycle_purchases : 0;
     figures->first_purchase = purchase_instant(figures, 0);
     figures->last_purchase = purchase_instant(figures, figures->live_count - 1);
     figures->cycle_purchase = purchase_instant(figures, figures->cycle_first);
@@ -187,7 +206,7 @@ void figures_orders(struct figures_work *work)
         int64_t stated = facts->orders[figures->last_purchase.order].settle_purchases;
         figures->settle_purchases = stated == FIGURE_UNSTATED ? figures->settle_purchases : stated;
     }
-    count_money(work);
+    figures->money_default = money_in(figures, figures->playbook->currency);
 }
 
 uint32_t figures_live_position(const struct figures *figures, uint32_t order)
@@ -267,6 +286,9 @@ void figures_referrals(struct figures_work *work)
     bool any_referred = facts->credits_count > 0;
     figures->referrals = facts->folded.referrals;
     figures->referrals_converted = facts->credits_count;
+    figures->events_attended = figures->support_contacts = figures->shares = 0;
+    figures->referrals_in_cycle = figures->shares_in_cycle = 0;
+    figures->first_shared = figures->first_referred = NEVER;
     for (uint32_t i = 0; i < facts->credits_count; i++)
         if (since_cycle_start(figures, facts->credits[i].at))
             instant_lower(&figures->first_referred, facts->credits[i].at);
@@ -304,16 +326,24 @@ bool figures_same_live(const struct figures *a, const struct figures *b)
            (a->live_count == 0 || memcmp(a->live, b->live, a->live_count * sizeof *a->live) == 0);
 }
 
-uint32_t figures_same_anchors(const struct figures *a, const struct figures *b)
+static uint32_t other_orders_anchors(const struct figures *a, const struct figures *b)
 {
-    bool same_cycle = a->cycle_purchase.order == b->cycle_purchase.order; /* R48: whose order these two take */
-    bool same_effect = same_cycle && same_instant(&a->effect_felt, &b->effect_felt);
-    bool same_since = same_cycle && same_instant(&a->subscription_since, &b->subscription_since);
-    return (uint32_t)same_instant(&a->first_delivery, &b->first_delivery) << ANCHOR_FIRST_DELIVERY |
-           (uint32_t)same_instant(&a->first_purchase, &b->first_purchase) << ANCHOR_FIRST_PURCHASE_EVER |
-           (uint32_t)same_instant(&a->cycle_purchase, &b->cycle_purchase) << ANCHOR_FIRST_PURCHASE_OF_CYCLE |
-           (uint32_t)same_instant(&a->last_purchase, &b->last_purchase) << ANCHOR_LAST_PURCHASE |
-           (uint32_t)same_effect << ANCHOR_EFFECT_FELT | (uint32_t)same_since << ANCHOR_SUBSCRIPTION_SINCE;
+    return (uint32_t)!same_instant(&a->first_purchase, &b->first_purchase) << ANCHOR_FIRST_PURCHASE_EVER |
+           (uint32_t)!same_instant(&a->cycle_purchase, &b->cycle_purchase) << ANCHOR_FIRST_PURCHASE_OF_CYCLE |
+           (uint32_t)!same_instant(&a->last_purchase, &b->last_purchase) << ANCHOR_LAST_PURCHASE |
+           (uint32_t)!same_instant(&a->subscription_since, &b->subscription_since) << ANCHOR_SUBSCRIPTION_SINCE;
+}
+
+uint32_t figures_same_anchors(const struct figures *before, const struct figures *figures, uint32_t parts)
+{
+    uint32_t others = (parts & FIGURES_ORDERS) ? other_orders_anchors(before, figures) : 0;
+    if ((parts & FIGURES_DELIVERIES) && !same_instant(&before->first_delivery, &figures->first_delivery))
+        others |= 1u << ANCHOR_FIRST_DELIVERY;
+    if ((parts & FIGURES_RESPONSES) && !same_instant(&before->effect_felt, &figures->effect_felt))
+        others |= 1u << ANCHOR_EFFECT_FELT;
+    if (before->cycle_purchase.order != figures->cycle_purchase.order) /* R48: whose order these two take */
+        others |= 1u << ANCHOR_EFFECT_FELT | 1u << ANCHOR_SUBSCRIPTION_SINCE;
+    return ANCHORS_ALL & ~others;
 }
 
 /* ---- what the tables compare ---- */
@@ -330,9 +360,8 @@ static uint64_t changed_orders(const struct figures *a, const struct figures *b)
 
 static uint64_t changed_referrals(const struct figures *a, const struct figures *b)
 {
-    return CHANGED(referrals, referrals) | CHANGED(referrals_converted, referrals_converted) |
-           CHANGED(shares, shares) | CHANGED(events_attended, events_attended) |
-           CHANGED(support_contacts, support_contacts);
+    return CHANGED(referrals, referrals) | CHANGED(referrals_converted, referrals_converted) | CHANGED(shares, shares) |
+           CHANGED(events_attended, events_attended) | CHANGED(support_contacts, support_contacts);
 }
 
 static uint64_t changed_deliveries(const struct figures *a, const struct figures *b)
@@ -374,14 +403,19 @@ static uint64_t changed_days(const struct figures *a, const struct figures *b)
 
 #undef CHANGED
 
-uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, enum figures_part part)
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, uint32_t parts)
 {
-    uint64_t changed = changed_days(before, figures) | changed_deliveries(before, figures) |
-                       changed_contacts(before, figures); /* by the clock, too */
-    if (part == FIGURES_ALL)
-        changed |= changed_orders(before, figures) | changed_referrals(before, figures);
-    if (part == FIGURES_ALL || part == FIGURES_RESPONSES)
+    uint64_t changed = changed_days(before, figures);
+    if (parts & FIGURES_ORDERS)
+        changed |= changed_orders(before, figures);
+    if (parts & FIGURES_DELIVERIES)
+        changed |= changed_deliveries(before, figures);
+    if (parts & FIGURES_CONTACTS)
+        changed |= changed_contacts(before, figures);
+    if (parts & FIGURES_RESPONSES)
         changed |= changed_answers(before, figures);
+    if (parts & FIGURES_REFERRALS)
+        changed |= changed_referrals(before, figures);
     return changed;
 }
 
@@ -511,32 +545,78 @@ void figures_values(const struct figures *figures, uint64_t facts, struct fact_v
         values->campaign = SPAN_NONE;
 }
 
+/* ---- all, or a part anew ---- */
+
+static bool has_parcel(const struct facts *facts, uint32_t order)
+{
+    for (uint32_t i = 0; i < facts->parcels_count; i++)
+        if (facts->parcels[i].order == order)
+            return true;
+    return false;
+}
+
+/* One more purchase is there, the last one, in the cycle of those before it, and nothing was told of its parcels yet:
+ * then parcels, answers and referrals mean what they meant. Most orders are such. */
+static bool purchase_added(const struct figures *before, const struct figures *figures)
+{
+    uint32_t count = before->live_count;
+    return count > 0 && figures->live_count == count + 1 && figures->cycle == before->cycle &&
+           figures->cycle_first == before->cycle_first && figures->cycle_start == before->cycle_start &&
+           figures->first_purchase.at == before->first_purchase.at &&
+           memcmp(figures->live, before->live, count * sizeof *before->live) == 0 &&
+           !has_parcel(figures->facts, figures->live[count]);
+}
+
+static bool has_come(int64_t at, int64_t now)
+{
+    return at != NEVER && at <= now;
+}
+
+/* The parts to be read besides `parts`. An order tells of registrations and consent, too. */
+static uint32_t parts_follow(struct figures_work *work, uint32_t parts)
+{
+    struct figures *figures = work->figures;
+    if (parts & FIGURES_ORDERS) {
+        const struct figures before = *figures;
+        figures_orders(work);
+        parts |= purchase_added(&before, figures) ? FIGURES_CONTACTS : FIGURES_ALL;
+    }
+    if (has_come(figures->deliveries_change_at, figures->now))
+        parts |= FIGURES_DELIVERIES;
+    if (has_come(figures->contacts_change_at, figures->now))
+        parts |= FIGURES_CONTACTS;
+    return parts;
+}
+
+static uint32_t follow(struct figures_work *work, const struct facts *facts, int64_t now, uint32_t parts)
+{
+    struct figures *figures = work->figures;
+    figures->facts = facts;
+    figures->now = now;
+    figures->next_change_at = NEVER;
+    parts = parts_follow(work, parts);
+    if (parts & FIGURES_DELIVERIES)
+        figures_deliveries(work);
+    if (parts & FIGURES_RESPONSES)
+        figures_responses(work);
+    if (parts & FIGURES_CONTACTS)
+        figures_contacts(work);
+    if (parts & FIGURES_REFERRALS)
+        figures_referrals(work);
+    figures_change_at(figures, figures->deliveries_change_at);
+    figures_change_at(figures, figures->contacts_change_at);
+    figures_rungs(work, parts);
+    add_boundaries(figures);
+    return parts;
+}
+
 void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,
                           struct arena *arena, int64_t now, struct figures *ret_figures)
 {
     memset(ret_figures, 0, sizeof *ret_figures);
-    ret_figures->facts = facts;
     ret_figures->playbook = playbook;
-    ret_figures->now = now;
-    ret_figures->first_delivery = ret_figures->last_delivery = figure_none;
-    ret_figures->effect_felt = ret_figures->subscription_since = figure_none;
-    ret_figures->last_nps = ret_figures->last_nps_in_cycle = -1;
-    ret_figures->last_response = ret_figures->segment_response = ret_figures->goal_response = FACT_NONE;
-    ret_figures->zone_order = ret_figures->zone_note = FACT_NONE;
-    ret_figures->last_response_at = ret_figures->consent_at = ret_figures->last_open_at = NEVER;
-    ret_figures->first_shipped = ret_figures->first_open = ret_figures->first_positive = NEVER;
-    ret_figures->first_early_experience = ret_figures->first_shared = ret_figures->first_referred = NEVER;
-    ret_figures->deliveries_change_at = ret_figures->contacts_change_at = ret_figures->next_change_at = NEVER;
     *work = (struct figures_work){.figures = ret_figures, .arena = arena};
-    figures_orders_sort(work);
-    figures_subscription(work);
-    figures_orders(work);
-    figures_deliveries(work);
-    figures_responses(work);
-    figures_contacts(work);
-    figures_referrals(work);
-    figures_rungs(work);
-    add_boundaries(ret_figures);
+    follow(work, facts, now, FIGURES_ALL);
 }
 
 void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
@@ -546,69 +626,9 @@ void figures_compute(const struct facts *facts, const struct playbook *playbook,
     figures_compute_work(&work, facts, playbook, arena, now, ret_figures);
 }
 
-/* ---- a part anew ---- */
-
-static void deliveries_again(struct figures_work *work)
-{
-    struct figures *figures = work->figures;
-    const struct facts *facts = figures->facts;
-    work->folded_cycle = facts->folded.cycle == figures->cycle && facts->folded.cycle > 0;
-    work->in_cycle = ARENA_ARRAY(work->arena, bool, facts->orders_count);
-    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
-        work->in_cycle[figures->live[i]] = true;
-    figures->shipped_in_cycle = figures->delivered_in_cycle = 0;
-    figures->first_delivery = figures->last_delivery = figure_none;
-    figures->first_shipped = figures->deliveries_change_at = NEVER;
-    figures_deliveries(work);
-}
-
-static void contacts_again(struct figures_work *work)
-{
-    struct figures *figures = work->figures;
-    figures->opens_60d = figures->clicks_60d = 0;
-    figures->consent_source = 0;
-    figures->consent_at = figures->last_open_at = figures->first_open = figures->contacts_change_at = NEVER;
-    figures_contacts(work);
-}
-
-static void responses_again(struct figures_work *work)
-{
-    struct figures *figures = work->figures;
-    figures->last_satisfaction = 0;
-    figures->last_nps = figures->last_nps_in_cycle = -1;
-    figures->last_response = figures->segment_response = figures->goal_response = FACT_NONE;
-    figures->last_response_at = figures->first_positive = figures->first_early_experience = NEVER;
-    figures->answered_in_cycle = 0;
-    figures->responded_since_first_purchase = false;
-    figures->effect_felt = figure_none;
-    figures_responses(work);
-    if (figures->cycle_start != NEVER)
-        figures_rung_advocate(work);
-}
-
-static bool has_come(int64_t at, int64_t now)
-{
-    return at != NEVER && at <= now;
-}
-
-void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
-                    struct figures *figures)
+uint32_t figures_follow(const struct facts *facts, struct arena *arena, int64_t now, uint32_t parts,
+                        struct figures *figures)
 {
     struct figures_work work = {.figures = figures, .arena = arena};
-    figures->facts = facts;
-    figures->now = now;
-    figures->next_change_at = NEVER;
-    if (part == FIGURES_DELIVERIES || has_come(figures->deliveries_change_at, now))
-        deliveries_again(&work);
-    else
-        figures_change_at(figures, figures->deliveries_change_at);
-    if (part == FIGURES_CONTACTS || has_come(figures->contacts_change_at, now))
-        contacts_again(&work);
-    else
-        figures_change_at(figures, figures->contacts_change_at);
-    if (part == FIGURES_RESPONSES)
-        responses_again(&work);
-    if (figures->cycle_start != NEVER)
-        figures_rungs_of_parts(figures); /* acclimate comes by time, too */
-    add_boundaries(figures);
+    return follow(&work, facts, now, parts);
 }

@@ -32,9 +32,7 @@ struct figures {
     uint32_t cycle_first;              /* position in live where the present cycle begins; = live_count when none */
     int64_t purchases, trial, premium, related, purchases_in_cycle; /* purchases may exceed live_count: R11's totals */
     int64_t settle_purchases;          /* of the last purchase's product (R43); the default without a purchase */
-    struct customer_money *money;      /* by currency bytewise; every currency of a live order, also at 0 */
-    size_t money_count;
-    int64_t money_default;             /* in the playbook's currency (R32) */
+    int64_t money_default;             /* in the playbook's currency (R32); the others: figures_money */
     int32_t cycle;                     /* from 1 (R29) */
     int64_t cycle_start;               /* NEVER = no live purchase: no fact is "of the cycle" */
     struct figure_instant first_purchase, last_purchase, cycle_purchase; /* ever, ever, first of the cycle */
@@ -95,14 +93,23 @@ struct figures {
 void figures_compute(const struct facts *facts, const struct playbook *playbook, struct arena *arena, int64_t now,
                      struct figures *ret_figures);
 
-/* What changed since the figures were computed, and with it all that can have: anything; of the facts only parcels and
- * failures; only notes, of kinds of TOPIC_EMAIL_OPENS; only answers; or none of them, but the clock. */
-enum figures_part { FIGURES_ALL, FIGURES_DELIVERIES, FIGURES_CONTACTS, FIGURES_RESPONSES, FIGURES_TIME };
+/* Parts of the figures, as a set: those that are read of orders, refunds and subscription changes; of parcels and
+ * failures; of notes of the kinds of TOPIC_EMAIL_OPENS and of registrations; of answers; of credits and the other notes. */
+enum figures_part {
+    FIGURES_TIME = 0, /* none of them: nothing has changed but the clock */
+    FIGURES_ORDERS = 1,
+    FIGURES_DELIVERIES = 2,
+    FIGURES_CONTACTS = 4,
+    FIGURES_RESPONSES = 8,
+    FIGURES_REFERRALS = 16,
+    FIGURES_ALL = 31
+};
 
-/* Brings figures of an earlier clock up to date, of whose facts no more than a part has changed, not FIGURES_ALL: the same
- * as figures_compute, without the money if it was gone. What the clock alone has changed since is another part, too. */
-void figures_follow(const struct facts *facts, struct arena *arena, int64_t now, enum figures_part part,
-                    struct figures *figures);
+/* Brings figures of an earlier clock up to date, since which of the facts no others have changed than those that `parts`
+ * are read of: the same as figures_compute. Returns the parts that were read again: also those that the clock or these
+ * facts have changed since. */
+uint32_t figures_follow(const struct facts *facts, struct arena *arena, int64_t now, uint32_t parts,
+                        struct figures *figures);
 
 /* Of unchanged facts: the figures at `now` are these, but for the field of that name. */
 static inline bool figures_hold(const struct figures *figures, int64_t now)
@@ -111,15 +118,18 @@ static inline bool figures_hold(const struct figures *figures, int64_t now)
 }
 
 /* Which anchors (a set of enum anchor_fact) are read from the same in both (R48, R49): their instants and orders. Of one
- * customer between two moves of his arrays. */
+ * customer between two moves of his arrays, after no more than `parts` were read again. */
 enum { ANCHORS_ALL = (1 << (ANCHOR_SUBSCRIPTION_SINCE + 1)) - 1 };
-uint32_t figures_same_anchors(const struct figures *a, const struct figures *b);
+uint32_t figures_same_anchors(const struct figures *before, const struct figures *figures, uint32_t parts);
 bool figures_same_live(const struct figures *a, const struct figures *b); /* orders, and which are of the cycle */
 
-/* After `part` changed: which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
+/* After `parts` were read again: which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
  * numbers that differ; days that are counted from another instant or have passed a boundary; a goal always, for nobody
  * compares texts here. Of one customer, `before` as it was computed last. */
-uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, enum figures_part part);
+uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, uint32_t parts);
+
+/* R32: what was paid per currency of a live order, also where it is 0; by currency bytewise, in the arena. */
+const struct customer_money *figures_money(const struct figures *figures, struct arena *arena, size_t *ret_count);
 
 struct span figures_goal(const struct figures *figures);      /* the last stated; "" = none */
 struct span figures_time_zone(const struct figures *figures); /* as stated last, known to the database or not (R33) */

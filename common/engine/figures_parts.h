@@ -1,5 +1,5 @@
-/* How figures.c is put together: each part fills its own fields of struct figures from the facts, in the order below; a
- * part may read what the parts before it filled. Not for anybody else. */
+/* How figures.c is put together: each part fills its own fields of struct figures from the facts, whatever was there, in
+ * the order below; a part may read what the parts before it filled. Not for anybody else. */
 #ifndef ORIORI_ENGINE_FIGURES_PARTS_H
 #define ORIORI_ENGINE_FIGURES_PARTS_H
 
@@ -17,8 +17,7 @@ struct spells {
 struct figures_work {
     struct figures *figures;
     struct arena *arena;
-    bool *in_cycle;       /* by order: live and of the present cycle */
-    bool folded_cycle;    /* the present cycle is the one of folded.cycle_... (R11) */
+    bool *in_cycle;       /* by order: live and of the present cycle; left by figures_deliveries */
     struct spells spells; /* R20 */
     const struct folded_subscription *standings; /* R20, R21: of every subscription, after all its facts */
     uint32_t standing_count;
@@ -29,18 +28,22 @@ struct figures_work {
 void figures_compute_work(struct figures_work *work, const struct facts *facts, const struct playbook *playbook,
                           struct arena *arena, int64_t now, struct figures *ret_figures);
 
-void figures_orders_sort(struct figures_work *work);   /* live */
-void figures_subscription(struct figures_work *work);  /* spells, subscription, since, renewals */
-void figures_orders(struct figures_work *work);        /* cycle, counts, money */
+void figures_orders(struct figures_work *work);        /* live orders, subscription, cycle, counts, money */
+void figures_subscription(struct figures_work *work);  /* of these: spells, subscription, since, renewals */
 void figures_deliveries(struct figures_work *work);    /* parcels of the cycle */
 void figures_responses(struct figures_work *work);
 void figures_contacts(struct figures_work *work);      /* registration, consent, reach, opens, zone */
 void figures_referrals(struct figures_work *work);
-void figures_rungs(struct figures_work *work);         /* rung_since: phase.c */
-void figures_rungs_of_parts(struct figures *figures);  /* of these those that deliveries, contacts and answers open */
-void figures_rung_advocate(struct figures_work *work);
+void figures_rungs(struct figures_work *work, uint32_t parts); /* rung_since, after these parts: phase.c */
 
 extern const struct figure_instant figure_none;
+
+/* The present cycle is the one of folded.cycle_... (R11). */
+static inline bool figures_cycle_folded(const struct figures *figures)
+{
+    const struct folded *folded = &figures->facts->folded;
+    return folded->cycle == figures->cycle && folded->cycle > 0;
+}
 
 /* Lowers *least to at; NEVER is no instant. */
 static inline void instant_lower(int64_t *least, int64_t at)

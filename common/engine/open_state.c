@@ -234,12 +234,10 @@ static void bring_arrays(struct block *block, struct open_state *state)
         state->live = bring_items(block, NULL, 0, state->pass.facts.orders_capacity * sizeof *state->live);
 }
 
-/* Of the figures the live orders stay; the money is for reports only, which are made of closed states. */
+/* Of the figures the live orders stay. */
 static void keep_figures(struct open_state *state)
 {
     state->pass.figures.facts = NULL;
-    state->pass.figures.money = NULL;
-    state->pass.figures.money_count = 0;
     if (!state->pass.figures_stand || state->pass.figures.live == state->live)
         return;
     if (state->pass.figures.live_count > 0)

@@ -16,7 +16,7 @@
 #include "common/engine/pass.h"
 
 struct open_state {
-    struct pass pass; /* between visits only what is the customer's; of his figures not the money, nor `facts` */
+    struct pass pass; /* between visits only what is the customer's; of his figures not `facts` */
     uint32_t *live;   /* room for figures.live in the block, as many as orders have */
 };
 

@@ -3,22 +3,29 @@
 #include "common/engine/window.h"
 
 /* What of the figures is not of these facts and this clock. */
-static enum figures_part part_to_read(const struct pass *pass)
+static uint32_t parts_to_read(const struct pass *pass)
 {
     if (pass->figures.now > pass->now)
         return FIGURES_ALL;
-    return pass->figures_stand ? FIGURES_TIME : pass->figures_part;
+    return pass->figures_stand ? FIGURES_TIME : pass->figures_parts;
 }
 
-static bool names_no_zone(const struct figures *figures)
+static uint32_t anchors_same(const struct pass *pass, const struct figures *before, uint32_t parts)
 {
-    return figures->zone_order == FACT_NONE && figures->zone_note == FACT_NONE;
+    uint32_t same = figures_same_anchors(before, &pass->figures, parts);
+    if (!(parts & FIGURES_ORDERS) || figures_same_live(before, &pass->figures))
+        return same;
+    return same & pass->anchors_settled;
 }
 
-static uint32_t anchors_same(const struct pass *pass, const struct figures *before)
+/* Returns which parts of the figures were read. */
+static uint32_t read_figures(struct pass *pass, uint32_t parts)
 {
-    uint32_t same = figures_same_anchors(before, &pass->figures);
-    return figures_same_live(before, &pass->figures) ? same : same & pass->anchors_settled;
+    pass->figures_stand = true;
+    if (parts != FIGURES_ALL)
+        return figures_follow(&pass->facts, pass->arena, pass->now, parts, &pass->figures);
+    figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
+    return parts;
 }
 
 void pass_read(struct pass *pass)
@@ -31,20 +38,15 @@ void pass_read(struct pass *pass)
         return;
     }
     const struct figures before = pass->figures;
-    enum figures_part part = part_to_read(pass);
-    pass->figures_stand = true;
-    if (part == FIGURES_ALL)
-        figures_compute(&pass->facts, pass->playbook, pass->arena, pass->now, &pass->figures);
-    else
-        figures_follow(&pass->facts, pass->arena, pass->now, part, &pass->figures);
-    if (part == FIGURES_TIME)
+    uint32_t changed_parts = parts_to_read(pass), parts = read_figures(pass, changed_parts);
+    if (changed_parts == FIGURES_TIME)
         pass->boundary_at = before.next_change_at;
+    if (changed_parts & FIGURES_ORDERS) /* as of all; none of the other parts alone names a zone */
+        pass->zone_ready = false;
     if (pass->anchors_stand != 0)
-        pass->anchors_stand &= anchors_same(pass, &before);
+        pass->anchors_stand &= anchors_same(pass, &before, parts);
     bool known = before.playbook == pass->playbook; /* else these are the first */
-    if (part == FIGURES_ALL && !(known && names_no_zone(&before) && names_no_zone(&pass->figures)))
-        pass->zone_ready = false; /* none of the parts names a zone */
-    uint64_t changed = known ? figures_changed_facts(&before, &pass->figures, part) : UINT64_MAX;
+    uint64_t changed = known ? figures_changed_facts(&before, &pass->figures, parts) : UINT64_MAX;
     pass->classes_stale |= changed;
     pass->dates_stale |= changed;
 }

@@ -85,7 +85,7 @@ struct pass {
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
     struct text_room texts;
     bool figures_stand; /* the facts are as they were when figures was computed; figures_hold says until when */
-    enum figures_part figures_part; /* unless figures_stand: what of them is not of the facts any more */
+    uint32_t figures_parts; /* unless figures_stand: what of them is not of the facts any more */
     uint64_t classes_stale; /* FACT_BITs: what may have changed since head.classes was read, as figures_changed_facts */
     int64_t boundary_at;    /* the clock alone has changed the figures, here first; NEVER = a fact changed, or nothing */
     uint64_t dates_stale;   /* the same since the calendar was read; classes, too */

@@ -100,31 +100,25 @@ static void rung_affirm(struct figures *figures)
     instant_lower(since, figures->first_positive);
 }
 
-void figures_rungs_of_parts(struct figures *figures)
-{
-    rung_affirm(figures);
-    figures->rung_since[PHASE_ACTIVATE] = figures->first_delivery.at;
-    figures->rung_since[PHASE_ACCLIMATE] = acclimate_since(figures);
-    figures->rung_since[PHASE_ACCOMPLISH] = accomplish_since(figures);
-}
-
-void figures_rung_advocate(struct figures_work *work)
-{
-    work->figures->rung_since[PHASE_ADVOCATE] = advocate_since(work);
-}
-
-void figures_rungs(struct figures_work *work)
+void figures_rungs(struct figures_work *work, uint32_t parts)
 {
     struct figures *figures = work->figures;
     int64_t *since = figures->rung_since;
-    for (int phase = 0; phase < PHASE_COUNT; phase++)
-        since[phase] = NEVER;
-    if (figures->cycle_start == NEVER)
-        return; /* admit needs a live purchase in the cycle, and all others need admit */
+    if (figures->cycle_start == NEVER) { /* admit needs a live purchase in the cycle, and all others need admit */
+        for (int phase = 0; phase < PHASE_COUNT; phase++)
+            since[phase] = NEVER;
+        return;
+    }
+    since[PHASE_ASSESS] = NEVER;
     since[PHASE_ADMIT] = figures->cycle_start;
-    figures_rungs_of_parts(figures);
-    since[PHASE_ADOPT] = adopt_since(work);
-    figures_rung_advocate(work);
+    rung_affirm(figures);
+    since[PHASE_ACTIVATE] = figures->first_delivery.at;
+    since[PHASE_ACCLIMATE] = acclimate_since(figures);
+    since[PHASE_ACCOMPLISH] = accomplish_since(figures);
+    if (parts & FIGURES_ORDERS)
+        since[PHASE_ADOPT] = adopt_since(work);
+    if (parts & FIGURES_RESPONSES) /* or a referral: then answers were read, too */
+        since[PHASE_ADVOCATE] = advocate_since(work);
 }
 
 enum phase phase_of(const struct figures *figures)

@@ -60,6 +60,17 @@ static void read_in_cycle(struct figures_work *work, uint32_t index, bool positi
                                                        .hash = stamp_record(figures->facts, &response->stamp)};
 }
 
+static void forget_last(struct figures *figures)
+{
+    figures->last_satisfaction = 0;
+    figures->last_nps = figures->last_nps_in_cycle = -1;
+    figures->last_response = figures->segment_response = figures->goal_response = FACT_NONE;
+    figures->last_response_at = figures->first_positive = figures->first_early_experience = NEVER;
+    figures->answered_in_cycle = 0;
+    figures->responded_since_first_purchase = false;
+    figures->effect_felt = figure_none;
+}
+
 void figures_responses(struct figures_work *work)
 {
     struct figures *figures = work->figures;
@@ -68,6 +79,7 @@ void figures_responses(struct figures_work *work)
     figures->positive = facts->folded.positive;
     figures->negative = facts->folded.negative;
     figures->answered_ever = facts->folded.answered;
+    forget_last(figures);
     uint32_t *sorted = ARENA_ARRAY(work->arena, uint32_t, facts->responses_count);
     for (uint32_t i = 0; i < facts->responses_count; i++)
         sorted[i] = i;

@@ -7,8 +7,6 @@ static void report_counts(const struct figures *figures, struct customer_report 
     report->trial = figures->trial;
     report->premium = figures->premium;
     report->related = figures->related;
-    report->money = figures->money;
-    report->money_count = figures->money_count;
     report->renewals = figures->renewals;
     report->shipped = figures->shipped;
     report->delivered = figures->delivered;
@@ -82,6 +80,7 @@ static struct customer_report report_of(const struct step_world *world, struct a
     figures_compute(facts, world->playbook, arena, now, &figures);
     report.classes = classes_of(&figures);
     report_counts(&figures, &report);
+    report.money = figures_money(&figures, arena, &report.money_count);
     report_times(&figures, &report);
     report_flags(&figures, &report);
     report.fact_count = facts_counted(facts);

@@ -72,7 +72,7 @@ static void credits_add(struct visit_result *result, struct credit_out *credits)
 /* What was read of the facts names them by places that are others now. */
 static void facts_moved(struct pass *pass)
 {
-    pass->figures_part = FIGURES_ALL;
+    pass->figures_parts = FIGURES_ALL;
     pass->figures_stand = false;
     pass->anchors_stand = 0;
 }
@@ -92,20 +92,27 @@ static bool may_anchor(const struct event *event)
 
 /* Which figures the event that was just applied can have changed, if those before it stood. An e-mail's record that was
  * known may have been of another kind before. */
-static enum figures_part figures_part_of(const struct pass *pass, const struct event *event, bool note_new)
+static uint32_t figures_parts_of(const struct pass *pass, const struct event *event, bool note_new)
 {
-    if (!pass->figures_stand)
+    if (!pass->figures_stand || event->kind == EVENT_CREDIT)
         return FIGURES_ALL;
-    if (event->topic == TOPIC_DELIVERIES)
+    switch (event->topic) {
+    case TOPIC_ORDERS:
+        return FIGURES_ORDERS;
+    case TOPIC_DELIVERIES:
         return FIGURES_DELIVERIES;
-    if (event->topic == TOPIC_SURVEYS)
+    case TOPIC_SURVEYS:
         return FIGURES_RESPONSES;
-    return event->topic == TOPIC_EMAIL_OPENS && note_new ? FIGURES_CONTACTS : FIGURES_ALL;
+    case TOPIC_EMAIL_OPENS:
+        return note_new ? FIGURES_CONTACTS : FIGURES_ALL;
+    default:
+        return FIGURES_ALL;
+    }
 }
 
-static void facts_changed(struct pass *pass, enum figures_part part)
+static void facts_changed(struct pass *pass, uint32_t parts)
 {
-    pass->figures_part = part;
+    pass->figures_parts = parts;
     pass->head.facts_bytes = SPAN_NONE;
     pass->facts_stand = pass->figures_stand = false;
 }
@@ -154,7 +161,7 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     *ret_result = result_of(&pass->change);
     if (ret_result->verdict != VERDICT_APPLIED)
         return false;
-    facts_changed(pass, figures_part_of(pass, event, pass->facts.notes_count > notes));
+    facts_changed(pass, figures_parts_of(pass, event, pass->facts.notes_count > notes));
     pass->source_left |= pass->change.source_left;
     if (!brings_no_text(event, &pass->facts, orders, sources))
         pass->fact_texts_stand = false;
@@ -179,6 +186,7 @@ static bool pass_decode(struct pass *pass, struct span blob)
     if (!state_decode(blob, pass->arena, &pass->head, &pass->facts, &reader))
         return false;
     runs_init(&pass->runs);
+    pass->figures_parts = FIGURES_ALL;
     pass->dates_at = NEVER;
     pass->facts_stand = !span_empty(pass->head.facts_bytes);
     if (blob.size == 0)

@@ -75,8 +75,13 @@ static size_t gather(const struct figures *figures, struct moment *moments)
     }
     for (uint32_t i = 0; i < facts->changes_count; i++) {
         const struct subscription_change *change = &facts->changes[i];
-        moments[count++] = (struct moment){change->stamp.at, change_rank(change->kind), change->stamp.hash,
-                                           change->subscription, FACT_NONE, &change->stamp, false};
+        moments[count++] = (struct moment){change->stamp.at,
+                                           change_rank(change->kind),
+                                           change->stamp.hash,
+                                           change->subscription,
+                                           FACT_NONE,
+                                           &change->stamp,
+                                           false};
     }
     sort_moments(moments, count);
     return count;
@@ -147,6 +152,9 @@ void figures_subscription(struct figures_work *work)
     size_t most = figures->facts->changes_count;
     for (uint32_t i = 0; i < figures->live_count; i++)
         most += figures->facts->orders[figures->live[i]].has_subscription;
+    figures->subscription = false;
+    figures->subscription_since = figure_none;
+    figures->renewals = 0;
     if (most + folded->subscription_count == 0)
         return;
     struct moment *moments = ARENA_ARRAY(work->arena, struct moment, most);

@@ -168,6 +168,18 @@ static inline void text_of_instant(struct buffer *text, const struct figures *fi
                   instant->backfill, instant->assumed, (unsigned long long)instant->hash);
 }
 
+static inline void text_of_money(struct buffer *text, const struct figures *figures)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    size_t count;
+    const struct customer_money *money = figures_money(figures, &arena, &count);
+    for (size_t i = 0; i < count; i++)
+        buffer_format(text, "money %.*s %lld\n", (int)money[i].currency.size, money[i].currency.data,
+                      (long long)money[i].minor);
+    arena_release(&arena);
+}
+
 /* All figures and classes, without anything that depends on where the facts stand in their arrays. */
 static inline void text_of_figures(struct buffer *text, const struct figures *figures)
 {
@@ -177,9 +189,7 @@ static inline void text_of_figures(struct buffer *text, const struct figures *fi
                       figures->facts->orders[figures->live[i]].id.data);
     NUMBER(cycle_first); NUMBER(purchases); NUMBER(trial); NUMBER(premium); NUMBER(related);
     NUMBER(purchases_in_cycle); NUMBER(settle_purchases); NUMBER(money_default); NUMBER(cycle); NUMBER(cycle_start);
-    for (size_t i = 0; i < figures->money_count; i++)
-        buffer_format(text, "money %.*s %lld\n", (int)figures->money[i].currency.size,
-                      figures->money[i].currency.data, (long long)figures->money[i].minor);
+    text_of_money(text, figures);
     text_of_instant(text, figures, "first_purchase", &figures->first_purchase);
     text_of_instant(text, figures, "last_purchase", &figures->last_purchase);
     text_of_instant(text, figures, "cycle_purchase", &figures->cycle_purchase);
