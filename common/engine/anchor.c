@@ -28,18 +28,25 @@ static const struct figure_instant *anchor_instant(const struct figures *figures
     return NULL;
 }
 
-/* False: there is no such fact now. */
-static bool anchor_read(struct pass *pass, const struct rule *rule, struct occurrence *ret_occurrence)
+/* The anchors that were read, and which of them there are now. */
+struct anchors {
+    uint32_t present; /* set of enum anchor_fact */
+    struct occurrence occurrences[ANCHOR_COUNT];
+};
+
+static void anchor_read(struct pass *pass, enum anchor_fact anchor, struct anchors *anchors)
 {
-    enum anchor_fact anchor = rule->trigger.anchor;
     const struct figure_instant *instant = anchor_instant(&pass->figures, anchor);
     if (instant->at == NEVER)
-        return false;
+        return;
     bool of_cycle = anchor == ANCHOR_EFFECT_FELT || anchor == ANCHOR_SUBSCRIPTION_SINCE; /* R48 */
-    *ret_occurrence = (struct occurrence){.anchor_at = instant->at, .backfill = instant->backfill};
-    ret_occurrence->arrived_at = instant->backfill ? runs_arrival(&pass->runs, instant->hash) : NEVER;
-    ret_occurrence->order_id = of_cycle ? pass_cycle_order(pass) : pass_order_id(pass, instant->order);
-    return true;
+    anchors->present |= 1u << anchor;
+    anchors->occurrences[anchor] = (struct occurrence){
+        .anchor_at = instant->at,
+        .backfill = instant->backfill,
+        .arrived_at = instant->backfill ? runs_arrival(&pass->runs, instant->hash) : NEVER,
+        .order_id = of_cycle ? pass_cycle_order(pass) : pass_order_id(pass, instant->order),
+    };
 }
 
 static void anchor_gone(struct pass *pass, const struct track *track, struct run *run)
@@ -75,7 +82,7 @@ static bool anchor_single(struct pass *pass, const struct rule *rule, struct run
     if (run)
         run_move(pass, rule, run, occurrence);
     else if (!was_published(pass, rule, occurrence))
-        run_trigger(pass, rule, occurrence);
+        run_begin(pass, rule, occurrence);
     else
         return false;
     return true;
@@ -119,25 +126,23 @@ static void referrals_read(struct pass *pass)
 
 /* An anchor that is the track's needs nothing, unless an edit made it a backfill fact. False: the track names another
  * one still. */
-static bool anchor_follow(struct pass *pass, const struct rule *rule)
+static bool anchor_follow(struct pass *pass, const struct rule *rule, bool present, const struct occurrence *occurrence)
 {
     const struct track *track = runs_track(&pass->runs, rule->index);
-    struct occurrence occurrence;
-    bool present = anchor_read(pass, rule, &occurrence);
     if (!present && track == NULL)
         return true;
-    bool same = present && track != NULL && track_same(track, &occurrence);
-    if (same && !occurrence.backfill)
+    bool same = present && track != NULL && track_same(track, occurrence);
+    if (same && !occurrence->backfill)
         return true;
     struct run *run = run_waiting(pass, rule);
     if (same && run)
-        run_silence(pass, rule, run, &occurrence);
+        run_silence(pass, rule, run, occurrence);
     else if (!present)
         anchor_gone(pass, track, run);
     else if (!same && rule->repeats)
-        anchor_series(pass, rule, track, run, &occurrence);
+        anchor_series(pass, rule, track, run, occurrence);
     else if (!same)
-        return anchor_single(pass, rule, run, &occurrence);
+        return anchor_single(pass, rule, run, occurrence);
     return true;
 }
 
@@ -152,10 +157,15 @@ void anchors_read(struct pass *pass)
     if (moved == 0)
         return;
     pass->anchors_settled |= moved;
-    for (size_t i = 0; i < playbook->anchored.count; i++) {
-        const struct rule *rule = &playbook->rules[playbook->anchored.places[i]];
-        uint32_t anchor = 1u << rule->trigger.anchor;
-        if ((moved & anchor) && !anchor_follow(pass, rule))
+    struct anchors anchors;
+    anchors.present = 0;
+    for (uint32_t left = moved; left != 0; left &= left - 1)
+        anchor_read(pass, (enum anchor_fact)__builtin_ctz(left), &anchors);
+    for (size_t i = 0; i < playbook->anchored_count; i++) {
+        const struct rule_anchor *anchored = &playbook->anchored[i];
+        uint32_t anchor = 1u << anchored->anchor;
+        if ((moved & anchor) && !anchor_follow(pass, &playbook->rules[anchored->place], (anchors.present & anchor) != 0,
+                                               &anchors.occurrences[anchored->anchor]))
             pass->anchors_settled &= ~anchor;
     }
     pass->anchors_stand = ANCHORS_ALL;

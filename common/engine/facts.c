@@ -8,16 +8,15 @@ enum { GROW_FIRST = 8 };
 
 void *facts_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t item_size)
 {
-    if (count < *capacity) {
-        memset((char *)items + count * item_size, 0, item_size); /* may have held one that was dropped */
-        return items;
+    if (count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : GROW_FIRST;
+        void *grown = arena_take_raw(arena, *capacity * item_size);
+        if (count)
+            memcpy(grown, items, count * item_size);
+        items = grown;
     }
-    uint32_t grown = *capacity ? *capacity * 2 : GROW_FIRST;
-    void *copy = arena_take(arena, grown * item_size);
-    if (count)
-        memcpy(copy, items, count * item_size);
-    *capacity = grown;
-    return copy;
+    memset((char *)items + count * item_size, 0, item_size);
+    return items;
 }
 
 void facts_init(struct facts *facts, struct arena *arena)
@@ -117,6 +116,8 @@ static void add_refunds(struct facts *facts, bool below)
 
 void facts_settle_refunds(struct facts *facts)
 {
+    if (facts->refunds_count == 0) /* nor was there one of any of these orders */
+        return;
     for (uint32_t i = 0; i < facts->orders_count; i++) {
         facts->orders[i].refunded = 0;
         facts->orders[i].refunded_whole = false;

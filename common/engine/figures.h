@@ -119,7 +119,7 @@ static inline bool figures_hold(const struct figures *figures, int64_t now)
 
 /* Which anchors (a set of enum anchor_fact) are read from the same in both (R48, R49): their instants and orders. Of one
  * customer between two moves of his arrays, after no more than `parts` were read again. */
-enum { ANCHORS_ALL = (1 << (ANCHOR_SUBSCRIPTION_SINCE + 1)) - 1 };
+enum { ANCHORS_ALL = (1 << ANCHOR_COUNT) - 1 };
 uint32_t figures_same_anchors(const struct figures *before, const struct figures *figures, uint32_t parts);
 bool figures_same_live(const struct figures *a, const struct figures *b); /* orders, and which are of the cycle */
 

@@ -1,6 +1,6 @@
-/* The fold: one record into the facts, so that neither the order of arrival nor repetition matters (R1, R9). Each kind of
- * record finds its fact by identity, asks whether it may still be told (R11), and merges its stamp; only a record that
- * changes the stamp is applied. Meaning (live, cycle, delivered ...) is figures.c's. */
+/* The fold: one record into the facts, so that neither the order of arrival nor repetition matters (R1, R9). Each kind
+ * of record finds its fact by identity, asks whether it may still be told (R11), and merges its stamp; only a record
+ * that changes the stamp is applied. Meaning (live, cycle, delivered ...) is figures.c's. */
 #include "common/engine/facts.h"
 
 #include "common/base/hash.h"
@@ -151,7 +151,6 @@ static uint32_t take_order(struct fold *fold, struct span id, uint32_t found)
     struct fold_change *change = fold->change;
     if (found == FACT_NONE) {
         struct order *order = FACT_APPEND(fold->facts, fold->arena, orders);
-        memset(order, 0, sizeof *order);
         order->id = arena_copy(fold->arena, id);
         order->placed = order->cancelled = stamp_none;
         order->effect_after_ms = order->supply_ms = order->transit_ms = order->settle_purchases = FIGURE_UNSTATED;
@@ -187,7 +186,8 @@ static int64_t line_total(const struct order_line *line)
     return total;
 }
 
-/* Roles, product figures and money of the lines (R17, R18), resolved by the playbook of the day the record is applied. */
+/* Roles, product figures and money of the lines (R17, R18), resolved by the playbook of the day the record is applied.
+ */
 static void set_lines(const struct fold *fold, struct order *order)
 {
     const struct event *event = fold->event;
@@ -450,8 +450,7 @@ static void apply_response(struct fold *fold)
     uint32_t index = facts_find_response(facts, survey, hash);
     if (!admit_identity(fold, fact_identity(IDENTITY_RESPONSE, survey, hash, 0), "response_id"))
         return;
-    if (index == FACT_NONE ? !admit_new(fold)
-                           : !admit_stamp(fold, &facts->responses[index].stamp, "response_id"))
+    if (index == FACT_NONE ? !admit_new(fold) : !admit_stamp(fold, &facts->responses[index].stamp, "response_id"))
         return;
     if (index == FACT_NONE) {
         *FACT_APPEND(facts, fold->arena, responses) =

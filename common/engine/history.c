@@ -46,11 +46,19 @@ static struct counted count_facts(struct facts *facts)
     return counted;
 }
 
-/* Cheap and never too small, so that a usual customer costs nothing. */
-static size_t counted_at_most(const struct facts *facts)
+/* Whether there may be more than so many counted facts. Cheap, so that a usual customer costs nothing: most of the
+ * notes are opens, and most parcels were not returned. */
+static bool counted_above(const struct facts *facts, size_t most)
 {
-    return (size_t)facts->orders_count + facts->refunds_count + (size_t)3 * facts->parcels_count +
-           facts->failures_count + facts->changes_count + facts->responses_count + facts->notes_count;
+    size_t count = (size_t)facts->orders_count + facts->refunds_count + (size_t)2 * facts->parcels_count +
+                   facts->failures_count + facts->changes_count + facts->responses_count;
+    if (count + facts->parcels_count + facts->notes_count <= most)
+        return false;
+    for (uint32_t i = 0; i < facts->parcels_count; i++)
+        count += stamp_known(&facts->parcels[i].returned);
+    for (uint32_t i = 0; i < facts->notes_count; i++)
+        count += facts->notes[i].kind == EVENT_REFERRED;
+    return count > most;
 }
 
 static bool old_enough(const struct playbook *playbook, int64_t at, int64_t newest)
@@ -60,7 +68,7 @@ static bool old_enough(const struct playbook *playbook, int64_t at, int64_t newe
 
 bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at)
 {
-    if (counted_at_most(facts) < (size_t)playbook->facts_max)
+    if (playbook->facts_max > 0 && !counted_above(facts, (size_t)playbook->facts_max - 1))
         return true;
     struct counted counted = count_facts((struct facts *)facts);
     if (counted.unfolded < (size_t)playbook->facts_max)
@@ -71,7 +79,7 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
 
 void history_freeze(struct facts *facts, const struct playbook *playbook)
 {
-    if (counted_at_most(facts) <= (size_t)playbook->history_facts)
+    if (!counted_above(facts, (size_t)playbook->history_facts))
         return;
     for (;;) {
         struct counted counted = count_facts(facts);
@@ -92,8 +100,18 @@ enum {
 
 /* Each of these needs its newest note. */
 enum note_use {
-    USE_REGISTERED_EMAIL, USE_REGISTERED_LINE, USE_UNREGISTERED_EMAIL, USE_UNREGISTERED_LINE, USE_BOUNCED_EMAIL,
-    USE_BOUNCED_LINE, USE_OPENED_EMAIL, USE_OPENED_LINE, USE_CONSENT, USE_REFUSAL, USE_TIME_ZONE, USE_COUNT
+    USE_REGISTERED_EMAIL,
+    USE_REGISTERED_LINE,
+    USE_UNREGISTERED_EMAIL,
+    USE_UNREGISTERED_LINE,
+    USE_BOUNCED_EMAIL,
+    USE_BOUNCED_LINE,
+    USE_OPENED_EMAIL,
+    USE_OPENED_LINE,
+    USE_CONSENT,
+    USE_REFUSAL,
+    USE_TIME_ZONE,
+    USE_COUNT
 };
 
 static bool note_serves(const struct note *note, enum note_use use)

@@ -53,9 +53,8 @@ static inline bool text_room_bring(struct text_room *room, struct span *text)
     return true;
 }
 
-/* The last key made of an order's id (R47); key "" = none yet in this visit. */
+/* The last key of one kind that was made of an order's id (R47); key "" = none yet in this visit. */
 struct order_key {
-    enum once once;
     struct span order_id, key;
 };
 
@@ -73,7 +72,7 @@ struct pass {
     struct fold_change change;  /* that the event made */
     struct fact_values *values; /* the customer's; a run's are laid over them */
     uint64_t values_known;      /* FACT_BITs: of the customer's those that are in */
-    struct order_key order_key;
+    struct order_key cycle_key, order_key; /* "cycle:...", "order:..." */
     struct record *records, *records_last;
     struct record *transitions; /* the first record of this pass's transitions; NULL = none */
     uint64_t moments;           /* CLASS_BITs in which these end */
@@ -168,6 +167,8 @@ bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)
 
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+/* The same where no run of the rule waits. */
+void run_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
 
 /* The rule's track, which names this anchor now (R49). */
 struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);

@@ -9,16 +9,23 @@ static struct span or_dash(struct span id)
     return span_empty(id) ? SPAN("-") : id; /* R48: customers without an order */
 }
 
-/* Most rules of one visit wait on one order, and their keys are one text. */
-static struct span order_key(struct pass *pass, enum once once, struct span order_id)
+/* Most rules of one visit wait on one order, and their keys are two texts. */
+static struct span order_key(struct pass *pass, struct order_key *made, struct span prefix, struct span order_id)
 {
-    struct order_key *made = &pass->order_key;
-    bool same = made->once == once && made->order_id.data == order_id.data && made->order_id.size == order_id.size;
-    if (same && !span_empty(made->key))
-        return made->key;
-    struct span prefix = once == ONCE_CYCLE ? SPAN("cycle:") : SPAN("order:");
-    *made = (struct order_key){once, order_id, pass_text(pass, prefix, or_dash(order_id), SPAN_NONE)};
+    bool same = made->order_id.data == order_id.data && made->order_id.size == order_id.size;
+    if (!same || span_empty(made->key))
+        *made = (struct order_key){order_id, pass_text(pass, prefix, or_dash(order_id), SPAN_NONE)};
     return made->key;
+}
+
+/* The key as a run may keep it; the next run is told of the same text. */
+static struct span kept_key(struct pass *pass, struct span key)
+{
+    struct span kept = pass_run_text(pass, key);
+    struct order_key *made = key.data == pass->cycle_key.key.data ? &pass->cycle_key : &pass->order_key;
+    if (key.data == made->key.data)
+        made->key = kept;
+    return kept;
 }
 
 struct span run_key(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
@@ -27,8 +34,9 @@ struct span run_key(struct pass *pass, const struct rule *rule, const struct occ
     case ONCE_EVER:
         return SPAN("ever");
     case ONCE_CYCLE:
+        return order_key(pass, &pass->cycle_key, SPAN("cycle:"), occurrence->order_id);
     case ONCE_ORDER:
-        return order_key(pass, rule->once, occurrence->order_id);
+        return order_key(pass, &pass->order_key, SPAN("order:"), occurrence->order_id);
     case ONCE_DELIVERY:
         return pass_text(pass, SPAN("delivery:"), occurrence->event_id, SPAN_NONE);
     case ONCE_RESPONSE:
@@ -198,7 +206,7 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
                      int32_t n, int32_t m)
 {
-    struct run run = {.rule = rule->name, .key = pass_run_text(pass, key), .n = n, .rule_index = rule->index};
+    struct run run = {.rule = rule->name, .key = kept_key(pass, key), .n = n, .rule_index = rule->index};
     run.has_response = occurrence->has_response;
     run.survey = occurrence->survey;
     run.response = occurrence->response;
@@ -250,7 +258,7 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
             return;
         }
     }
-    struct track *past = runs_track_add(&pass->runs, pass->arena, old->rule_index, rule->name);
+    struct track *past = runs_track_add(&pass->runs, pass->arena, rule);
     *past = *old;
     past->past = true;
 }
@@ -262,7 +270,7 @@ struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const
 {
     struct track *track = runs_track(&pass->runs, rule->index);
     if (track == NULL) {
-        track = runs_track_add(&pass->runs, pass->arena, rule->index, rule->name);
+        track = runs_track_add(&pass->runs, pass->arena, rule);
     } else if (track->n > 0 && !span_equal(track->order_id, occurrence->order_id)) {
         const struct track old = *track;
         past_keep(pass, rule, &old);
@@ -276,8 +284,8 @@ struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const
     return track;
 }
 
-static void series_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
-                           struct span key)
+static void series_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
+                         struct span key)
 {
     int32_t last = series_last(pass, rule, occurrence->order_id);
     struct track *track = run_track_anchor(pass, rule, occurrence);
@@ -287,12 +295,10 @@ static void series_trigger(struct pass *pass, const struct rule *rule, const str
         run_make(pass, rule, occurrence, key, track->m, track->m);
 }
 
-void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+static void begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key)
 {
-    struct span key = run_key(pass, rule, occurrence);
-    replace_waiting(pass, rule, key);
     if (rule->repeats) {
-        series_trigger(pass, rule, occurrence, key);
+        series_begin(pass, rule, occurrence, key);
         return;
     }
     if (rule->trigger.kind == TRIGGER_ANCHOR)
@@ -300,10 +306,22 @@ void run_trigger(struct pass *pass, const struct rule *rule, const struct occurr
     run_make(pass, rule, occurrence, key, 1, 1);
 }
 
+void run_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    begin(pass, rule, occurrence, run_key(pass, rule, occurrence));
+}
+
+void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+{
+    struct span key = run_key(pass, rule, occurrence);
+    replace_waiting(pass, rule, key);
+    begin(pass, rule, occurrence, key);
+}
+
 void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
 {
     const struct track *track = run_track_anchor(pass, rule, occurrence);
-    run->key = pass_run_text(pass, run_key(pass, rule, occurrence));
+    run->key = kept_key(pass, run_key(pass, rule, occurrence));
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
     runs_stir(&pass->runs, run);
 }
@@ -312,7 +330,7 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
 {
     struct track *track = runs_track(&pass->runs, slot->rule_index);
     if (track == NULL) { /* the rule did not repeat when this run was made */
-        track = runs_track_add(&pass->runs, pass->arena, slot->rule_index, rule->name);
+        track = runs_track_add(&pass->runs, pass->arena, rule);
         track->at = slot->anchor_at;
         track->order_id = slot->order_id;
         track->m = slot->n;

@@ -70,19 +70,25 @@ void runs_end(struct runs *runs, struct run *run)
     runs->stirred = true;
 }
 
-struct track *runs_track(const struct runs *runs, int rule_index)
+struct track *runs_track(struct runs *runs, int rule_index)
 {
-    for (uint32_t i = 0; i < runs->tracks_count; i++) {
-        if (runs->tracks[i].rule_index == rule_index && !runs->tracks[i].past)
-            return &runs->tracks[i];
+    uint32_t at = runs->track_found;
+    for (uint32_t left = runs->tracks_count; left > 0; left--, at++) {
+        if (at >= runs->tracks_count)
+            at = 0;
+        struct track *track = &runs->tracks[at];
+        if (track->rule_index == rule_index && !track->past) {
+            runs->track_found = at;
+            return track;
+        }
     }
     return NULL;
 }
 
-struct track *runs_track_add(struct runs *runs, struct arena *arena, int rule_index, struct span rule)
+struct track *runs_track_add(struct runs *runs, struct arena *arena, const struct rule *rule)
 {
     struct track *track = ARRAY_PUSH(runs, arena, tracks);
-    *track = (struct track){.rule = runs_rule_hash(rule), .rule_index = rule_index, .at = NEVER, .m = 1};
+    *track = (struct track){.rule = rule->name_hash, .rule_index = rule->index, .at = NEVER, .m = 1};
     return track;
 }
 

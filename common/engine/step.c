@@ -296,7 +296,7 @@ static void pass_begin(struct pass *pass, const struct step_world *world, struct
     pass->customer_id = customer_id;
     pass->event = NULL;
     pass->values = NULL;
-    pass->order_key.key = SPAN_NONE;
+    pass->cycle_key.key = pass->order_key.key = SPAN_NONE;
     pass->source_left = false;
     pass->texts.from = pass->texts.to = SPAN_NONE; /* the texts of the visit before are gone */
     pass->records = pass->records_last = pass->transitions = NULL;

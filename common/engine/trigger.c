@@ -196,6 +196,14 @@ static void trigger_rule(struct pass *pass, const struct rule *rule)
     }
 }
 
+static void trigger_kind(struct pass *pass, enum event_kind kind)
+{
+    const struct playbook *playbook = pass->playbook;
+    const struct rule_places *of_kind = &playbook->of_kind[kind];
+    for (size_t i = 0; i < of_kind->count; i++)
+        trigger_rule(pass, &playbook->rules[of_kind->places[i]]);
+}
+
 /* Most events are no moment of any rule, and most passes make no transition. */
 void triggers_fire(struct pass *pass)
 {
@@ -203,6 +211,10 @@ void triggers_fire(struct pass *pass)
     uint64_t kinds = event_kinds(pass) & playbook->moment_kinds;
     if (kinds == 0 && pass->moments == 0)
         return;
+    if (pass->moments == 0 && (kinds & (kinds - 1)) == 0) {
+        trigger_kind(pass, (enum event_kind)__builtin_ctzll(kinds));
+        return;
+    }
     for (size_t i = 0; i < playbook->moment_count; i++) {
         const struct rule_moment *moment = &playbook->moments[i];
         if ((moment->kinds & kinds) || (moment->classes & pass->moments))

@@ -435,6 +435,19 @@ static uint64_t kinds_of(const struct trigger *trigger)
     }
 }
 
+static struct rule_places moments_of(struct compiler *compiler, const struct playbook *playbook, uint64_t kind)
+{
+    struct rule_places found = {NULL, 0};
+    if (!(playbook->moment_kinds & kind))
+        return found;
+    uint32_t *places = ARENA_ARRAY(compiler->arena, uint32_t, playbook->moment_count);
+    for (size_t i = 0; i < playbook->moment_count; i++)
+        if (playbook->moments[i].kinds & kind)
+            places[found.count++] = playbook->moments[i].place;
+    found.places = places;
+    return found;
+}
+
 static void collect_moments(struct compiler *compiler, struct playbook *playbook)
 {
     struct rule_moment *moments = ARENA_ARRAY(compiler->arena, struct rule_moment, playbook->rule_count);
@@ -448,18 +461,32 @@ static void collect_moments(struct compiler *compiler, struct playbook *playbook
     }
     playbook->moments = moments;
     playbook->moment_count = count;
+    for (int kind = 0; kind < MOMENT_KINDS; kind++)
+        playbook->of_kind[kind] = moments_of(compiler, playbook, UINT64_C(1) << kind);
 }
 
 /* So that a step need not look through all rules for those that it may concern. */
-static struct rule_places places_of(struct compiler *compiler, const struct playbook *playbook, enum trigger_kind kind)
+static void collect_anchored(struct compiler *compiler, struct playbook *playbook)
+{
+    struct rule_anchor *anchored = ARENA_ARRAY(compiler->arena, struct rule_anchor, playbook->rule_count);
+    for (size_t i = 0; i < playbook->rule_count; i++) {
+        const struct trigger *trigger = &playbook->rules[i].trigger;
+        if (trigger->kind == TRIGGER_ANCHOR)
+            anchored[playbook->anchored_count++] = (struct rule_anchor){trigger->anchor, (uint32_t)i};
+    }
+    playbook->anchored = anchored;
+}
+
+static void collect_dated(struct compiler *compiler, struct playbook *playbook)
 {
     uint32_t *places = ARENA_ARRAY(compiler->arena, uint32_t, playbook->rule_count);
-    size_t count = 0;
     for (size_t i = 0; i < playbook->rule_count; i++) {
-        if (playbook->rules[i].trigger.kind == kind)
-            places[count++] = (uint32_t)i;
+        if (playbook->rules[i].trigger.kind != TRIGGER_CALENDAR)
+            continue;
+        places[playbook->dated.count++] = (uint32_t)i;
+        playbook->dated_facts |= playbook->rules[i].facts_read;
     }
-    return (struct rule_places){places, count};
+    playbook->dated.places = places;
 }
 
 void compile_rules(struct compiler *compiler, const struct node *node, const struct place *place,
@@ -490,14 +517,12 @@ void compile_rules(struct compiler *compiler, const struct node *node, const str
     }
     playbook->rules = rules;
     playbook->rule_count = kept;
-    playbook->anchored = places_of(compiler, playbook, TRIGGER_ANCHOR);
-    playbook->dated = places_of(compiler, playbook, TRIGGER_CALENDAR);
+    collect_anchored(compiler, playbook);
+    collect_dated(compiler, playbook);
     collect_moments(compiler, playbook);
     for (size_t i = 0; i < kept; i++) {
         const struct trigger *trigger = &rules[i].trigger;
         if (trigger->kind == TRIGGER_ENTERS && trigger->unbroken)
             playbook->stays |= CLASS_BITS(trigger->dimension);
-        if (trigger->kind == TRIGGER_CALENDAR)
-            playbook->dated_facts |= rules[i].facts_read;
     }
 }

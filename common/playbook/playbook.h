@@ -49,6 +49,7 @@ enum anchor_fact {
     ANCHOR_EFFECT_FELT,
     ANCHOR_SUBSCRIPTION_SINCE
 };
+enum { ANCHOR_COUNT = ANCHOR_SUBSCRIPTION_SINCE + 1 };
 struct calendar_date { int month; int day; }; /* from 1 */
 
 struct trigger {
@@ -126,10 +127,16 @@ struct rule_places { /* some of the rules, in playbook order */
 };
 
 /* A rule that events or transitions trigger: which of them at most. */
+enum { MOMENT_KINDS = 64 };
 struct rule_moment {
     uint64_t kinds;   /* bits 1 << enum event_kind */
     uint64_t classes; /* CLASS_BITs in which a transition ends */
     uint32_t place;   /* the rule's */
+};
+
+struct rule_anchor { /* a rule of TRIGGER_ANCHOR */
+    enum anchor_fact anchor;
+    uint32_t place; /* the rule's */
 };
 
 struct tier_row {
@@ -181,12 +188,15 @@ struct playbook {
     size_t product_count;
     const struct rule *rules;       /* in playbook order */
     size_t rule_count;
-    struct rule_places anchored, dated; /* the rules of TRIGGER_ANCHOR, of TRIGGER_CALENDAR */
+    const struct rule_anchor *anchored; /* in playbook order */
+    size_t anchored_count;
+    struct rule_places dated;       /* the rules of TRIGGER_CALENDAR */
     uint64_t stays;                 /* CLASS_BITs of the dimensions in which an unbroken stay counts for a rule (R56) */
     uint64_t dated_facts;           /* FACT_BITs of what the conditions of the latter name */
     const struct rule_moment *moments; /* of all rules but these, in playbook order */
     size_t moment_count;
     uint64_t moment_kinds;          /* all their kinds */
+    struct rule_places of_kind[MOMENT_KINDS]; /* by enum event_kind: those of them that have it */
     struct known_rule known_rules[KNOWN_RULES]; /* by number: where each stands in this playbook */
 };
 
