@@ -100,37 +100,55 @@ static void decide(struct pass *pass, struct run *run)
 /* R2: timers due at exactly now wait for all events of now, but what this pass made belongs to its step. */
 static bool run_due(const struct pass *pass, const struct run *run, bool fire)
 {
-    if (run->decide_at > pass->now || run->ended || run->rule_index < 0)
-        return false;
-    return run->decide_at < pass->now || fire || run->fresh;
+    return run->rule_index >= 0 && (run->decide_at < pass->now || fire || run->fresh);
 }
 
-/* The first that is due; whether others are, too. */
-static struct run *next_due(struct pass *pass, bool fire, bool *ret_others)
+/* The places of those that are due; before first_at none of the others is. */
+static uint32_t due_find(struct pass *pass, bool fire, uint32_t *places)
 {
-    struct run *first = NULL, *end = pass->runs.waiting + pass->runs.waiting_count;
-    *ret_others = false;
-    for (struct run *run = pass->runs.waiting; run < end; run++) {
-        if (!run_due(pass, run, fire))
-            continue;
-        *ret_others = first != NULL;
-        if (first == NULL || run_before(pass, run, first))
-            first = run;
+    const struct run *waiting = pass->runs.waiting;
+    uint32_t found = 0, count = pass->runs.waiting_count;
+    int64_t others_at = INT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t at = waiting[i].decide_at;
+        if (at <= pass->now && run_due(pass, &waiting[i], fire))
+            places[found++] = i;
+        else
+            others_at = at < others_at ? at : others_at;
     }
-    return first;
+    pass->runs.first_at = others_at == INT64_MAX ? NEVER : others_at;
+    return found;
 }
 
-/* A run that was decided is not due again at this instant: after the only one nothing is, unless its series made
- * another. */
+/* Of those at the places the first in the order of R2, taken out of them. */
+static struct run *due_take(const struct pass *pass, uint32_t *places, uint32_t *count)
+{
+    struct run *waiting = pass->runs.waiting;
+    uint32_t first = 0;
+    for (uint32_t i = 1; i < *count; i++) {
+        if (run_before(pass, &waiting[places[i]], &waiting[places[first]]))
+            first = i;
+    }
+    struct run *run = &waiting[places[first]];
+    places[first] = places[--*count];
+    return run;
+}
+
+static bool any_due(const struct pass *pass)
+{
+    return pass->runs.first_at != NEVER && pass->runs.first_at <= pass->now;
+}
+
+/* A slot that a late series makes may be due before the others that are: then these are looked for again. */
 void decisions_make(struct pass *pass, bool fire)
 {
-    bool others = pass->runs.first_at != NEVER && pass->runs.first_at <= pass->now;
-    while (others) {
-        uint32_t count = pass->runs.waiting_count;
-        struct run *run = next_due(pass, fire, &others);
-        if (run == NULL)
+    while (any_due(pass)) {
+        uint32_t *places = arena_take_raw(pass->arena, pass->runs.waiting_count * sizeof *places);
+        uint32_t count = due_find(pass, fire, places);
+        if (count == 0)
             return;
-        decide(pass, run);
-        others |= pass->runs.waiting_count != count;
+        do
+            decide(pass, due_take(pass, places, &count));
+        while (count > 0 && !any_due(pass));
     }
 }

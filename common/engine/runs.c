@@ -67,6 +67,7 @@ void runs_stir(struct runs *runs, const struct run *run)
 void runs_end(struct runs *runs, struct run *run)
 {
     run->ended = true;
+    run->decide_at = INT64_MAX;
     runs->stirred = true;
 }
 

@@ -20,7 +20,7 @@ struct run {
     int64_t decide_at;      /* due_at, or later by a deferral */
     int rule_index;         /* in playbook->rules; -1 = not there */
     bool fresh;             /* made or moved in this pass; not in the state. runs_stir tells */
-    bool ended;             /* runs_end: to be swept by runs_sweep; not in the state */
+    bool ended;             /* runs_end: never due again, to be swept by runs_sweep; not in the state */
 
     struct span rule;       /* name */
     struct span key;        /* R47 */
@@ -118,7 +118,7 @@ struct runs {
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
-    int64_t first_at; /* none of them is to be decided before; NEVER = none waits. Exact after runs_sweep. Not in the state */
+    int64_t first_at; /* none of them is to be decided before; NEVER = none waits. Exact after runs_sweep and decisions_make. Not in the state */
     bool stirred;     /* one of them is new, was moved or has ended since runs_sweep. Not in the state */
     FACT_ARRAY(struct track, tracks); /* in no order that means anything */
     uint32_t track_found; /* where runs_track found the last: mostly the next one is asked for next. Not in the state */

@@ -24,13 +24,12 @@ static void pass_run(struct pass *pass, bool fire)
 }
 
 /* Between two instants at which time alone changes the figures nothing but decisions can happen: every class, anchor
- * and order is as the pass before left it. Most timers fire so. */
+ * and order is as the pass before left it. Most timers fire so. What has ended is swept out once for many of them. */
 static void pass_decide(struct pass *pass, bool fire)
 {
     pass_read(pass);
     calendar_read(pass, true);
     decisions_make(pass, fire);
-    runs_sweep(&pass->runs);
 }
 
 static void pass_timers(struct pass *pass, bool fire)
@@ -198,6 +197,7 @@ static bool pass_decode(struct pass *pass, struct span blob)
 
 static void pass_tidy(struct pass *pass)
 {
+    runs_sweep(&pass->runs);
     runs_expire(&pass->runs, pass->now);
     if (pass->now >= pass->runs.days_end_at)
         runs_expire_days(&pass->runs, pass->runs.days_count > 0 ? pass_today(pass) : 0);
@@ -247,6 +247,7 @@ static bool timers_late(struct pass *pass)
     }
     playbook_change(pass);
     pass_timers(pass, false);
+    runs_sweep(&pass->runs);
     pass->another_playbook = false;
     return true;
 }
@@ -265,12 +266,15 @@ static uint32_t timers_in_turn(struct pass *pass, int64_t until)
     uint32_t count = 0;
     while (alive(pass) && due_before(pass, until)) {
         pass->now = wake_at(&pass->runs);
-        timers_late(pass);
+        if (count++ == 0)
+            timers_late(pass);
         timers_now(pass);
-        pass_tidy(pass);
+        if (!pass->facts_stand)
+            pass_tidy(pass);
         CHECK(!due_before(pass, pass->now + 1)); /* else this would never end */
-        count++;
     }
+    if (count > 0)
+        pass_tidy(pass);
     return count;
 }
 
