@@ -11,7 +11,7 @@
 set -euo pipefail
 
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libmicrohttpd-dev libavro-dev libyaml-dev
-                libcurl4-openssl-dev libjansson-dev libxxhash-dev libmd-dev tzdata)
+                libcurl4-openssl-dev libjansson-dev libxxhash-dev nettle-dev tzdata)
 packages_test=(clang libclang-rt-dev libcmocka-dev redis-server python3 python3-yaml python3-jsonschema jq kcat git openssl
                prometheus)
 packages_demo=(redis-server python3 jq tzdata)

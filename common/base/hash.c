@@ -1,10 +1,7 @@
 #include "common/base/hash.h"
 
-#include "common/base/sha1.h"
-
-#include <endian.h>
-#include <sha1.h>
-#include <sha2.h>
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
 #include <xxhash.h>
 
 uint64_t hash_xxh64(struct span bytes)
@@ -44,50 +41,19 @@ uint32_t hash_home_shard(struct span customer_id, uint32_t shard_count)
     return ((uint32_t)hash_murmur2(customer_id) & 0x7fffffffu) % shard_count;
 }
 
-enum { SHA1_TAIL = 9, SHA1_AT_ONCE = 256 }; /* TAIL: a byte 0x80 and the length in bits */
-
-static void sha1_long(const struct span *parts, size_t count, unsigned char ret_digest[20])
-{
-    SHA1_CTX context;
-    SHA1Init(&context);
-    for (size_t i = 0; i < count; i++)
-        SHA1Update(&context, (const unsigned char *)parts[i].data, parts[i].size);
-    SHA1Final(ret_digest, &context);
-}
-
-/* libmd pads byte by byte, which takes longer than the hash itself; short texts are padded here. */
 void hash_sha1(const struct span *parts, size_t count, unsigned char ret_digest[20])
 {
-    unsigned char blocks[SHA1_AT_ONCE];
-    size_t size = 0;
+    struct sha1_ctx context;
+    sha1_init(&context);
     for (size_t i = 0; i < count; i++)
-        size += parts[i].size;
-    if (size + SHA1_TAIL > sizeof blocks) {
-        sha1_long(parts, count, ret_digest);
-        return;
-    }
-    size_t whole = (size + SHA1_TAIL + SHA1_BLOCK_SIZE - 1) / SHA1_BLOCK_SIZE * SHA1_BLOCK_SIZE, at = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].size > 0)
-            memcpy(blocks + at, parts[i].data, parts[i].size);
-        at += parts[i].size;
-    }
-    memset(blocks + size, 0, whole - size);
-    blocks[size] = 0x80;
-    uint64_t bits = htobe64((uint64_t)size * 8);
-    memcpy(blocks + whole - sizeof bits, &bits, sizeof bits);
-    uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}; /* FIPS 180-4 */
-    for (at = 0; at < whole; at += SHA1_BLOCK_SIZE)
-        sha1_block(state, blocks + at);
-    for (size_t i = 0; i < 5; i++) {
-        uint32_t word = htobe32(state[i]);
-        memcpy(ret_digest + i * sizeof word, &word, sizeof word);
-    }
+        if (parts[i].size > 0) /* no NULL for the library */
+            sha1_update(&context, parts[i].size, (const uint8_t *)parts[i].data);
+    sha1_digest(&context, SHA1_DIGEST_SIZE, ret_digest);
 }
 
 uint32_t hash_share(struct span prefix, struct span rule, struct span customer_id)
 {
-    unsigned char digest[SHA1_DIGEST_LENGTH];
+    unsigned char digest[SHA1_DIGEST_SIZE];
     hash_sha1((const struct span[]){prefix, SPAN("\x1f"), rule, SPAN("\x1f"), customer_id}, 5, digest);
     uint64_t h = 0;
     for (int i = 0; i < 8; i++)
@@ -97,8 +63,8 @@ uint32_t hash_share(struct span prefix, struct span rule, struct span customer_i
 
 void hash_sha256(struct span bytes, unsigned char ret_digest[32])
 {
-    SHA2_CTX context;
-    SHA256Init(&context);
-    SHA256Update(&context, (const unsigned char *)bytes.data, bytes.size);
-    SHA256Final(ret_digest, &context);
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, bytes.size, (const uint8_t *)bytes.data);
+    sha256_digest(&context, SHA256_DIGEST_SIZE, ret_digest);
 }

@@ -2,14 +2,14 @@
 
 #include "common/base/hash.h"
 
-#include <sha1.h>
+#include <nettle/sha1.h>
 
 const struct uuid uuid_action_namespace = {
     {0x15, 0x93, 0x59, 0x22, 0x06, 0x91, 0x58, 0x1b, 0x98, 0xac, 0x4c, 0x1d, 0x9e, 0xe2, 0x43, 0xc1}};
 
 struct uuid uuid_v5(const struct uuid *name_space, struct span name)
 {
-    unsigned char digest[SHA1_DIGEST_LENGTH];
+    unsigned char digest[SHA1_DIGEST_SIZE];
     struct span space = {(const char *)name_space->bytes, sizeof name_space->bytes};
     hash_sha1((const struct span[]){space, name}, 2, digest);
     struct uuid uuid;
