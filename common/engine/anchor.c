@@ -49,10 +49,10 @@ static void anchor_read(struct pass *pass, enum anchor_fact anchor, struct ancho
     };
 }
 
-static void anchor_gone(struct pass *pass, const struct track *track, struct run *run)
+static void anchor_gone(struct pass *pass, struct track *track, struct run *run)
 {
-    if (track && !track->gone)
-        runs_track(&pass->runs, track->rule_index)->gone = true;
+    if (track)
+        track->gone = true;
     if (run == NULL)
         return;
     runs_end(&pass->runs, run);
@@ -76,13 +76,13 @@ static bool was_published(struct pass *pass, const struct rule *rule, const stru
 
 /* R49: another anchor than the track's. Waits: it follows. Decided: again only when the anchor is another and nothing
  * was published. False: something was, which other live orders may change (R48). */
-static bool anchor_single(struct pass *pass, const struct rule *rule, struct run *run,
+static bool anchor_single(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
                           const struct occurrence *occurrence)
 {
     if (run)
-        run_move(pass, rule, run, occurrence);
+        run_move(pass, rule, track, run, occurrence);
     else if (!was_published(pass, rule, occurrence))
-        run_begin(pass, rule, occurrence);
+        run_begin(pass, rule, track, occurrence);
     else
         return false;
     return true;
@@ -91,16 +91,19 @@ static bool anchor_single(struct pass *pass, const struct rule *rule, struct run
 /* R50: another anchor than the track's. None before, or one of another cycle: the series is triggered. Else the anchor
  * has moved: m stays, the waiting slot moves, and a series that is over is not woken. An anchor without an order was of
  * the cycle that the customer's first order begins. */
-static void anchor_series(struct pass *pass, const struct rule *rule, const struct track *track, struct run *run,
+static void anchor_series(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
                           const struct occurrence *occurrence)
 {
     bool first_cycle = track && span_empty(track->order_id) && pass->figures.cycle == 1;
     if (track == NULL || track->gone || !(first_cycle || run_series_continues(pass, track))) {
-        run_trigger(pass, rule, occurrence);
+        if (run)
+            run_trigger(pass, rule, occurrence);
+        else
+            run_begin(pass, rule, track, occurrence);
     } else if (run) {
-        run_move(pass, rule, run, occurrence);
+        run_move(pass, rule, track, run, occurrence);
     } else {
-        run_track_anchor(pass, rule, occurrence);
+        run_track_anchor(pass, rule, track, occurrence);
     }
 }
 
@@ -126,9 +129,9 @@ static void referrals_read(struct pass *pass)
 
 /* An anchor that is the track's needs nothing, unless an edit made it a backfill fact. False: the track names another
  * one still. */
-static bool anchor_follow(struct pass *pass, const struct rule *rule, bool present, const struct occurrence *occurrence)
+static bool anchor_follow(struct pass *pass, const struct rule *rule, struct track *track, bool present,
+                          const struct occurrence *occurrence)
 {
-    const struct track *track = runs_track(&pass->runs, rule->index);
     if (!present && track == NULL)
         return true;
     bool same = present && track != NULL && track_same(track, occurrence);
@@ -142,32 +145,53 @@ static bool anchor_follow(struct pass *pass, const struct rule *rule, bool prese
     else if (!same && rule->repeats)
         anchor_series(pass, rule, track, run, occurrence);
     else if (!same)
-        return anchor_single(pass, rule, run, occurrence);
+        return anchor_single(pass, rule, track, run, occurrence);
     return true;
 }
 
-/* Reading them twice does nothing the second time, but for what changed between: the figures that they are read from,
- * the used keys that folding drops (R11), or the playbook. */
-void anchors_read(struct pass *pass)
+/* Where runs_track finds the track of each rule, by the rule's place; FACT_NONE = nowhere. */
+static uint32_t *track_places(const struct pass *pass)
+{
+    const struct runs *runs = &pass->runs;
+    size_t size = pass->playbook->rule_count * sizeof(uint32_t);
+    uint32_t *places = memset(arena_take_raw(pass->arena, size), 0xff, size);
+    for (uint32_t i = runs->tracks_count; i-- > 0;) /* of two the first */
+        if (!runs->tracks[i].past && runs->tracks[i].rule_index >= 0)
+            places[runs->tracks[i].rule_index] = i;
+    return places;
+}
+
+static void anchors_follow(struct pass *pass, uint32_t moved)
 {
     const struct playbook *playbook = pass->playbook;
-    if (pass->event != NULL && pass->change.credit_ended)
-        referrals_read(pass);
-    uint32_t moved = ANCHORS_ALL & ~pass->anchors_stand;
-    if (moved == 0)
-        return;
-    pass->anchors_settled |= moved;
+    const uint32_t *places = track_places(pass);
     struct anchors anchors;
     anchors.present = 0;
     for (uint32_t left = moved; left != 0; left &= left - 1)
         anchor_read(pass, (enum anchor_fact)__builtin_ctz(left), &anchors);
     for (size_t i = 0; i < playbook->anchored_count; i++) {
         const struct rule_anchor *anchored = &playbook->anchored[i];
-        uint32_t anchor = 1u << anchored->anchor;
-        if ((moved & anchor) && !anchor_follow(pass, &playbook->rules[anchored->place], (anchors.present & anchor) != 0,
-                                               &anchors.occurrences[anchored->anchor]))
+        uint32_t anchor = 1u << anchored->anchor, place = places[anchored->place];
+        if (!(moved & anchor))
+            continue;
+        struct track *track = place == FACT_NONE ? NULL : &pass->runs.tracks[place];
+        if (!anchor_follow(pass, &playbook->rules[anchored->place], track, (anchors.present & anchor) != 0,
+                           &anchors.occurrences[anchored->anchor]))
             pass->anchors_settled &= ~anchor;
     }
+}
+
+/* Reading them twice does nothing the second time, but for what changed between: the figures that they are read from,
+ * the used keys that folding drops (R11), or the playbook. */
+void anchors_read(struct pass *pass)
+{
+    if (pass->event != NULL && pass->change.credit_ended)
+        referrals_read(pass);
+    uint32_t moved = ANCHORS_ALL & ~pass->anchors_stand;
+    if (moved == 0)
+        return;
+    pass->anchors_settled |= moved;
+    anchors_follow(pass, moved);
     pass->anchors_stand = ANCHORS_ALL;
 }
 

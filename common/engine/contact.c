@@ -113,6 +113,12 @@ static void read_note(struct contact *contact, const struct facts *facts, uint32
     }
 }
 
+bool order_tells_contacts(const struct order *order)
+{
+    return order->email_registered == ANSWER_TRUE || order->line_registered == ANSWER_TRUE ||
+           order->marketing_consent == ANSWER_TRUE || !span_empty(order->time_zone);
+}
+
 /* An order tells of registration and consent whether it is live or void (R22, R23). */
 static void read_order(struct contact *contact, const struct facts *facts, uint32_t index)
 {

@@ -23,7 +23,7 @@ void facts_init(struct facts *facts, struct arena *arena)
 {
     memset(facts, 0, sizeof *facts);
     facts->erased_at = NEVER;
-    facts->first_seen_at = NEVER;
+    facts->first_seen_at = facts->unfrozen_from = NEVER;
     facts->folded.newest_at = facts->folded.spell_at = facts->folded.adopt_at = NEVER;
     *FACT_APPEND(facts, arena, sources) = SPAN_NONE;
 }

@@ -150,6 +150,9 @@ struct facts {
     bool known;            /* an event was applied (R13) */
     int64_t erased_at;     /* NEVER = not erased; else everything below is empty (R31) */
     int64_t first_seen_at; /* earliest occurred_at applied */
+
+    /* Between these two lie all counted facts that are not frozen yet (R11); NEVER = not known. Not in the state. */
+    int64_t unfrozen_from, unfrozen_to;
     FACT_ARRAY(struct span, sources); /* [0] is "" */
     FACT_ARRAY(struct order, orders); /* everything that anything names, known or not */
     FACT_ARRAY(struct refund, refunds);
@@ -261,8 +264,9 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
 /* ---- history.c ---- */
 
 bool history_compact_notes(struct facts *facts, struct arena *arena); /* R22 to R25; false: nothing went */
-/* R11: freezes the oldest facts while too many are unfolded. Called by facts_apply; changes no figure. */
-void history_freeze(struct facts *facts, const struct playbook *playbook);
+/* R11: freezes the oldest facts while too many are unfolded. Called by facts_apply, after each event of whatever time `at`;
+ * changes no figure. */
+void history_freeze(struct facts *facts, const struct playbook *playbook, int64_t at);
 /* Whether freezing would make room for one more counted fact at this time. */
 bool history_has_room(const struct facts *facts, const struct playbook *playbook, int64_t at);
 

@@ -65,10 +65,17 @@ static void sort_orders(struct figures_work *work)
     const struct facts *facts = figures->facts;
     figures->live = ARENA_ARRAY(work->arena, uint32_t, facts->orders_count);
     figures->live_count = 0;
-    for (uint32_t i = 0; i < facts->orders_count; i++)
-        if (order_live(&facts->orders[i]))
-            figures->live[figures->live_count++] = i;
-    index_sort(figures->live, figures->live_count, work->arena, compare_orders, facts);
+    int64_t last_at = NEVER;
+    bool sorted = true; /* most customers' orders come as they were placed */
+    for (uint32_t i = 0; i < facts->orders_count; i++) {
+        if (!order_live(&facts->orders[i]))
+            continue;
+        sorted &= facts->orders[i].placed.at > last_at;
+        last_at = facts->orders[i].placed.at;
+        figures->live[figures->live_count++] = i;
+    }
+    if (!sorted)
+        index_sort(figures->live, figures->live_count, work->arena, compare_orders, facts);
 }
 
 /* R29: just before, so a farewell at the very instant comes too late to matter. */
@@ -421,24 +428,49 @@ uint64_t figures_changed_facts(const struct figures *before, const struct figure
 
 /* ---- time ---- */
 
+/* Where the facts that are a field of the figures lie: numbers, and the instants from which days are counted. 0: no
+ * such fact. */
+#define FIELD(fact, field) [FACT_##fact] = offsetof(struct figures, field)
+static const uint16_t number_fields[FACT_COUNT] = {
+    FIELD(purchases, purchases),
+    FIELD(trial, trial),
+    FIELD(premium, premium),
+    FIELD(related, related),
+    FIELD(purchases_in_cycle, purchases_in_cycle),
+    FIELD(settle_purchases, settle_purchases),
+    FIELD(money, money_default),
+    FIELD(renewals, renewals),
+    FIELD(shipped, shipped),
+    FIELD(delivered, delivered),
+    FIELD(failed, failed),
+    FIELD(shipped_in_cycle, shipped_in_cycle),
+    FIELD(delivered_in_cycle, delivered_in_cycle),
+    FIELD(responses, responses),
+    FIELD(positive_reactions, positive),
+    FIELD(negative_reactions, negative),
+    FIELD(opens_60d, opens_60d),
+    FIELD(clicks_60d, clicks_60d),
+    FIELD(referrals, referrals),
+    FIELD(referrals_converted, referrals_converted),
+    FIELD(shares, shares),
+    FIELD(events_attended, events_attended),
+    FIELD(support_contacts, support_contacts),
+};
+static const uint16_t day_fields[FACT_COUNT] = {
+    FIELD(days_since_first_purchase, first_purchase.at), FIELD(days_since_last_purchase, last_purchase.at),
+    FIELD(days_since_first_delivery, first_delivery.at), FIELD(days_since_last_delivery, last_delivery.at),
+    FIELD(days_since_last_response, last_response_at),   FIELD(days_since_last_open, last_open_at),
+};
+#undef FIELD
+
+static int64_t field_at(const struct figures *figures, uint16_t at)
+{
+    return *(const int64_t *)((const char *)figures + at);
+}
+
 static int64_t days_anchor(const struct figures *figures, enum fact fact)
 {
-    switch (fact) {
-    case FACT_days_since_first_purchase:
-        return figures->first_purchase.at;
-    case FACT_days_since_last_purchase:
-        return figures->last_purchase.at;
-    case FACT_days_since_first_delivery:
-        return figures->first_delivery.at;
-    case FACT_days_since_last_delivery:
-        return figures->last_delivery.at;
-    case FACT_days_since_last_response:
-        return figures->last_response_at;
-    case FACT_days_since_last_open:
-        return figures->last_open_at;
-    default:
-        return NEVER;
-    }
+    return field_at(figures, day_fields[fact]);
 }
 
 /* R35: a comparison of days changes at X + days x 24 h, to the millisecond. */
@@ -481,17 +513,14 @@ static int64_t answer_value(const struct figures *figures, enum fact fact)
     case FACT_answered_monthly: return answered(in_cycle, PURPOSE_MONTHLY);
     case FACT_answered_lapse: return answered(in_cycle, PURPOSE_LAPSE);
     case FACT_responded_since_first_purchase: return figures->responded_since_first_purchase;
-    case FACT_responses: return figures->responses;
     case FACT_last_satisfaction: return figures->last_satisfaction ? figures->last_satisfaction : FACT_ABSENT;
     case FACT_last_nps: return figures->last_nps >= 0 ? figures->last_nps : FACT_ABSENT;
-    case FACT_positive_reactions: return figures->positive;
-    case FACT_negative_reactions: return figures->negative;
     case FACT_effect_felt: return figures->effect_felt.at != NEVER;
     default: return FACT_ABSENT;
     }
 }
 
-static int64_t contact_value(const struct figures *figures, enum fact fact)
+static int64_t flag_value(const struct figures *figures, enum fact fact)
 {
     switch (fact) {
     case FACT_registered: return figures->registered_email || figures->registered_line;
@@ -500,37 +529,17 @@ static int64_t contact_value(const struct figures *figures, enum fact fact)
     case FACT_consent: return figures->consent;
     case FACT_bounced_email: return figures->bounced_email;
     case FACT_bounced_line: return figures->bounced_line;
-    case FACT_opens_60d: return figures->opens_60d;
-    case FACT_clicks_60d: return figures->clicks_60d;
-    case FACT_referrals: return figures->referrals;
-    case FACT_referrals_converted: return figures->referrals_converted;
-    case FACT_shares: return figures->shares;
-    case FACT_events_attended: return figures->events_attended;
-    case FACT_support_contacts: return figures->support_contacts;
+    case FACT_cycle: return figures->cycle;
+    case FACT_subscription: return figures->subscription;
     default: return answer_value(figures, fact);
     }
 }
 
 static int64_t figure_value(const struct figures *figures, enum fact fact)
 {
-    switch (fact) {
-    case FACT_purchases: return figures->purchases;
-    case FACT_trial: return figures->trial;
-    case FACT_premium: return figures->premium;
-    case FACT_related: return figures->related;
-    case FACT_purchases_in_cycle: return figures->purchases_in_cycle;
-    case FACT_settle_purchases: return figures->settle_purchases;
-    case FACT_money: return figures->money_default;
-    case FACT_cycle: return figures->cycle;
-    case FACT_subscription: return figures->subscription;
-    case FACT_renewals: return figures->renewals;
-    case FACT_shipped: return figures->shipped;
-    case FACT_delivered: return figures->delivered;
-    case FACT_failed: return figures->failed;
-    case FACT_shipped_in_cycle: return figures->shipped_in_cycle;
-    case FACT_delivered_in_cycle: return figures->delivered_in_cycle;
-    default: return facts_of_days & FACT_BIT(fact) ? days_value(figures, fact) : contact_value(figures, fact);
-    }
+    if (number_fields[fact] != 0)
+        return field_at(figures, number_fields[fact]);
+    return day_fields[fact] != 0 ? days_value(figures, fact) : flag_value(figures, fact);
 }
 
 void figures_values(const struct figures *figures, uint64_t facts, struct fact_values *values)
@@ -555,7 +564,7 @@ static bool has_parcel(const struct facts *facts, uint32_t order)
     return false;
 }
 
-/* One more purchase is there, the last one, in the cycle of those before it, and nothing was told of its parcels yet:
+/* One more purchase is live, the last one, in the cycle of those before it, and nothing was told of its parcels yet:
  * then parcels, answers and referrals mean what they meant. Most orders are such. */
 static bool purchase_added(const struct figures *before, const struct figures *figures)
 {
@@ -572,14 +581,22 @@ static bool has_come(int64_t at, int64_t now)
     return at != NEVER && at <= now;
 }
 
-/* The parts to be read besides `parts`. An order tells of registrations and consent, too. */
+/* What the live orders before and now say differently to the other parts. */
+static uint32_t parts_of_orders(const struct figures *before, const struct figures *figures)
+{
+    if (!purchase_added(before, figures))
+        return FIGURES_ALL;
+    return order_tells_contacts(&figures->facts->orders[figures->last_purchase.order]) ? FIGURES_CONTACTS : FIGURES_TIME;
+}
+
+/* The parts to be read besides `parts`. */
 static uint32_t parts_follow(struct figures_work *work, uint32_t parts)
 {
     struct figures *figures = work->figures;
     if (parts & FIGURES_ORDERS) {
         const struct figures before = *figures;
         figures_orders(work);
-        parts |= purchase_added(&before, figures) ? FIGURES_CONTACTS : FIGURES_ALL;
+        parts |= parts_of_orders(&before, figures);
     }
     if (has_come(figures->deliveries_change_at, figures->now))
         parts |= FIGURES_DELIVERIES;

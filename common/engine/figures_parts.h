@@ -33,6 +33,7 @@ void figures_subscription(struct figures_work *work);  /* of these: spells, subs
 void figures_deliveries(struct figures_work *work);    /* parcels of the cycle */
 void figures_responses(struct figures_work *work);
 void figures_contacts(struct figures_work *work);      /* registration, consent, reach, opens, zone */
+bool order_tells_contacts(const struct order *order);  /* anything that figures_contacts reads */
 void figures_referrals(struct figures_work *work);
 void figures_rungs(struct figures_work *work, uint32_t parts); /* rung_since, after these parts: phase.c */
 
@@ -45,11 +46,12 @@ static inline bool figures_cycle_folded(const struct figures *figures)
     return folded->cycle == figures->cycle && folded->cycle > 0;
 }
 
-/* Lowers *least to at; NEVER is no instant. */
+/* Lowers *least to at; NEVER is no instant. One less than an instant, NEVER is the last number there is: so that this
+ * is one comparison, and no branch that nobody could foresee. */
 static inline void instant_lower(int64_t *least, int64_t at)
 {
-    if (at != NEVER && (*least == NEVER || at < *least))
-        *least = at;
+    uint64_t zero = (uint64_t)NEVER + 1;
+    *least = (uint64_t)at - zero < (uint64_t)*least - zero ? at : *least;
 }
 
 /* time alone changes something at at: kept when after now and the earliest. */

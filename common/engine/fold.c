@@ -507,6 +507,8 @@ static void apply_note(struct fold *fold)
         *FACT_APPEND(facts, fold->arena, notes) = (struct note){.stamp = stamp_none};
         index = facts->notes_count - 1;
     }
+    if (fold->event->kind == EVENT_REFERRED)
+        facts->unfrozen_from = NEVER; /* it may have been another kind, of long ago, that nobody counted */
     if (merge_identity(fold, &facts->notes[index].stamp) == MERGED_CONTENT)
         set_note(fold, &facts->notes[index]);
     fold->change->note = index;
@@ -634,5 +636,5 @@ void facts_apply(struct facts *facts, struct arena *arena, const struct playbook
     facts->known = true;
     if (facts->first_seen_at == NEVER || event->occurred_at < facts->first_seen_at)
         facts->first_seen_at = event->occurred_at;
-    history_freeze(facts, playbook);
+    history_freeze(facts, playbook, event->occurred_at);
 }

@@ -77,13 +77,27 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
     return counted.oldest && old_enough(playbook, counted.oldest->at, newest_at);
 }
 
-void history_freeze(struct facts *facts, const struct playbook *playbook)
+/* Whether, by what is known of their times, none of the facts is old enough, the one of this time among them. */
+static bool all_recent(struct facts *facts, const struct playbook *playbook, int64_t at)
 {
-    if (!counted_above(facts, (size_t)playbook->history_facts))
+    if (facts->unfrozen_from == NEVER || at < facts->unfrozen_from) {
+        facts->unfrozen_from = NEVER;
+        return false;
+    }
+    if (at > facts->unfrozen_to)
+        facts->unfrozen_to = at;
+    return !old_enough(playbook, facts->unfrozen_from, facts->unfrozen_to);
+}
+
+void history_freeze(struct facts *facts, const struct playbook *playbook, int64_t at)
+{
+    if (all_recent(facts, playbook, at) || !counted_above(facts, (size_t)playbook->history_facts))
         return;
     for (;;) {
         struct counted counted = count_facts(facts);
         struct stamp *oldest = counted.oldest;
+        facts->unfrozen_from = oldest ? oldest->at : NEVER;
+        facts->unfrozen_to = counted.newest_at;
         if (counted.unfolded <= (size_t)playbook->history_facts || !old_enough(playbook, oldest->at, counted.newest_at))
             return;
         oldest->folded = true;

@@ -153,10 +153,10 @@ struct span pass_text(struct pass *pass, struct span a, struct span b, struct sp
     return (struct span){text, size};
 }
 
-struct span pass_run_text(struct pass *pass, struct span text)
+struct span pass_bring_text(struct pass *pass, struct span text)
 {
     struct text_room *room = &pass->texts;
-    if (text.size == 0 || text_room_has(room, text.data) || text_room_had_last(room, &text))
+    if (text_room_had_last(room, &text))
         return text;
     if (room->block == NULL || !text_room_bring(room, &text))
         pass->run_texts_stand = false; /* open_state_settle sees to it */

@@ -120,7 +120,12 @@ bool pass_order_in_cycle(const struct pass *pass, struct span order_id);
 struct span pass_text(struct pass *pass, struct span a, struct span b, struct span c); /* put together, in the arena */
 
 /* The text as a run may keep it: in the open state's room while there is some, else as it is. */
-struct span pass_run_text(struct pass *pass, struct span text);
+struct span pass_bring_text(struct pass *pass, struct span text);
+static inline struct span pass_run_text(struct pass *pass, struct span text)
+{
+    bool lasts = text.size == 0 || text_room_has(&pass->texts, text.data);
+    return lasts ? text : pass_bring_text(pass, text);
+}
 
 /* The customer's facts, classes included, with a run's laid over them (run NULL: none); only those that `facts`, a set of
  * FACT_BITs, names. Valid until the next call. */
@@ -167,14 +172,16 @@ bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)
 
 /* A trigger moment: makes the run (or the series' next slot, R50), in place of one that waits under the same key. */
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
-/* The same where no run of the rule waits. */
-void run_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+/* That of a rule on an anchor of which no run waits; track as below. */
+void run_begin(struct pass *pass, const struct rule *rule, struct track *track, const struct occurrence *occurrence);
 
-/* The rule's track, which names this anchor now (R49). */
-struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence);
+/* The rule's track, which names this anchor now (R49). track: runs_track of the rule. */
+struct track *run_track_anchor(struct pass *pass, const struct rule *rule, struct track *track,
+                               const struct occurrence *occurrence);
 
 /* An anchor that has moved: the waiting run of the rule follows it (R49). */
-void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence);
+void run_move(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
+              const struct occurrence *occurrence);
 
 /* The fact that a waiting run hangs on has become a backfill fact by an edit (R7): the run is decided in this step, as
  * `backfill`; of a series only a slot that was due. Nothing where the fact is not one, or was one before. */

@@ -206,12 +206,16 @@ static void run_place(struct pass *pass, const struct rule *rule, struct run *ru
 static void run_make(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key,
                      int32_t n, int32_t m)
 {
-    struct run run = {.rule = rule->name, .key = kept_key(pass, key), .n = n, .rule_index = rule->index};
-    run.has_response = occurrence->has_response;
-    run.survey = occurrence->survey;
-    run.response = occurrence->response;
-    run_place(pass, rule, &run, occurrence, m);
-    runs_add(&pass->runs, pass->arena, &run);
+    struct run *run = runs_add(&pass->runs, pass->arena);
+    run->rule_index = rule->index;
+    run->rule = rule->name;
+    run->key = kept_key(pass, key);
+    run->n = n;
+    run->has_response = occurrence->has_response;
+    run->survey = occurrence->survey;
+    run->response = occurrence->response;
+    run_place(pass, rule, run, occurrence, m);
+    runs_stir(&pass->runs, run);
 }
 
 bool run_series_continues(struct pass *pass, const struct track *track)
@@ -266,9 +270,9 @@ static void past_keep(struct pass *pass, const struct rule *rule, const struct t
 /* The rule's track, from now on on this anchor. What it says of the order before is kept, and under another one nothing
  * is decided yet: that order may be void tomorrow, and must not leave its slots behind. Only what counts for ever goes
  * along, as the order that it began with may be folded. */
-struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
+struct track *run_track_anchor(struct pass *pass, const struct rule *rule, struct track *track,
+                               const struct occurrence *occurrence)
 {
-    struct track *track = runs_track(&pass->runs, rule->index);
     if (track == NULL) {
         track = runs_track_add(&pass->runs, pass->arena, rule);
     } else if (track->n > 0 && !span_equal(track->order_id, occurrence->order_id)) {
@@ -284,43 +288,42 @@ struct track *run_track_anchor(struct pass *pass, const struct rule *rule, const
     return track;
 }
 
-static void series_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence,
-                         struct span key)
+static void series_begin(struct pass *pass, const struct rule *rule, struct track *track,
+                         const struct occurrence *occurrence, struct span key)
 {
     int32_t last = series_last(pass, rule, occurrence->order_id);
-    struct track *track = run_track_anchor(pass, rule, occurrence);
+    track = run_track_anchor(pass, rule, track, occurrence);
     track->m = last + 1;
     track->ended = rule->times > 0 && track->m > rule->times;
     if (!track->ended)
         run_make(pass, rule, occurrence, key, track->m, track->m);
 }
 
-static void begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence, struct span key)
+void run_begin(struct pass *pass, const struct rule *rule, struct track *track, const struct occurrence *occurrence)
 {
+    struct span key = run_key(pass, rule, occurrence);
     if (rule->repeats) {
-        series_begin(pass, rule, occurrence, key);
+        series_begin(pass, rule, track, occurrence, key);
         return;
     }
-    if (rule->trigger.kind == TRIGGER_ANCHOR)
-        run_track_anchor(pass, rule, occurrence);
+    run_track_anchor(pass, rule, track, occurrence);
     run_make(pass, rule, occurrence, key, 1, 1);
-}
-
-void run_begin(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
-{
-    begin(pass, rule, occurrence, run_key(pass, rule, occurrence));
 }
 
 void run_trigger(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
     struct span key = run_key(pass, rule, occurrence);
     replace_waiting(pass, rule, key);
-    begin(pass, rule, occurrence, key);
+    if (rule->repeats)
+        series_begin(pass, rule, runs_track(&pass->runs, rule->index), occurrence, key);
+    else
+        run_make(pass, rule, occurrence, key, 1, 1);
 }
 
-void run_move(struct pass *pass, const struct rule *rule, struct run *run, const struct occurrence *occurrence)
+void run_move(struct pass *pass, const struct rule *rule, struct track *track, struct run *run,
+              const struct occurrence *occurrence)
 {
-    const struct track *track = run_track_anchor(pass, rule, occurrence);
+    track = run_track_anchor(pass, rule, track, occurrence);
     run->key = kept_key(pass, run_key(pass, rule, occurrence));
     run_place(pass, rule, run, occurrence, rule->repeats ? track->m : 1);
     runs_stir(&pass->runs, run);
@@ -351,5 +354,6 @@ void run_next_slot(struct pass *pass, const struct rule *rule, const struct run 
     next.trace = SPAN_NONE; /* what caused the series caused its first slot; a year of letters is not one trace */
     next.fresh = true;
     next.ended = false;
-    runs_add(&pass->runs, pass->arena, &next);
+    *runs_add(&pass->runs, pass->arena) = next;
+    runs_stir(&pass->runs, &next);
 }

@@ -49,12 +49,10 @@ static uint64_t key_hash(struct span rule, struct span key, int32_t n)
     return hash_xxh64((struct span){(const char *)parts, sizeof parts});
 }
 
-struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run)
+struct run *runs_add(struct runs *runs, struct arena *arena)
 {
     struct run *added = ARRAY_PUSH(runs, arena, waiting);
-    *added = *run;
-    runs_stir(runs, run);
-    return added;
+    return memset(added, 0, sizeof *added);
 }
 
 void runs_stir(struct runs *runs, const struct run *run)
@@ -71,17 +69,11 @@ void runs_end(struct runs *runs, struct run *run)
     runs->stirred = true;
 }
 
-struct track *runs_track(struct runs *runs, int rule_index)
+struct track *runs_track(const struct runs *runs, int rule_index)
 {
-    uint32_t at = runs->track_found;
-    for (uint32_t left = runs->tracks_count; left > 0; left--, at++) {
-        if (at >= runs->tracks_count)
-            at = 0;
-        struct track *track = &runs->tracks[at];
-        if (track->rule_index == rule_index && !track->past) {
-            runs->track_found = at;
-            return track;
-        }
+    for (uint32_t i = 0; i < runs->tracks_count; i++) {
+        if (runs->tracks[i].rule_index == rule_index && !runs->tracks[i].past)
+            return &runs->tracks[i];
     }
     return NULL;
 }

@@ -121,7 +121,6 @@ struct runs {
     int64_t first_at; /* none of them is to be decided before; NEVER = none waits. Exact after runs_sweep and decisions_make. Not in the state */
     bool stirred;     /* one of them is new, was moved or has ended since runs_sweep. Not in the state */
     FACT_ARRAY(struct track, tracks); /* in no order that means anything */
-    uint32_t track_found; /* where runs_track found the last: mostly the next one is asked for next. Not in the state */
     FACT_ARRAY(struct sent, sent);
     int64_t sent_ends_at; /* nothing of sent is of no use before; NEVER = not known. Not in the state */
     int64_t days_end_at;  /* the same of days, wherever the customer lives */
@@ -144,10 +143,10 @@ uint32_t runs_fact_hash(struct span id); /* of an order id; never 0 */
 uint32_t runs_response_hash(uint64_t survey, uint64_t response); /* of an answer; never 0 */
 
 /* The pointers below are valid until the next addition to the same array. */
-struct run *runs_add(struct runs *runs, struct arena *arena, const struct run *run);
+struct run *runs_add(struct runs *runs, struct arena *arena); /* zeroed; runs_stir when it is made */
 void runs_stir(struct runs *runs, const struct run *run); /* after its decide_at was changed or it was made fresh */
 void runs_end(struct runs *runs, struct run *run);
-struct track *runs_track(struct runs *runs, int rule_index); /* not a past one; NULL = none */
+struct track *runs_track(const struct runs *runs, int rule_index); /* not a past one; NULL = none */
 struct track *runs_track_add(struct runs *runs, struct arena *arena, const struct rule *rule);
 void runs_sent_add(struct runs *runs, struct arena *arena, const struct sent *sent);
 void runs_mark_published(struct runs *runs); /* what was read from a blob */

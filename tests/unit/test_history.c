@@ -155,11 +155,40 @@ static void r11_memory_stays_bounded(void **state)
     subject_free(&subject);
 }
 
+/* A state that stays open knows between which times its facts lie: as many are frozen as by one who looks at all of them. */
+static void r11_facts_that_stay_are_frozen_as_those_read_anew(void **state)
+{
+    (void)state;
+    struct subject subject = subject_new();
+    subject.playbook->history_facts = 12;
+    subject.playbook->history_days = 30;
+    size_t frozen = 0;
+    for (uint64_t seed = 1; seed <= HISTORY_SEEDS / 5; seed++) {
+        random_state = seed;
+        subject_forget(&subject);
+        static char ids[HISTORY_EVENTS][4][32];
+        for (int i = 0, today = 0; i < HISTORY_EVENTS; i++) {
+            today += (int)random_below(random_below(12) == 0 ? 120 : 4);
+            struct event event = random_event(i, today, ids[i]);
+            facts_apply(&subject.facts, &subject.arena, subject.playbook, &event, subject.now, &subject.change);
+            size_t counted = facts_counted(&subject.facts);
+            struct facts again = subject.facts;
+            again.unfrozen_from = NEVER;
+            history_freeze(&again, subject.playbook, event.occurred_at);
+            assert_int_equal(facts_counted(&again), counted);
+        }
+        frozen += subject.facts.folded.newest_at != NEVER;
+    }
+    assert_int_equal(frozen, HISTORY_SEEDS / 5);
+    subject_free(&subject);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(r11_folding_changes_no_figure),
         cmocka_unit_test(r11_memory_stays_bounded),
+        cmocka_unit_test(r11_facts_that_stay_are_frozen_as_those_read_anew),
     };
     return cmocka_run_group_tests_name("history", tests, NULL, NULL);
 }
