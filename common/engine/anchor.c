@@ -68,8 +68,7 @@ static bool track_same(const struct track *track, const struct occurrence *occur
 /* Most rules published nothing yet, so that no key need be put together. */
 static bool was_published(struct pass *pass, const struct rule *rule, const struct occurrence *occurrence)
 {
-    const struct runs *runs = &pass->runs;
-    if (runs_published_from(runs, rule, 1, 0) == runs->published_count && !runs_may_use_hash(runs, rule, 1))
+    if (runs_never_published(&pass->runs, rule, 1))
         return false;
     return run_published(pass, rule, run_key(pass, rule, occurrence), 1);
 }

@@ -97,6 +97,8 @@ bool run_published(struct pass *pass, const struct rule *rule, struct span key, 
 
 bool run_used(struct pass *pass, const struct rule *rule, const struct run *run)
 {
+    if (runs_never_published(&pass->runs, rule, run->n))
+        return false; /* three of four: no key need be read */
     bool answered = runs_used_answer(&pass->runs, rule, run); /* kept as the answer that the key names */
     return answered || run_published(pass, rule, run->key, run->n);
 }

@@ -237,6 +237,11 @@ bool runs_may_use_hash(const struct runs *runs, const struct rule *rule, int32_t
     return slots_may_have(&runs->used_slots, rule->name_hash, n);
 }
 
+bool runs_never_published(const struct runs *runs, const struct rule *rule, int32_t n)
+{
+    return runs_published_from(runs, rule, n, 0) == runs->published_count && !runs_may_use_hash(runs, rule, n);
+}
+
 /* ---- used keys ---- */
 
 static bool is_published(const struct runs *runs, const struct rule *rule, const struct published *wanted)

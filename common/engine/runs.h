@@ -155,6 +155,7 @@ bool runs_used_as_hash(const struct runs *runs, const struct rule *rule, struct 
 bool runs_may_use_hash(const struct runs *runs, const struct rule *rule, int32_t n); /* false: under no key, surely */
 /* The first place in published from `from` on of the rule and n, under whatever key; published_count = none. */
 uint32_t runs_published_from(const struct runs *runs, const struct rule *rule, int32_t n, uint32_t from);
+bool runs_never_published(const struct runs *runs, const struct rule *rule, int32_t n); /* true: under no key, surely */
 /* The same for the key `response:` of a run about an answer, which need not be told by its text. */
 bool runs_used_answer(const struct runs *runs, const struct rule *rule, const struct run *run);
 /* The run's key, unused so far, is used from now on. */
