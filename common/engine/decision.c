@@ -25,9 +25,9 @@ static struct named named_fact(const struct fact_values *values, enum fact fact)
     return named;
 }
 
-struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
+static struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run)
 {
-    if (pass->world->counts != NULL || rule->facts_read == 0)
+    if (rule->facts_read == 0)
         return (struct named_list){NULL, 0};
     const struct fact_values *values = pass_values(pass, run, rule->facts_read);
     struct named *items = ARENA_ARRAY(pass->arena, struct named, (size_t)__builtin_popcountll(rule->facts_read));
@@ -39,15 +39,22 @@ struct named_list decision_values(struct pass *pass, const struct rule *rule, co
 
 /* ---- one decision ---- */
 
+/* False: somebody wants the record. */
+static bool decision_count(struct pass *pass, const struct run *run, enum outcome outcome)
+{
+    struct rule_counts *counts = pass->world->counts;
+    if (counts == NULL || run->rule_index < 0)
+        return false;
+    counts[run->rule_index].outcomes[outcome]++;
+    pass->head.seq++; /* as if there were a record */
+    return true;
+}
+
 void decision_publish(struct pass *pass, const struct run *run, enum outcome outcome, struct span detail, int64_t until,
                       struct named_list values)
 {
-    struct rule_counts *counts = pass->world->counts;
-    if (counts != NULL && run->rule_index >= 0) {
-        counts[run->rule_index].outcomes[outcome]++;
-        pass->head.seq++; /* as if there were a record */
+    if (decision_count(pass, run, outcome))
         return;
-    }
     struct decision *decision = &pass_record(pass, RECORD_DECISION)->decision;
     decision->rule = run->rule;
     decision->key = run->key;
@@ -89,8 +96,9 @@ static void decide(struct pass *pass, struct run *run)
     const struct run decided = *run; /* what follows may move the array */
     if (verdict.outcome == OUTCOME_PAUSED && held_before)
         return; /* told once */
-    decision_publish(pass, &decided, verdict.outcome, verdict.detail, verdict.until,
-                     decision_values(pass, rule, &decided));
+    if (!decision_count(pass, &decided, verdict.outcome))
+        decision_publish(pass, &decided, verdict.outcome, verdict.detail, verdict.until,
+                         decision_values(pass, rule, &decided));
     if (verdict.outcome == OUTCOME_SENT)
         action_send(pass, rule, &decided, verdict.channel);
     if (decided.ended && rule->repeats)

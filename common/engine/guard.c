@@ -98,25 +98,22 @@ static bool held_out(struct pass *pass, const struct rule *rule, struct span *re
     return in_holdout(pass, rule);
 }
 
-static struct verdict_guard check_caps(struct pass *pass, const struct rule *rule)
+static struct verdict_guard check_caps(const struct pass *pass, const struct rule *rule, const struct wall_clock *clock)
 {
     const struct playbook *playbook = pass->playbook;
-    int64_t today = pass_today(pass);
-    if (runs_sends(&pass->runs, today, today) < playbook->cap_day &&
-        runs_sends(&pass->runs, today - 6, today) < playbook->cap_week) /* R70 */
+    const struct sends sends = runs_sends(&pass->runs, floor_div(clock->local, DAY_MS));
+    if (sends.day < playbook->cap_day && sends.week < playbook->cap_week) /* R70 */
         return passes;
     if (rule->on_cap == ON_CAP_DROP)
         return fails(OUTCOME_CAPPED, SPAN_NONE);
-    const struct wall_clock clock = pass_clock(pass);
-    return deferred(SPAN("capped"), window_next_day_start(playbook, &clock)); /* R69 */
+    return deferred(SPAN("capped"), window_next_day_start(playbook, clock)); /* R69 */
 }
 
-static struct verdict_guard check_quiet(struct pass *pass)
+static struct verdict_guard check_quiet(const struct pass *pass, const struct wall_clock *clock)
 {
-    const struct wall_clock clock = pass_clock(pass);
-    if (window_open_then(pass->playbook, clock.local))
+    if (window_open_then(pass->playbook, clock->local))
         return passes;
-    return deferred(SPAN("quiet"), window_next_start(pass->playbook, &clock)); /* R71 */
+    return deferred(SPAN("quiet"), window_next_start(pass->playbook, clock)); /* R71 */
 }
 
 /* ---- reach (R75) ---- */
@@ -171,8 +168,9 @@ static bool cooling_down(const struct pass *pass, const struct rule *rule)
 
 static struct verdict_guard check_marketing(struct pass *pass, const struct rule *rule)
 {
-    struct verdict_guard verdict = check_caps(pass, rule);
-    return verdict.outcome == OUTCOME_SENT ? check_quiet(pass) : verdict;
+    const struct wall_clock clock = pass_clock(pass);
+    struct verdict_guard verdict = check_caps(pass, rule, &clock);
+    return verdict.outcome == OUTCOME_SENT ? check_quiet(pass, &clock) : verdict;
 }
 
 struct verdict_guard guards_check(struct pass *pass, const struct rule *rule, const struct run *run)

@@ -214,7 +214,6 @@ void decisions_make(struct pass *pass, bool fire);
 /* Publishes a run's decision; until NEVER = none. values may be empty. */
 void decision_publish(struct pass *pass, const struct run *run, enum outcome outcome, struct span detail, int64_t until,
                       struct named_list values);
-struct named_list decision_values(struct pass *pass, const struct rule *rule, const struct run *run);
 
 /* ---- guard.c ---- */
 struct verdict_guard {

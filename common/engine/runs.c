@@ -375,12 +375,15 @@ void runs_count_send(struct runs *runs, struct arena *arena, int64_t day)
     runs->days_end_at = day_end_at(day) < runs->days_end_at ? day_end_at(day) : runs->days_end_at;
 }
 
-int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day)
+struct sends runs_sends(const struct runs *runs, int64_t today)
 {
-    int64_t sends = 0;
+    struct sends sends = {0, 0};
     for (uint32_t i = 0; i < runs->days_count; i++) {
-        if (runs->days[i].day >= from_day && runs->days[i].day <= to_day)
-            sends += runs->days[i].count;
+        const struct day_count *day = &runs->days[i];
+        if (day->day == today)
+            sends.day += day->count;
+        if (day->day >= today - 6 && day->day <= today)
+            sends.week += day->count;
     }
     return sends;
 }

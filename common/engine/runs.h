@@ -162,7 +162,11 @@ bool runs_used_answer(const struct runs *runs, const struct rule *rule, const st
 void runs_use(struct runs *runs, struct arena *arena, const struct rule *rule, const struct run *run);
 
 void runs_count_send(struct runs *runs, struct arena *arena, int64_t day);
-int64_t runs_sends(const struct runs *runs, int64_t from_day, int64_t to_day); /* both included */
+/* R70: on local day `today`, and on it and the six days before. */
+struct sends {
+    int64_t day, week;
+};
+struct sends runs_sends(const struct runs *runs, int64_t today);
 int64_t runs_last_sent(const struct runs *runs, const struct rule *rule);      /* NEVER = never */
 void runs_set_last_sent(struct runs *runs, struct arena *arena, const struct rule *rule, int64_t at);
 
