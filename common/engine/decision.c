@@ -93,16 +93,14 @@ static void decide(struct pass *pass, struct run *run)
         runs_stir(&pass->runs, run);
     else
         runs_end(&pass->runs, run);
-    const struct run decided = *run; /* what follows may move the array */
     if (verdict.outcome == OUTCOME_PAUSED && held_before)
         return; /* told once */
-    if (!decision_count(pass, &decided, verdict.outcome))
-        decision_publish(pass, &decided, verdict.outcome, verdict.detail, verdict.until,
-                         decision_values(pass, rule, &decided));
+    if (!decision_count(pass, run, verdict.outcome))
+        decision_publish(pass, run, verdict.outcome, verdict.detail, verdict.until, decision_values(pass, rule, run));
     if (verdict.outcome == OUTCOME_SENT)
-        action_send(pass, rule, &decided, verdict.channel);
-    if (decided.ended && rule->repeats)
-        run_next_slot(pass, rule, &decided, verdict.outcome == OUTCOME_WHILE || verdict.outcome == OUTCOME_CANCELLED);
+        action_send(pass, rule, run, verdict.channel);
+    if (run->ended && rule->repeats) /* which may move the array, and the run with it */
+        run_next_slot(pass, rule, run, verdict.outcome == OUTCOME_WHILE || verdict.outcome == OUTCOME_CANCELLED);
 }
 
 /* R2: timers due at exactly now wait for all events of now, but what this pass made belongs to its step. */

@@ -4,11 +4,9 @@
 #include "common/base/hash.h"
 #include "common/base/timestamp.h"
 
-/* Makes room for one more item at the end of an array in the arena. */
+/* Makes room for one more item at the end of a full array in the arena. */
 static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity, size_t size)
 {
-    if (count < *capacity)
-        return items;
     *capacity = *capacity ? 2 * *capacity : 8;
     void *more = arena_take_raw(arena, size * *capacity);
     if (count > 0)
@@ -16,8 +14,10 @@ static void *array_grow(struct arena *arena, void *items, uint32_t count, uint32
     return more;
 }
 #define ARRAY_PUSH(owner, arena, name)                                                                                 \
-    ((owner)->name =                                                                                                   \
-         array_grow((arena), (owner)->name, (owner)->name##_count, &(owner)->name##_capacity, sizeof *(owner)->name),  \
+    ((owner)->name = (owner)->name##_count < (owner)->name##_capacity                                                  \
+                         ? (owner)->name                                                                               \
+                         : array_grow((arena), (owner)->name, (owner)->name##_count, &(owner)->name##_capacity,        \
+                                      sizeof *(owner)->name),                                                          \
      &(owner)->name[(owner)->name##_count++])
 
 void runs_init(struct runs *runs)
