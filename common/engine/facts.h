@@ -12,6 +12,7 @@
 
 #include "common/base/arena.h"
 #include "common/engine/event.h"
+#include "common/engine/text_room.h"
 #include "common/playbook/playbook.h"
 
 #define FACT_NONE UINT32_MAX /* no such index */
@@ -153,6 +154,10 @@ struct facts {
 
     /* Between these two lie all counted facts that are not frozen yet (R11); NEVER = not known. Not in the state. */
     int64_t unfrozen_from, unfrozen_to;
+
+    /* Of facts that stay open, not in the state: */
+    struct text_room *texts; /* where new texts go; NULL = into the arena */
+    bool texts_away;         /* some lie elsewhere than in an open state's block */
     FACT_ARRAY(struct span, sources); /* [0] is "" */
     FACT_ARRAY(struct order, orders); /* everything that anything names, known or not */
     FACT_ARRAY(struct refund, refunds);

@@ -24,6 +24,18 @@ static void refuse(struct fold *fold, enum reason reason, const char *field)
     fold->change->field = field;
 }
 
+/* A copy that lives as long as the facts: in their room as long as there is some, else in the arena. */
+static struct span keep_text(const struct fold *fold, struct span text)
+{
+    struct facts *facts = fold->facts;
+    if (span_empty(text))
+        return SPAN("");
+    if (facts->texts != NULL && text_room_bring(facts->texts, &text))
+        return text;
+    facts->texts_away = true;
+    return arena_copy(fold->arena, text);
+}
+
 static uint32_t find_source(const struct facts *facts, struct span source)
 {
     for (uint32_t i = 0; i < facts->sources_count; i++)
@@ -37,7 +49,7 @@ static uint32_t take_source(struct fold *fold)
     uint32_t index = find_source(fold->facts, fold->event->source);
     if (index != FACT_NONE)
         return index;
-    *FACT_APPEND(fold->facts, fold->arena, sources) = arena_copy(fold->arena, fold->event->source);
+    *FACT_APPEND(fold->facts, fold->arena, sources) = keep_text(fold, fold->event->source);
     return fold->facts->sources_count - 1;
 }
 
@@ -151,7 +163,7 @@ static uint32_t take_order(struct fold *fold, struct span id, uint32_t found)
     struct fold_change *change = fold->change;
     if (found == FACT_NONE) {
         struct order *order = FACT_APPEND(fold->facts, fold->arena, orders);
-        order->id = arena_copy(fold->arena, id);
+        order->id = keep_text(fold, id);
         order->placed = order->cancelled = stamp_none;
         order->effect_after_ms = order->supply_ms = order->transit_ms = order->settle_purchases = FIGURE_UNSTATED;
         found = fold->facts->orders_count - 1;
@@ -215,17 +227,17 @@ static void set_order(const struct fold *fold, struct order *order)
 {
     const struct event *event = fold->event;
     set_lines(fold, order);
-    order->sku = event->line_count ? arena_copy(fold->arena, event->lines[0].sku) : SPAN_NONE;
-    order->currency = arena_copy(fold->arena, event->currency);
-    order->campaign = arena_copy(fold->arena, event->campaign);
+    order->sku = event->line_count ? keep_text(fold, event->lines[0].sku) : SPAN_NONE;
+    order->currency = keep_text(fold, event->currency);
+    order->campaign = keep_text(fold, event->campaign);
     /* R30: nobody refers himself */
     bool self = span_equal(event->referrer_customer_id, event->customer_id);
-    order->referrer = self ? SPAN_NONE : arena_copy(fold->arena, event->referrer_customer_id);
+    order->referrer = self ? SPAN_NONE : keep_text(fold, event->referrer_customer_id);
     order->email_registered = event->email_registered;
     order->line_registered = event->line_registered;
     order->marketing_consent = event->marketing_consent;
     /* R33: optional on PLACED */
-    order->time_zone = event->kind == EVENT_PLACED ? arena_copy(fold->arena, event->time_zone) : SPAN_NONE;
+    order->time_zone = event->kind == EVENT_PLACED ? keep_text(fold, event->time_zone) : SPAN_NONE;
     order->has_subscription = !span_empty(event->subscription_id);
     order->subscription = hash_xxh64(event->subscription_id);
 }
@@ -440,7 +452,7 @@ static void set_response(const struct fold *fold, struct response *response)
     response->effect_felt = event->effect_felt;
     response->consent_to_share = event->consent_to_share;
     response->concerns = event->concerns;
-    response->goal = arena_copy(fold->arena, event->goal);
+    response->goal = keep_text(fold, event->goal);
 }
 
 static void apply_response(struct fold *fold)
@@ -480,7 +492,7 @@ static void set_note(const struct fold *fold, struct note *note)
     note->channel = event->channel;
     note->agent = event->agent;
     note->marketing_consent = event->kind == EVENT_REGISTERED ? event->marketing_consent : ANSWER_ABSENT;
-    note->time_zone = event->kind == EVENT_REGISTERED ? arena_copy(fold->arena, event->time_zone) : SPAN_NONE;
+    note->time_zone = event->kind == EVENT_REGISTERED ? keep_text(fold, event->time_zone) : SPAN_NONE;
     note->names_friend = event->kind == EVENT_REFERRED && !span_empty(event->referred_customer_id);
     note->friend_hash = note->names_friend ? hash_xxh64(event->referred_customer_id) : 0;
 }

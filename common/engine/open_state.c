@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 enum { BLOCK_ALIGN = 16, ITEMS_SPARE = 2, SPARE = 256, SPARE_PART = 4 };
+enum { TEXTS_OF_ORDER = 64, TEXTS_OF_RUN = 16 }; /* bytes, as most shops name things */
 
 /* A block that is being filled. */
 struct block {
@@ -262,9 +263,13 @@ size_t open_state_size(const struct open_state *state)
 size_t open_state_guess_size(const struct open_state *state)
 {
     const struct pass *pass = &state->pass;
-    if (pass->texts.block == NULL || !pass->fact_texts_stand || !pass->run_texts_stand)
+    size_t texts = pass->texts.size;
+    if (pass->texts.block == NULL)
+        texts = TEXTS_OF_ORDER * (size_t)pass->facts.orders_count +
+                TEXTS_OF_RUN * ((size_t)pass->runs.waiting_count + pass->runs.sent_count);
+    else if (pass->facts.texts_away || !pass->run_texts_stand)
         return open_state_size(state);
-    return with_spare(arrays_size(state) + pass->texts.size);
+    return with_spare(arrays_size(state) + texts);
 }
 
 struct open_state *open_state_copy(const struct open_state *state, void *memory, size_t size)
@@ -280,20 +285,11 @@ struct open_state *open_state_copy(const struct open_state *state, void *memory,
     keep_texts(&block, copy);
     if (block.full)
         return NULL;
-    copy->pass.fact_texts_stand = copy->pass.run_texts_stand = true;
+    copy->pass.facts.texts_away = false;
+    copy->pass.run_texts_stand = true;
     copy->pass.head.facts_bytes = SPAN_NONE;
     copy->pass.texts = block.room;
     return copy;
-}
-
-void open_state_keep_facts(struct pass *pass)
-{
-    if (pass->texts.block == NULL || pass->fact_texts_stand)
-        return;
-    struct block block = {.room = pass->texts};
-    keep_fact_texts(&block, &pass->facts);
-    pass->texts = block.room;
-    pass->fact_texts_stand = !block.full;
 }
 
 bool open_state_settle(struct open_state *state)
@@ -305,11 +301,12 @@ bool open_state_settle(struct open_state *state)
     if (block.full)
         return false;
     keep_figures(state);
-    if (!state->pass.fact_texts_stand)
+    if (state->pass.facts.texts_away)
         keep_fact_texts(&block, &state->pass.facts);
     if (!state->pass.run_texts_stand)
         keep_run_texts(&block, &state->pass.facts, &state->pass.runs);
     state->pass.texts = block.room;
-    state->pass.fact_texts_stand = state->pass.run_texts_stand = !block.full;
+    state->pass.facts.texts_away = block.full;
+    state->pass.run_texts_stand = !block.full;
     return !block.full;
 }

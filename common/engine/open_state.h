@@ -23,17 +23,13 @@ struct open_state {
 /* Bytes of a block that holds the state, with room to grow. */
 size_t open_state_size(const struct open_state *state);
 
-/* The same from what the state's own block holds, without a look at each text: too little where many things share one
- * text, too much where much that was told is gone. */
+/* The same without a look at each text: from what the state's own block holds, too little where many things share one
+ * text, too much where much that was told is gone; without a block, from how much there is of what has texts. */
 size_t open_state_guess_size(const struct open_state *state);
 
 /* A copy of the state in a block of that size, which owns nothing else. Frees nothing. NULL: it is too small (but for
  * the struct itself, which it always must hold). */
 struct open_state *open_state_copy(const struct open_state *state, void *block, size_t size);
-
-/* Brings the texts that an event left in the facts into the state's block, as far as there is room: what the runs of
- * the same step then name lies there. */
-void open_state_keep_facts(struct pass *pass);
 
 /* Brings what a visit left in its arena into the state's block. False: there is no room, and only open_state_copy, into
  * another block, and giving the old one up are left. */

@@ -18,41 +18,6 @@ struct holdouts {
     uint64_t known, held_out;
 };
 
-/* The block of an open state, where its texts outlive the visit (open_state.h). */
-struct text_room {
-    char *block;          /* NULL = the state lies in an arena */
-    size_t at, end;       /* free for texts, bytes from its start */
-    size_t size;          /* of all texts that were brought there, bytes; some may be named no more */
-    struct span from, to; /* the last text brought there, and its copy: runs share their keys, ids and causes */
-};
-
-static inline bool text_room_has(const struct text_room *room, const void *at)
-{
-    return room->block != NULL && (uintptr_t)at - (uintptr_t)room->block < room->end;
-}
-
-/* The text's copy of a moment ago, when it is the one brought last. */
-static inline bool text_room_had_last(const struct text_room *room, struct span *text)
-{
-    if (text->data != room->from.data || text->size != room->from.size)
-        return false;
-    *text = room->to;
-    return true;
-}
-
-/* Moves the text into the room, which must exist. False: it is full, and the text stays where it is. */
-static inline bool text_room_bring(struct text_room *room, struct span *text)
-{
-    if (room->end - room->at < text->size)
-        return false;
-    room->from = *text;
-    text->data = memcpy(room->block + room->at, text->data, text->size);
-    room->to = *text;
-    room->at += text->size;
-    room->size += text->size;
-    return true;
-}
-
 /* The last key of one kind that was made of an order's id (R47); key "" = none yet in this visit. */
 struct order_key {
     struct span order_id, key;
@@ -80,7 +45,6 @@ struct pass {
     /* of the customer: his state, and what was made of it. An open state (open_state.h) keeps all this to the next
      * visit */
     bool facts_stand;      /* nothing of them was changed: they are tidy */
-    bool fact_texts_stand; /* all that the facts name lies in the open state's block */
     bool run_texts_stand;  /* all that the runs name lies in it, or is the playbook's */
     struct text_room texts;
     bool figures_stand; /* the facts are as they were when figures was computed; figures_hold says until when */

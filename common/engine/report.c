@@ -72,18 +72,15 @@ static bool decode(const struct playbook *playbook, struct arena *arena, struct 
     return span_empty(state) || state_reader_finish(&reader);
 }
 
-static struct customer_report report_of(const struct step_world *world, struct arena *arena, const struct facts *facts,
-                                        const struct runs *runs, int64_t now)
+static struct customer_report report_of(const struct figures *figures, const struct runs *runs, struct arena *arena)
 {
-    struct figures figures;
-    struct customer_report report = {.erased = facts->erased_at != NEVER};
-    figures_compute(facts, world->playbook, arena, now, &figures);
-    report.classes = classes_of(&figures);
-    report_counts(&figures, &report);
-    report.money = figures_money(&figures, arena, &report.money_count);
-    report_times(&figures, &report);
-    report_flags(&figures, &report);
-    report.fact_count = facts_counted(facts);
+    struct customer_report report = {.erased = figures->facts->erased_at != NEVER};
+    report.classes = classes_of(figures);
+    report_counts(figures, &report);
+    report.money = figures_money(figures, arena, &report.money_count);
+    report_times(figures, &report);
+    report_flags(figures, &report);
+    report.fact_count = facts_counted(figures->facts);
     report.waiting_count = runs->waiting_count;
     report_traces(runs, arena, &report);
     report.used_key_count = runs->published_count + runs->used_count;
@@ -96,14 +93,21 @@ bool step_report(const struct step_world *world, struct arena *arena, struct spa
     (void)customer_id; /* the blob does not repeat it */
     struct facts facts;
     struct runs runs;
+    struct figures figures;
     if (!decode(world->playbook, arena, state, &facts, &runs))
         return false;
-    *ret_report = report_of(world, arena, &facts, &runs, now);
+    figures_compute(&facts, world->playbook, arena, now, &figures);
+    *ret_report = report_of(&figures, &runs, arena);
     return true;
 }
 
 struct customer_report step_report_open(const struct step_world *world, struct arena *arena,
                                         const struct open_state *state, int64_t now)
 {
-    return report_of(world, arena, &state->pass.facts, &state->pass.runs, now);
+    const struct pass *pass = &state->pass;
+    struct figures figures = pass->figures; /* of his last visit; between boundaries they are today's */
+    figures.facts = &pass->facts;
+    if (!pass->figures_stand || !figures_hold(&figures, now))
+        figures_compute(&pass->facts, world->playbook, arena, now, &figures);
+    return report_of(&figures, &pass->runs, arena);
 }

@@ -116,13 +116,6 @@ static void facts_changed(struct pass *pass, uint32_t parts)
     pass->facts_stand = pass->figures_stand = false;
 }
 
-/* Deliveries and e-mails bring no text but their source's and that of an order not known before. */
-static bool brings_no_text(const struct event *event, const struct facts *facts, uint32_t orders, uint32_t sources)
-{
-    return (event->topic == TOPIC_DELIVERIES || event->topic == TOPIC_EMAIL_OPENS) && facts->orders_count == orders &&
-           facts->sources_count == sources;
-}
-
 static void apply_effects(struct pass *pass)
 {
     if (pass->change.erased_now) {
@@ -154,7 +147,6 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
     if (may_credit)
         before = credit_standings(&pass->facts, pass->arena);
     uint32_t failures = pass->facts.failures_count, notes = pass->facts.notes_count;
-    uint32_t orders = pass->facts.orders_count, sources = pass->facts.sources_count;
     pass->event = event;
     facts_apply(&pass->facts, pass->arena, pass->playbook, event, pass->now, &pass->change);
     *ret_result = result_of(&pass->change);
@@ -162,9 +154,6 @@ static bool apply_event(struct pass *pass, const struct event *event, struct eve
         return false;
     facts_changed(pass, figures_parts_of(pass, event, pass->facts.notes_count > notes));
     pass->source_left |= pass->change.source_left;
-    if (!brings_no_text(event, &pass->facts, orders, sources))
-        pass->fact_texts_stand = false;
-    open_state_keep_facts(pass);
     pass->failure_new = pass->facts.failures_count > failures;
     if (!span_empty(event->time_zone) && pass->world->zones && zones_find(pass->world->zones, event->time_zone) == NULL)
         result->unknown_time_zone_count++; /* R33 */
@@ -380,6 +369,7 @@ void step_visit_open(const struct step_world *world, struct arena *arena, const 
     struct pass *pass = &state->pass;
     pass_begin(pass, world, arena, visit->customer_id);
     pass->figures.facts = &pass->facts;
+    pass->facts.texts = pass->texts.block != NULL ? &pass->texts : NULL;
     *ret_result = visit_pass(pass, visit);
     ret_result->state = SPAN_NONE;
     if (!ret_result->changed)
