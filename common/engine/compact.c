@@ -25,6 +25,12 @@ struct compacting {
     struct figures_work work;
 };
 
+/* order: of those before the horizon */
+static bool in_cycle(const struct compacting *compacting, uint32_t order)
+{
+    return compacting->work.standing[order] == STANDING_IN_CYCLE;
+}
+
 /* ---- the horizon ---- */
 
 static void lower(int64_t *least, int64_t at)
@@ -205,7 +211,7 @@ static void purchases_stay(struct compacting *compacting)
     for (uint32_t i = 0; i < compacting->past.parcels_count; i++) {
         const struct parcel *parcel = &compacting->past.parcels[i];
         const struct stamp *shipped = stamp_known(&parcel->shipped) ? &parcel->shipped : &parcel->returned;
-        if (compacting->work.in_cycle[parcel->order] && shipped->at == compacting->work.figures->first_shipped)
+        if (in_cycle(compacting, parcel->order) && shipped->at == compacting->work.figures->first_shipped)
             stay(compacting, parcel->order); /* R40: affirm */
     }
 }
@@ -250,7 +256,7 @@ static void asked_orders_stay(struct compacting *compacting, const struct facts_
         stay(compacting, facts_find_order(&compacting->past, asked->orders[i]));
     for (uint32_t i = 0; i < asked->cycle_orders_count; i++) {
         uint32_t order = facts_find_order(&compacting->past, asked->cycle_orders[i]);
-        if (order != FACT_NONE && compacting->work.in_cycle[order])
+        if (order != FACT_NONE && in_cycle(compacting, order))
             stay(compacting, order);
     }
 }
@@ -297,12 +303,12 @@ static void responses_stay(struct compacting *compacting)
     for (uint32_t i = 0; i < past->responses_count; i++) {
         uint32_t index = compacting->work.responses[i];
         const struct response *response = &past->responses[index];
-        bool in_cycle = figures->cycle_start != NEVER && response->stamp.at >= figures->cycle_start;
+        bool of_cycle = figures->cycle_start != NEVER && response->stamp.at >= figures->cycle_start;
         kept[LAST_ANY] = index;
         kept[LAST_SATISFACTION] = response->satisfaction ? index : kept[LAST_SATISFACTION];
         kept[LAST_NPS] = response->nps >= 0 ? index : kept[LAST_NPS];
         kept[LAST_GOAL] = response->goal.size ? index : kept[LAST_GOAL];
-        if (!in_cycle)
+        if (!of_cycle)
             continue;
         kept[OF_PURPOSE + response->purpose] = index; /* R58 */
         if (kept[FIRST_POSITIVE] == FACT_NONE && response_positive(compacting->playbook, response))
@@ -360,7 +366,7 @@ static void add_money(struct compacting *compacting, struct span currency, int64
     folded->money_count++;
 }
 
-static void add_order(struct compacting *compacting, const struct order *order, bool in_cycle)
+static void add_order(struct compacting *compacting, const struct order *order, bool of_cycle)
 {
     struct folded *folded = &compacting->facts->folded;
     add_identity(compacting, fact_identity(IDENTITY_ORDER, hash_xxh64(order->id), 0, 0));
@@ -370,7 +376,7 @@ static void add_order(struct compacting *compacting, const struct order *order, 
     folded->trial += order->all_trial;
     folded->premium += order->premium;
     folded->related += order->related;
-    folded->cycle_purchases += in_cycle;
+    folded->cycle_purchases += of_cycle;
     add_money(compacting, order->currency, order_paid(order));
 }
 
@@ -406,12 +412,12 @@ static void add_parcels(struct compacting *compacting)
         const struct parcel *parcel = &past->parcels[i];
         if (!order_counts_no_more(compacting, parcel->order))
             continue;
-        bool shipped = parcel_shipped(parcel), in_cycle = compacting->work.in_cycle[parcel->order],
+        bool shipped = parcel_shipped(parcel), of_cycle = in_cycle(compacting, parcel->order),
              delivered = parcel_delivery(past, compacting->playbook, i, compacting->newest_at, NULL).at != NEVER;
         folded->shipped += shipped;
         folded->delivered += delivered;
-        folded->cycle_shipped += in_cycle && shipped;
-        folded->cycle_delivered += in_cycle && delivered;
+        folded->cycle_shipped += of_cycle && shipped;
+        folded->cycle_delivered += of_cycle && delivered;
     }
     for (uint32_t i = 0; i < past->failures_count; i++)
         folded->failed += order_counts_no_more(compacting, past->parcels[past->failures[i].parcel].order);
@@ -442,7 +448,7 @@ static void take_orders(struct compacting *compacting)
 {
     for (uint32_t i = 0; i < compacting->past.orders_count; i++)
         if (!compacting->order_stays[compacting->past_order[i]])
-            add_order(compacting, &compacting->past.orders[i], compacting->work.in_cycle[i]);
+            add_order(compacting, &compacting->past.orders[i], in_cycle(compacting, i));
     struct facts *facts = compacting->facts;
     for (uint32_t i = 0; i < facts->refunds_count; i++)
         if (order_goes(compacting, facts->refunds[i].order))

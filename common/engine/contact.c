@@ -75,18 +75,20 @@ static void take_zone(struct contact *contact, struct span time_zone, const stru
     contact->zone_note = note;
 }
 
-static void read_note(struct contact *contact, const struct facts *facts, uint32_t index)
+static void read_open(struct contact *contact, struct channel_facts *channel, const struct note *note)
+{
+    if (note->agent != AGENT_HUMAN) /* R25 */
+        return;
+    take_newer(&channel->opened, &note->stamp);
+    keep_open(contact, note);
+}
+
+/* Of any other kind than those. */
+static void read_statement(struct contact *contact, const struct facts *facts, uint32_t index)
 {
     const struct note *note = &facts->notes[index];
     struct channel_facts *channel = &contact->channels[note->channel];
     switch (note->kind) {
-    case EVENT_OPENED:
-    case EVENT_CLICKED:
-        if (note->agent != AGENT_HUMAN) /* R25 */
-            return;
-        take_newer(&channel->opened, &note->stamp);
-        keep_open(contact, note);
-        return;
     case EVENT_REGISTERED:
         take_newer(&channel->registered, &note->stamp);
         take_newer(&channel->stated, &note->stamp);
@@ -111,6 +113,16 @@ static void read_note(struct contact *contact, const struct facts *facts, uint32
     default:
         return;
     }
+}
+
+/* Most notes are opens. */
+static void read_note(struct contact *contact, const struct facts *facts, uint32_t index)
+{
+    const struct note *note = &facts->notes[index];
+    if (note->kind == EVENT_OPENED || note->kind == EVENT_CLICKED)
+        read_open(contact, &contact->channels[note->channel], note);
+    else
+        read_statement(contact, facts, index);
 }
 
 bool order_tells_contacts(const struct order *order)

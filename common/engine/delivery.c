@@ -142,24 +142,27 @@ static void count_folded(struct figures *figures)
     figures->delivered_in_cycle = in_cycle ? folded->cycle_delivered : 0;
 }
 
-static void mark_cycle(struct figures_work *work)
+static void mark_orders(struct figures_work *work)
 {
     const struct figures *figures = work->figures;
-    work->in_cycle = ARENA_ARRAY(work->arena, bool, figures->facts->orders_count);
-    for (uint32_t i = figures->cycle_first; i < figures->live_count; i++)
-        work->in_cycle[figures->live[i]] = true;
+    work->standing = ARENA_ARRAY(work->arena, uint8_t, figures->facts->orders_count);
+    for (uint32_t i = 0; i < figures->live_count; i++)
+        work->standing[figures->live[i]] = i < figures->cycle_first ? STANDING_LIVE : STANDING_IN_CYCLE;
 }
 
 static void count_parcel(struct figures_work *work, struct deliveries *deliveries, uint32_t index)
 {
     struct figures *figures = work->figures;
     const struct parcel *parcel = &figures->facts->parcels[index];
-    bool shipped = parcel_shipped(parcel), in_cycle = work->in_cycle[parcel->order];
+    enum standing standing = work->standing[parcel->order];
+    if (standing == STANDING_NONE)
+        return;
+    bool shipped = parcel_shipped(parcel);
     int64_t will_be_at, at = delivered_at(figures->facts, figures->playbook, index, figures->now, &will_be_at);
     instant_lower(&figures->deliveries_change_at, will_be_at);
     figures->shipped += shipped;
     figures->delivered += at != NEVER;
-    if (!in_cycle)
+    if (standing != STANDING_IN_CYCLE)
         return;
     figures->shipped_in_cycle += shipped;
     if (shipped)
@@ -178,14 +181,13 @@ void figures_deliveries(struct figures_work *work)
     const struct facts *facts = figures->facts;
     struct deliveries deliveries = {{FACT_NONE, NEVER}, {FACT_NONE, NEVER}};
     count_folded(figures);
-    mark_cycle(work);
+    mark_orders(work);
     figures->first_shipped = figures->deliveries_change_at = NEVER;
     for (uint32_t i = 0; i < facts->parcels_count; i++)
-        if (order_live(&facts->orders[facts->parcels[i].order]))
-            count_parcel(work, &deliveries, i);
+        count_parcel(work, &deliveries, i);
     figures->first_delivery = delivery_of(facts, &deliveries.first);
     figures->last_delivery = delivery_of(facts, &deliveries.last);
     for (uint32_t i = 0; i < facts->failures_count; i++)
-        figures->failed += order_live(&facts->orders[facts->parcels[facts->failures[i].parcel].order]);
+        figures->failed += work->standing[facts->parcels[facts->failures[i].parcel].order] != STANDING_NONE;
     figures->first_effect_after_ms = order_effect_after(facts, figures->playbook, figures->first_delivery.order);
 }

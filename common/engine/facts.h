@@ -30,10 +30,13 @@ struct stamp {
     bool folded;       /* R11: frozen; a record of it is too late */
 };
 
+/* What the figures read of every order comes first: a step meets all of a customer's orders after days. */
 struct order {
     struct span id;
     struct stamp placed;    /* PLACED or SUBSCRIPTION_RENEWED */
     struct stamp cancelled;
+    int64_t refunded;       /* derived from the refunds, kept right by fold and codec: the stated amounts, minor units */
+    bool refunded_whole;    /* and so is this: R14 */
     bool renewal;           /* any record is SUBSCRIPTION_RENEWED (R9) */
     bool all_trial;         /* has lines and all are trial (R18) */
     bool premium;
@@ -41,18 +44,14 @@ struct order {
     bool has_subscription;  /* names one; a renewal without a name is of the one without a name (R86) */
     bool subscription_told; /* folded.subscriptions says it already */
     enum answer email_registered, line_registered, marketing_consent;
-    uint64_t subscription;  /* XXH64 of its id; that of "" for the one without a name */
+    struct span time_zone;  /* of a PLACED record (R33) */
     int64_t total;          /* minor units: sum of quantity x unit_price */
     struct span currency;   /* "" = the playbook's */
+    int64_t effect_after_ms, supply_ms, transit_ms, settle_purchases; /* R17; FIGURE_UNSTATED = the playbook's default */
+    uint64_t subscription;  /* XXH64 of its id; that of "" for the one without a name */
     struct span sku;        /* of the first line; "" = no lines */
     struct span campaign;
     struct span referrer;   /* customer id, never the buyer's own; "" = none */
-    struct span time_zone;  /* of a PLACED record (R33) */
-    int64_t effect_after_ms, supply_ms, transit_ms, settle_purchases; /* R17; FIGURE_UNSTATED = the playbook's default */
-
-    /* derived from the refunds, kept right by fold and codec */
-    bool refunded_whole;    /* R14 */
-    int64_t refunded;       /* sum of the stated amounts, minor units */
 };
 
 struct refund { /* identity: event_id = stamp.hash */

@@ -14,10 +14,13 @@ struct spells {
     size_t count;
 };
 
+/* What an order is in the figures, in a byte: a parcel asks for it, and need not look at the order itself. */
+enum standing { STANDING_NONE, STANDING_LIVE, STANDING_IN_CYCLE };
+
 struct figures_work {
     struct figures *figures;
     struct arena *arena;
-    bool *in_cycle;       /* by order: live and of the present cycle; left by figures_deliveries */
+    uint8_t *standing;    /* enum standing by order; left by figures_deliveries */
     struct spells spells; /* R20 */
     const struct folded_subscription *standings; /* R20, R21: of every subscription, after all its facts */
     uint32_t standing_count;
