@@ -307,13 +307,13 @@ static struct visit_result visit_pass(struct pass *pass, const struct visit *vis
 {
     struct visit_result result = {.state = visit->state, .wake_at = NEVER};
     if (visit->in_turn)
-        result.fired_before = timers_in_turn(pass, visit->now);
+        result.fired_in_turn = timers_in_turn(pass, visit->now + visit->fire_now);
     pass->now = visit->now;
     result.results = ARENA_ARRAY(pass->arena, struct event_result, visit->event_count);
     result.changed = visit_run(pass, visit, &result);
     if (result.changed && pass->facts.erased_at == NEVER)
         pass_tidy(pass);
-    result.changed |= result.fired_before > 0;
+    result.changed |= result.fired_in_turn > 0;
     result.records = pass->records;
     if (pass->facts.erased_at == NEVER)
         result.wake_at = wake_at(&pass->runs);

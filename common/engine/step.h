@@ -65,7 +65,7 @@ struct credit_out { /* to be forwarded: an EVENT_CREDIT event of customer referr
 struct visit_result {
     struct span state;   /* the new blob, in the arena; the caller's own span when nothing changed; empty = still unknown */
     bool changed;        /* the blob differs from the one given */
-    uint32_t fired_before; /* in_turn: at how many instants before T */
+    uint32_t fired_in_turn; /* in_turn: at how many instants timers fired */
     int64_t wake_at;     /* when the customer must be visited without an event; NEVER = not at all */
     struct record *records; /* in seq order; NULL = none */
     struct credit_out *credits;

@@ -88,9 +88,9 @@ void world_expect(const struct world *world, struct span id)
 
 /* ---- visits ---- */
 
-static void emit_records(struct world *world, const struct visit_result *result)
+static void emit_records(struct world *world, const struct visit *visit, const struct visit_result *result)
 {
-    int64_t visits = 1 + (int64_t)result->fired_before;
+    int64_t visits = (int64_t)result->fired_in_turn + (visit->event_count > 0 || !visit->in_turn);
     world->visit_count += visits;
     world->changed_count += result->changed ? visits : 0;
     for (const struct record *record = result->records; record != NULL; record = record->next)
@@ -115,7 +115,7 @@ static struct visit_result visit_stored(struct world *world, struct customer *cu
         NULL) /* a copy, because results may borrow from the blob, which is replaced before the credits go out */
         with_state.state = arena_copy(world->arena, customer_state(customer));
     CHECK(step_visit(&world->step, world->arena, &with_state, &result)); /* we store only what it gave us */
-    emit_records(world, &result);
+    emit_records(world, visit, &result);
     if (result.changed)
         store(world, visit->customer_id, result.state, result.wake_at);
     else if (customer != NULL)
@@ -139,7 +139,7 @@ static struct visit_result visit_hot(struct world *world, struct customer *custo
         CHECK(state != NULL); /* we store only what it gave us */
     }
     step_visit_open(&world->step, world->arena, visit, state, &result);
-    emit_records(world, &result);
+    emit_records(world, visit, &result);
     apply_credits(world, &result, visit->now);
     if (hot != NULL)
         keep_open(world, hot, result.wake_at);
