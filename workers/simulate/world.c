@@ -83,7 +83,8 @@ static void expect(const struct customer *customer)
 
 void world_expect(const struct world *world, struct span id)
 {
-    expect(customers_find(&world->customers, id));
+    if (!world->in_turn) /* else nothing comes before his event, and he is looked for once */
+        expect(customers_find(&world->customers, id));
 }
 
 /* ---- visits ---- */
@@ -167,6 +168,8 @@ static void fire(struct world *world, struct customer *customer, int64_t now)
 struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
 {
     struct customer *customer = customers_find(&world->customers, event->customer_id);
+    if (world->in_turn)
+        expect(customer);
     const struct visit at_now = {
         .customer_id = event->customer_id, .events = event, .event_count = 1, .now = now, .in_turn = world->in_turn};
     struct visit_result result = visit(world, customer, &at_now);
@@ -183,6 +186,8 @@ static void fire_in_turn(struct world *world, int64_t until)
         int64_t due = customer_wake_at(customer);
         if (due == NEVER || due > until)
             continue;
+        if (i + 1 < world->customers.count)
+            expect(customers_at(&world->customers, i + 1));
         fire(world, customer, until);
         arena_reset(world->arena);
     }
