@@ -249,11 +249,15 @@ static bool timers_now(struct pass *pass)
     return true;
 }
 
-/* Visits without events, one at each instant before `until` at which something is due. */
+/* What a visit's timers leave in the arena, and the runs that they ended, go when it is over. */
+enum { IN_TURN_MAX = 64 };
+
+/* Visits without events, one at each instant before `until` at which something is due; so many at the most. Returns at
+ * how many. */
 static uint32_t timers_in_turn(struct pass *pass, int64_t until)
 {
     uint32_t count = 0;
-    while (alive(pass) && due_before(pass, until)) {
+    while (count < IN_TURN_MAX && alive(pass) && due_before(pass, until)) {
         pass->now = wake_at(&pass->runs);
         if (count++ == 0)
             timers_late(pass);
@@ -303,16 +307,24 @@ static struct pass *pass_new(const struct step_world *world, struct arena *arena
 }
 
 /* The visit on a pass that holds the customer. */
+static void visit_end(struct pass *pass, const struct visit *visit, struct visit_result *result)
+{
+    pass->now = visit->now;
+    result->results = ARENA_ARRAY(pass->arena, struct event_result, visit->event_count);
+    result->changed = visit_run(pass, visit, result);
+    if (result->changed && pass->facts.erased_at == NEVER)
+        pass_tidy(pass);
+}
+
 static struct visit_result visit_pass(struct pass *pass, const struct visit *visit)
 {
     struct visit_result result = {.state = visit->state, .wake_at = NEVER};
-    if (visit->in_turn)
+    if (visit->in_turn) {
         result.fired_in_turn = timers_in_turn(pass, visit->now + visit->fire_now);
-    pass->now = visit->now;
-    result.results = ARENA_ARRAY(pass->arena, struct event_result, visit->event_count);
-    result.changed = visit_run(pass, visit, &result);
-    if (result.changed && pass->facts.erased_at == NEVER)
-        pass_tidy(pass);
+        result.unfinished = alive(pass) && due_before(pass, visit->now + visit->fire_now);
+    }
+    if (!result.unfinished)
+        visit_end(pass, visit, &result);
     result.changed |= result.fired_in_turn > 0;
     result.records = pass->records;
     if (pass->facts.erased_at == NEVER)

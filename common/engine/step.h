@@ -53,7 +53,7 @@ struct visit {
     int64_t now; /* T */
     bool fire_now;
     /* His timers before T fire each at its own time, as if somebody had visited him at each, instead of late: for who
-     * does not visit everybody in the order of time. */
+     * does not visit everybody in the order of time. When there are many, not all: the visit is unfinished. */
     bool in_turn;
 };
 
@@ -66,6 +66,7 @@ struct visit_result {
     struct span state;   /* the new blob, in the arena; the caller's own span when nothing changed; empty = still unknown */
     bool changed;        /* the blob differs from the one given */
     uint32_t fired_in_turn; /* in_turn: at how many instants timers fired */
+    bool unfinished;     /* in_turn: no event was applied and there are no results, the same visit must be made again */
     int64_t wake_at;     /* when the customer must be visited without an event; NEVER = not at all */
     struct record *records; /* in seq order; NULL = none */
     struct credit_out *credits;

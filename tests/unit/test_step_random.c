@@ -30,6 +30,7 @@ struct watch {
     bool erased;
     struct open_state *open;    /* the same customer, kept open; malloc */
     struct open_state *in_turn; /* of a customer whom only his events reach; NULL = not met yet */
+    int unfinished_count;       /* visits of his that had more timers before them than a visit takes */
 };
 
 static uint32_t roll(struct watch *watch, uint32_t sides)
@@ -288,8 +289,12 @@ static void watch_in_turn(struct watch *watch, const struct event *event, int64_
     struct visit_result result;
     if (watch->in_turn == NULL)
         watch->in_turn = open_begin(watch, &world);
-    step_visit_open(&world, &shop->arena, &visit, watch->in_turn, &result);
-    watch->in_turn = open_settle(watch, watch->in_turn);
+    for (result.unfinished = true; result.unfinished;) {
+        step_visit_open(&world, &shop->arena, &visit, watch->in_turn, &result);
+        watch->in_turn = open_settle(watch, watch->in_turn);
+        MUST(watch, result.unfinished == (result.results == NULL));
+        watch->unfinished_count += result.unfinished;
+    }
     MUST(watch, result.wake_at == shop->wake_at);
     MUST(watch, span_equal(step_close(&world, &shop->arena, watch->in_turn), buffer_span(&shop->state)));
 }
@@ -324,42 +329,60 @@ static void identify(struct watch *watch, struct event *event, char *id, size_t 
     event->backfill = roll(watch, 6) == 0;
 }
 
-static void one_history(uint64_t seed, bool zones_differ)
+/* zone: of all events; NULL = theirs differ. */
+static void watch_event(struct watch *watch, int64_t now, const struct zone *zone)
+{
+    struct order_line line;
+    char id[16];
+    watch_timers(watch, now, zone);
+    struct event event = random_event(watch, &line);
+    if (zone != NULL)
+        event.time_zone = SPAN_NONE;
+    identify(watch, &event, id, sizeof id, now);
+    watch_visit(watch, &event, 1, now, false, zone);
+    watch_in_turn(watch, &event, now);
+    arena_reset(&watch->shop.arena);
+}
+
+/* years: between the last event but one and the last. Returns how many visits in turn were unfinished. */
+static int one_history(uint64_t seed, bool zones_differ, int years)
 {
     static struct watch watch;
     watch_open(&watch, seed);
-    const struct zone *tokyo = zones_find(watch.shop.zones, SPAN("Asia/Tokyo"));
+    const struct zone *zone = zones_differ ? NULL : zones_find(watch.shop.zones, SPAN("Asia/Tokyo"));
     int64_t now = D(0);
     for (int i = 0; i < EVENTS; i++) {
-        struct order_line line;
-        char id[16];
         now += (int64_t)roll(&watch, 3) * (int64_t)roll(&watch, 40) * 6 * HOUR_MS;
-        const struct zone *zone = zones_differ ? NULL : tokyo;
-        watch_timers(&watch, now, zone);
-        struct event event = random_event(&watch, &line);
-        if (!zones_differ)
-            event.time_zone = SPAN_NONE;
-        identify(&watch, &event, id, sizeof id, now);
-        watch_visit(&watch, &event, 1, now, false, zone);
-        watch_in_turn(&watch, &event, now);
-        arena_reset(&watch.shop.arena);
+        watch_event(&watch, now, zone);
     }
-    watch_timers(&watch, now + 400 * DAY_MS, zones_differ ? NULL : tokyo);
+    if (years > 0)
+        watch_event(&watch, now += years * 365 * DAY_MS, zone);
+    watch_timers(&watch, now + 400 * DAY_MS, zone);
     watch_close(&watch);
+    return watch.unfinished_count;
 }
 
 static void r70_r71_caps_and_quiet_hours_hold_in_every_history(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= HISTORIES; seed++)
-        one_history(seed, false);
+        one_history(seed, false, 0);
 }
 
 static void r33_and_in_changing_zones_nothing_goes_out_twice(void **state)
 {
     (void)state;
     for (uint64_t seed = 1001; seed <= 1000 + HISTORIES; seed++)
-        one_history(seed, true);
+        one_history(seed, true, 0);
+}
+
+static void r2_many_timers_in_turn_are_taken_in_many_visits(void **state)
+{
+    (void)state;
+    int unfinished_count = 0;
+    for (uint64_t seed = 3001; seed <= 3000 + HISTORIES / 10; seed++)
+        unfinished_count += one_history(seed, seed % 2 == 0, 100);
+    assert_true(unfinished_count > HISTORIES / 10);
 }
 
 /* A worker that is away for days and then takes several events in one step, all at one clock. */
@@ -394,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(r70_r71_caps_and_quiet_hours_hold_in_every_history),
         cmocka_unit_test(r33_and_in_changing_zones_nothing_goes_out_twice),
+        cmocka_unit_test(r2_many_timers_in_turn_are_taken_in_many_visits),
         cmocka_unit_test(r3_late_steps_keep_every_promise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

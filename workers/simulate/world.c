@@ -91,7 +91,8 @@ void world_expect(const struct world *world, struct span id)
 
 static void emit_records(struct world *world, const struct visit *visit, const struct visit_result *result)
 {
-    int64_t visits = (int64_t)result->fired_in_turn + (visit->event_count > 0 || !visit->in_turn);
+    int64_t visits =
+        (int64_t)result->fired_in_turn + (!result->unfinished && (visit->event_count > 0 || !visit->in_turn));
     world->visit_count += visits;
     world->changed_count += result->changed ? visits : 0;
     for (const struct record *record = result->records; record != NULL; record = record->next)
@@ -162,7 +163,8 @@ static void fire(struct world *world, struct customer *customer, int64_t now)
     struct span id = arena_copy(world->arena, customer_id(customer));
     const struct visit at_now = {.customer_id = id, .now = now, .fire_now = true, .in_turn = world->in_turn};
     struct visit_result result = visit(world, customer, &at_now);
-    CHECK(result.wake_at == NEVER || result.wake_at > now); /* else who fires until nothing is due would never end */
+    CHECK(result.unfinished || result.wake_at == NEVER ||
+          result.wake_at > now); /* else who fires until nothing is due would never end */
 }
 
 struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
@@ -173,23 +175,29 @@ struct event_result world_apply(struct world *world, const struct event *event, 
     const struct visit at_now = {
         .customer_id = event->customer_id, .events = event, .event_count = 1, .now = now, .in_turn = world->in_turn};
     struct visit_result result = visit(world, customer, &at_now);
+    while (result.unfinished)
+        result = visit(world, customers_find(&world->customers, event->customer_id), &at_now);
     /* what was due before fired before or in this step: it must not go back behind this event (R2) */
     CHECK(!world->in_turn || result.wake_at == NEVER || result.wake_at >= now);
     *ret_unknown_zone = result.unknown_time_zone_count != 0;
     return result.results[0];
 }
 
+static bool due_by(const struct customer *customer, int64_t until)
+{
+    int64_t due = customer_wake_at(customer);
+    return due != NEVER && due <= until;
+}
+
 static void fire_in_turn(struct world *world, int64_t until)
 {
     for (size_t i = 0; i < world->customers.count; i++) {
-        struct customer *customer = customers_at(&world->customers, i);
-        int64_t due = customer_wake_at(customer);
-        if (due == NEVER || due > until)
-            continue;
         if (i + 1 < world->customers.count)
             expect(customers_at(&world->customers, i + 1));
-        fire(world, customer, until);
-        arena_reset(world->arena);
+        for (struct customer *customer; due_by(customer = customers_at(&world->customers, i), until);) {
+            fire(world, customer, until);
+            arena_reset(world->arena);
+        }
     }
 }
 
