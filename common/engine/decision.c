@@ -148,8 +148,12 @@ static bool any_due(const struct pass *pass)
 /* A slot that a late series makes may be due before the others that are: then these are looked for again. */
 void decisions_make(struct pass *pass, bool fire)
 {
+    uint32_t *places = NULL, room = 0;
     while (any_due(pass)) {
-        uint32_t *places = arena_take_raw(pass->arena, pass->runs.waiting_count * sizeof *places);
+        if (room < pass->runs.waiting_count) { /* a late series makes thousands: not an array for each */
+            room = 2 * pass->runs.waiting_count;
+            places = arena_take_raw(pass->arena, room * sizeof *places);
+        }
         uint32_t count = due_find(pass, fire, places);
         if (count == 0)
             return;

@@ -99,12 +99,15 @@ static void emit_records(struct world *world, const struct visit *visit, const s
         world->emit(world->context, record);
 }
 
+static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool alone,
+                                 bool *ret_unknown_zone);
+
 /* At the same clock (R12). */
 static void apply_credits(struct world *world, const struct visit_result *result, int64_t now)
 {
     for (const struct credit_out *credit = result->credits; credit != NULL; credit = credit->next) {
         bool unknown_zone;
-        world_apply(world, &credit->event, now, &unknown_zone);
+        apply(world, &credit->event, now, false, &unknown_zone);
     }
 }
 
@@ -167,7 +170,9 @@ static void fire(struct world *world, struct customer *customer, int64_t now)
           result.wake_at > now); /* else who fires until nothing is due would never end */
 }
 
-struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
+/* alone: nothing in the arena is needed any more, as it is between a visit and its credits. */
+static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool alone,
+                                 bool *ret_unknown_zone)
 {
     struct customer *customer = customers_find(&world->customers, event->customer_id);
     if (world->in_turn)
@@ -175,12 +180,20 @@ struct event_result world_apply(struct world *world, const struct event *event, 
     const struct visit at_now = {
         .customer_id = event->customer_id, .events = event, .event_count = 1, .now = now, .in_turn = world->in_turn};
     struct visit_result result = visit(world, customer, &at_now);
-    while (result.unfinished)
+    while (result.unfinished) {
+        if (alone)
+            arena_reset(world->arena);
         result = visit(world, customers_find(&world->customers, event->customer_id), &at_now);
+    }
     /* what was due before fired before or in this step: it must not go back behind this event (R2) */
     CHECK(!world->in_turn || result.wake_at == NEVER || result.wake_at >= now);
     *ret_unknown_zone = result.unknown_time_zone_count != 0;
     return result.results[0];
+}
+
+struct event_result world_apply(struct world *world, const struct event *event, int64_t now, bool *ret_unknown_zone)
+{
+    return apply(world, event, now, true, ret_unknown_zone);
 }
 
 static bool due_by(const struct customer *customer, int64_t until)
