@@ -49,8 +49,8 @@ static inline bool figures_cycle_folded(const struct figures *figures)
     return folded->cycle == figures->cycle && folded->cycle > 0;
 }
 
-/* Lowers *least to at; NEVER is no instant. One less than an instant, NEVER is the last number there is: so that this
- * is one comparison, and no branch that nobody could foresee. */
+/* Lowers *least to at; NEVER is no instant. NEVER is the lowest number; counted from the one above it, without a sign,
+ * it is the highest: so one comparison does, and no branch that nobody could foresee. */
 static inline void instant_lower(int64_t *least, int64_t at)
 {
     uint64_t zero = (uint64_t)NEVER + 1;

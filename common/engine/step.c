@@ -306,7 +306,7 @@ static struct pass *pass_new(const struct step_world *world, struct arena *arena
     return pass;
 }
 
-/* The visit on a pass that holds the customer. */
+/* What comes at the visit's own time. */
 static void visit_end(struct pass *pass, const struct visit *visit, struct visit_result *result)
 {
     pass->now = visit->now;
@@ -316,6 +316,7 @@ static void visit_end(struct pass *pass, const struct visit *visit, struct visit
         pass_tidy(pass);
 }
 
+/* The visit on a pass that holds the customer. */
 static struct visit_result visit_pass(struct pass *pass, const struct visit *visit)
 {
     struct visit_result result = {.state = visit->state, .wake_at = NEVER};

@@ -31,7 +31,8 @@ void world_init(struct world *world, const struct step_world *step, size_t hot_s
 void world_release(struct world *world);
 
 /* From now on, of a world that knows nobody yet: each customer's records are the same, in the same order, but those of
- * different customers come in no order of time. */
+ * different customers come in no order of time. world_apply then resets the arena between visits, so that its event
+ * must not lie there. */
 void world_take_in_turn(struct world *world);
 
 /* Applies the event at the clock `now`; the referrer's credit follows at once, at the same clock (R12). Timers due at
