@@ -170,6 +170,28 @@ static void r7_a_series_on_a_backfill_fact_runs_on(void **state)
     shop_close(&shop);
 }
 
+/* Bytes of the arena that a visit takes to which an order comes so late. */
+static size_t room_of_late_series(int64_t hours)
+{
+    struct shop shop;
+    open_rules(&shop, RULE("letter", "first_purchase_of_cycle", "once: cycle, priority: 9, repeat: {every: 1h}"));
+    struct event order = shop_placed("O1");
+    order.customer_id = span_of(shop.customer);
+    order.event_id = SPAN("late");
+    order.occurred_at = D(0);
+    shop_visit(&shop, &order, D(0) + hours * HOUR_MS, true);
+    EXPECT_COUNT(&shop, "\ndecision", (int)hours + 1);
+    size_t used = shop.arena.used;
+    shop_close(&shop);
+    return used;
+}
+
+static void r50_a_late_series_takes_room_by_its_slots(void **state)
+{
+    (void)state;
+    assert_in_range(room_of_late_series(4000), 1, 3 * room_of_late_series(2000)); /* by their square: four times */
+}
+
 /* The record that counts says backfill only later: what still waits for the fact is decided in the edit's step. */
 static void r7_an_edit_that_is_a_backfill_ends_what_waits(void **state)
 {
@@ -654,6 +676,7 @@ int main(void)
         cmocka_unit_test(r5_a_rung_is_entered_by_the_facts_own_times),
         cmocka_unit_test(r7_a_backfill_sends_nothing_and_says_so),
         cmocka_unit_test(r7_a_series_on_a_backfill_fact_runs_on),
+        cmocka_unit_test(r50_a_late_series_takes_room_by_its_slots),
         cmocka_unit_test(r7_an_edit_that_is_a_backfill_ends_what_waits),
         cmocka_unit_test(r7_the_arrival_is_the_anchors_own),
         cmocka_unit_test(r07_a_forgotten_arrival_is_the_latest_forgotten),
