@@ -430,7 +430,8 @@ uint64_t figures_changed_facts(const struct figures *before, const struct figure
 
 /* Where the facts that are a field of the figures lie: numbers, and the instants from which days are counted. 0: no
  * such fact. */
-#define FIELD(fact, field) [FACT_##fact] = offsetof(struct figures, field)
+#define IS_INT64(field) _Generic(((struct figures *)0)->field, int64_t : true)
+#define FIELD(fact, field) [FACT_##fact] = IS_INT64(field) ? offsetof(struct figures, field) : 0
 static const uint16_t number_fields[FACT_COUNT] = {
     FIELD(purchases, purchases),
     FIELD(trial, trial),
@@ -462,6 +463,7 @@ static const uint16_t day_fields[FACT_COUNT] = {
     FIELD(days_since_last_response, last_response_at),   FIELD(days_since_last_open, last_open_at),
 };
 #undef FIELD
+#undef IS_INT64
 
 static int64_t field_at(const struct figures *figures, uint16_t at)
 {

@@ -123,8 +123,8 @@ enum { ANCHORS_ALL = (1 << ANCHOR_COUNT) - 1 };
 uint32_t figures_same_anchors(const struct figures *before, const struct figures *figures, uint32_t parts);
 bool figures_same_live(const struct figures *a, const struct figures *b); /* orders, and which are of the cycle */
 
-/* After `parts` were read again: which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables come out another way than before:
- * numbers that differ; days that are counted from another instant or have passed a boundary; a goal always, for nobody
+/* After `parts` were read again: which facts (a set of FACT_BITs) may make a comparison of the tier and growth tables
+ * come out another way than before: numbers that differ; days that are counted from another instant or have passed a boundary; a goal always, for nobody
  * compares texts here. Of one customer, `before` as it was computed last. */
 uint64_t figures_changed_facts(const struct figures *before, const struct figures *figures, uint32_t parts);
 

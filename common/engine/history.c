@@ -77,8 +77,8 @@ bool history_has_room(const struct facts *facts, const struct playbook *playbook
     return counted.oldest && old_enough(playbook, counted.oldest->at, newest_at);
 }
 
-/* Whether, by what is known of their times, none of the facts is old enough, the one of this time among them. */
-static bool all_recent(struct facts *facts, const struct playbook *playbook, int64_t at)
+/* A fact of this time has come. Whether, by what is known of their times, none of them all is old enough. */
+static bool stay_recent(struct facts *facts, const struct playbook *playbook, int64_t at)
 {
     if (facts->unfrozen_from == NEVER || at < facts->unfrozen_from) {
         facts->unfrozen_from = NEVER;
@@ -91,7 +91,7 @@ static bool all_recent(struct facts *facts, const struct playbook *playbook, int
 
 void history_freeze(struct facts *facts, const struct playbook *playbook, int64_t at)
 {
-    if (all_recent(facts, playbook, at) || !counted_above(facts, (size_t)playbook->history_facts))
+    if (stay_recent(facts, playbook, at) || !counted_above(facts, (size_t)playbook->history_facts))
         return;
     for (;;) {
         struct counted counted = count_facts(facts);

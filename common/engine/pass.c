@@ -2,7 +2,7 @@
 
 #include "common/engine/window.h"
 
-/* What of the figures is not of these facts and this clock. */
+/* What of the figures is not of these facts any more. More may be read again, for what orders and the clock change. */
 static uint32_t parts_to_read(const struct pass *pass)
 {
     if (pass->figures.now > pass->now)

@@ -118,7 +118,9 @@ struct runs {
     bool consent;         /* after the last step: consent that ends revokes (R78) */
     int64_t next_change_at; /* figures->next_change_at of the last step, so that a visit need not compute it anew */
     FACT_ARRAY(struct run, waiting);
-    int64_t first_at; /* none of them is to be decided before; NEVER = none waits. Exact after runs_sweep and decisions_make. Not in the state */
+    /* None of them is to be decided before; NEVER = none waits. Exact after runs_sweep, and after decisions_make when
+     * something was due; too low does no harm. Not in the state. */
+    int64_t first_at;
     bool stirred;     /* one of them is new, was moved or has ended since runs_sweep. Not in the state */
     FACT_ARRAY(struct track, tracks); /* in no order that means anything */
     FACT_ARRAY(struct sent, sent);

@@ -5,7 +5,8 @@
 #include "common/base/zone.h"
 #include "common/playbook/playbook.h"
 
-/* The customer's zone: the named one (before, when that is it), else the playbook's default (R33); NULL (= UTC) when the database lacks both. */
+/* The customer's zone: the named one, else the playbook's default (R33); NULL (= UTC) when the database lacks both.
+ * before: the zone that he had, NULL = none; it is not looked for when it is that one. */
 const struct zone *window_zone(const struct playbook *playbook, const struct zones *zones, struct span name,
                                const struct zone *before);
 

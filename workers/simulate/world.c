@@ -170,7 +170,8 @@ static void fire(struct world *world, struct customer *customer, int64_t now)
           result.wake_at > now); /* else who fires until nothing is due would never end */
 }
 
-/* alone: nothing in the arena is needed any more, as it is between a visit and its credits. */
+/* alone: nothing that lies in the arena is needed any more; not so for a credit, which lies there, as does the visit that
+ * it comes of. */
 static struct event_result apply(struct world *world, const struct event *event, int64_t now, bool alone,
                                  bool *ret_unknown_zone)
 {
